@@ -1,0 +1,25 @@
+# Debian packages (see `./dev setup`) and the one Rust crate under shim/.
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(CURL REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+if(ALTIPLANO_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+
+# The shim crate: Wasmtime's C API, the rewriting pass and BLAKE3 in one static library. `./dev build` runs cargo
+# before CMake and passes the two paths; its target folder lives outside the tree, so that a clean clone is cheap.
+set(ALTIPLANO_SHIM_LIB "" CACHE FILEPATH "libaltiplano_vm_shim.a")
+set(ALTIPLANO_SHIM_INCLUDE "" CACHE PATH "folder with wasm.h and wasmtime.h")
+if(ALTIPLANO_SHIM_LIB)
+  add_library(altiplano_shim STATIC IMPORTED)
+  set_target_properties(altiplano_shim PROPERTIES IMPORTED_LOCATION ${ALTIPLANO_SHIM_LIB})
+  target_include_directories(altiplano_shim SYSTEM INTERFACE ${ALTIPLANO_SHIM_INCLUDE} ${CMAKE_SOURCE_DIR}/shim/include)
+  target_link_libraries(altiplano_shim INTERFACE Threads::Threads ${CMAKE_DL_LIBS} m)
+endif()

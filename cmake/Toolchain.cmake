@@ -1,0 +1,28 @@
+# Warnings are errors; sanitizers by preset; ccache and mold when they are there.
+set(ALTIPLANO_SANITIZE "" CACHE STRING "address,undefined or thread; empty for none")
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_library(altiplano_options INTERFACE)
+target_compile_options(altiplano_options INTERFACE
+  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-align -Woverloaded-virtual
+  -Wconversion -Wsign-conversion -Wnull-dereference -Wimplicit-fallthrough
+  -fno-strict-aliasing -ffp-contract=off)
+target_compile_options(altiplano_options INTERFACE
+  # g++ 12 reports these two falsely inside std::string and std::expected at -O2 and above.
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-null-dereference -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-dangling-pointer>)
+target_include_directories(altiplano_options INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+
+if(ALTIPLANO_SANITIZE)
+  target_compile_options(altiplano_options INTERFACE -fsanitize=${ALTIPLANO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(altiplano_options INTERFACE -fsanitize=${ALTIPLANO_SANITIZE})
+endif()
+
+find_program(MOLD mold)
+if(MOLD AND NOT ALTIPLANO_SANITIZE)
+  add_link_options(-fuse-ld=mold)
+endif()

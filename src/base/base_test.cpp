@@ -1,0 +1,66 @@
+#include "base/base64url.hpp"
+#include "base/errors.hpp"
+#include "base/executor.hpp"
+#include "base/files.hpp"
+#include "base/hash.hpp"
+
+#include <atomic>
+#include <gtest/gtest.h>
+
+using namespace altiplano;
+
+TEST(Base64url, writes_and_reads_back_every_length)
+{
+    Buffer bytes;
+    for (int i = 0; i < 70; ++i) {
+        EXPECT_EQ(from_base64url(base64url(bytes)).value(), bytes);
+        bytes.push_back(static_cast<std::byte>(i * 37));
+    }
+    EXPECT_EQ(base64url(as_bytes("\xfb\xff")), "-_8");
+}
+
+TEST(Base64url, refuses_padding_foreign_characters_and_stray_bits)
+{
+    for (const auto* text : {"AA==", "A", "A+", "AA A", "AB"})
+        EXPECT_EQ(from_base64url(text).error().code, errors::bad_base64url) << text;
+}
+
+TEST(Id, is_43_characters_of_32_bytes)
+{
+    const auto id = ItemId(sha256(as_bytes("abc")));
+    EXPECT_EQ(id.text(), "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
+    EXPECT_EQ(ItemId::parse(id.text()).value(), id);
+    EXPECT_EQ(ItemId::parse(id.text().substr(1)).error().code, errors::bad_id);
+    EXPECT_EQ(ItemId::parse(std::string(43, '*')).error().code, errors::bad_id);
+}
+
+TEST(Hash, is_the_same_in_pieces)
+{
+    Sha384Hasher hasher;
+    hasher.update(as_bytes("hello "));
+    hasher.update(as_bytes("world"));
+    EXPECT_EQ(hasher.finish(), sha384(as_bytes("hello world")));
+}
+
+TEST(Files, writes_whole_or_not_at_all)
+{
+    auto& files = system_files();
+    const Path folder = Path(testing::TempDir()) / "altiplano-files";
+    ASSERT_TRUE(files.make_directories(folder));
+    ASSERT_TRUE(write_file(files, folder / "a", as_bytes("one")));
+    ASSERT_TRUE(write_file(files, folder / "a", as_bytes("two")));
+    EXPECT_EQ(as_text(read_file(files, folder / "a").value()), "two");
+    EXPECT_EQ(read_file(files, folder / "b").error().code, errors::file_missing);
+    EXPECT_EQ(files.list(folder).value(), std::vector<std::string>{"a"});
+}
+
+TEST(ThreadPool, finishes_what_was_posted)
+{
+    std::atomic<int> done = 0;
+    {
+        const auto pool = thread_pool("test", 3);
+        for (int i = 0; i < 100; ++i)
+            pool->post([&] { ++done; });
+    }
+    EXPECT_EQ(done, 100);
+}

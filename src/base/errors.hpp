@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string_view>
+
+/// The codes of the room `base`.
+namespace altiplano::errors {
+inline constexpr std::string_view bad_base64url = "base.bad_base64url";
+inline constexpr std::string_view bad_id = "base.bad_id";
+inline constexpr std::string_view bad_hex = "base.bad_hex";
+inline constexpr std::string_view file_missing = "base.file_missing";
+inline constexpr std::string_view file_failed = "base.file_failed";
+inline constexpr std::string_view disk_full = "base.disk_full";
+}  // namespace altiplano::errors
