@@ -1,0 +1,81 @@
+#pragma once
+
+#include "base/id.hpp"
+#include "item/data_item.hpp"
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// What the units know of each other: value types and abstract units, nothing of how they work.
+namespace altiplano::units {
+
+/// One place in the log of one process. Slot 0 is the item that spawned it.
+struct Slot {
+    ProcessId process;
+    std::uint64_t nonce = 0;
+    friend auto operator<=>(const Slot&, const Slot&) = default;
+};
+
+/// The scheduler's signed record that gives a message its slot, read from the assignment item (ao-protocol.md 2.3).
+struct Assignment {
+    AssignmentId id;
+    Slot slot;
+    ItemId message;             ///< at slot 0 the process item itself
+    Digest hash_chain;          ///< SHA-256(previous assignment id || previous hash chain); slot 0: SHA-256(process id) (3.3)
+    std::uint64_t height = 0;   ///< of the weave when it was assigned: bounds what WeaveDrive admits
+    BlockHash block_hash;       ///< of the block at that height
+    std::int64_t timestamp_ms = 0;  ///< strictly increasing within a process
+    item::DataItem item;        ///< the signed bytes that say all this
+
+    /// Slot 0 only: the semantics that every later slot runs under (docs/semantics.md).
+    struct Semantics {
+        std::uint32_t version = 0;
+        Digest module_sha256;
+        std::vector<std::pair<std::string, Digest>> extensions;  ///< name, SHA-256 of its specification
+    };
+    std::optional<Semantics> semantics;
+};
+
+/// A slot with the message in it: all that an evaluation takes from the log.
+struct LogEntry {
+    Assignment assignment;
+    item::DataItem message;
+};
+
+/// What a slot yields: the same bytes on every machine (law 2).
+struct SlotResult {
+    enum class Kind : std::uint8_t {
+        result = 0,       ///< `output` is the guest's JSON; memory moved on
+        error = 1,        ///< `output` is the guest's JSON and says Error: memory stayed (ao-protocol.md 5.9)
+        guest_fault = 2,  ///< the guest trapped, ran out of gas or too deep: `output` is the fault's code; memory stayed
+    };
+    Slot slot;
+    Kind kind = Kind::result;
+    std::string output;       ///< raw bytes of the guest; a fault's code
+    Digest state_root;        ///< after the slot
+    std::uint64_t gas = 0;
+};
+
+/// How a result is written where JSON cannot carry it: "result", "error", "guest_fault".
+std::string_view name_of(SlotResult::Kind kind);
+
+struct ProcessInfo {
+    ProcessId id;
+    ModuleId module;
+    Address owner;
+    Address scheduler;
+    std::uint64_t slots = 0;  ///< length of the log; the newest slot is slots - 1
+};
+
+/// A piece of what a guest printed while it ran. Node-local: never part of a result.
+struct ConsolePiece {
+    Slot slot;
+    int stream = 1;    ///< 1 stdout, 2 stderr
+    std::string text;  ///< any bytes, cut anywhere
+};
+
+}  // namespace altiplano::units

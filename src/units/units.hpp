@@ -1,0 +1,63 @@
+#pragma once
+
+#include "units/types.hpp"
+
+#include <memory>
+
+namespace altiplano::units {
+
+/// Gives messages their slots and keeps the log. Safe from any thread.
+class Scheduler {
+public:
+    virtual ~Scheduler() = default;
+
+    /// Assigns a slot to a process item (slot 0 of a new process) or to a message for a process of this scheduler.
+    /// Durable when it returns (law 3). The same item again gives the same assignment (law 4).
+    /// @return scheduler.unknown_process, scheduler.missing_tag, scheduler.unknown_module, scheduler.unsupported_semantics, ...;
+    ///         nothing is stored then
+    virtual Result<Assignment> assign(const item::DataItem& item) = 0;
+
+    /// @return scheduler.unknown_process, scheduler.unknown_slot
+    virtual Result<LogEntry> entry(const Slot& slot) = 0;
+    /// The slot that a message got. @return scheduler.unknown_process, scheduler.unknown_message
+    virtual Result<Slot> slot_of(const ProcessId& process, const ItemId& message) = 0;
+    /// @return scheduler.unknown_process
+    virtual Result<ProcessInfo> process(const ProcessId& id) = 0;
+    /// Every process, by id.
+    virtual Result<std::vector<ProcessId>> processes() = 0;
+    virtual Address address() const = 0;
+};
+
+/// Turns the log into results. Safe from any thread.
+class Compute {
+public:
+    virtual ~Compute() = default;
+
+    /// The result of a slot; evaluates what is missing up to it and waits. Each slot is evaluated in order, once.
+    /// @return a host fault (compute.worker_died, drive.item_missing, ...): nothing was recorded, ask again;
+    ///         scheduler.* for a slot that is not in the log
+    virtual Result<SlotResult> result(const Slot& slot) = 0;
+    /// The result if it is there already; evaluates nothing.
+    virtual Result<std::optional<SlotResult>> stored(const Slot& slot) = 0;
+
+    /// Calls `listener` for what the guest prints while slots of `process` run, from any thread, until the returned
+    /// handle is destroyed (which waits for a call under way). Pieces printed before are not repeated.
+    virtual std::shared_ptr<void> watch(const ProcessId& process, std::function<void(const ConsolePiece&)> listener) = 0;
+};
+
+/// Takes messages in and delivers what processes send. Safe from any thread.
+class Messenger {
+public:
+    virtual ~Messenger() = default;
+
+    struct Accepted {
+        ItemId id;
+        std::optional<Slot> slot;  ///< absent when the target is a wallet: the item is then only stored
+    };
+    /// Verifies, stores and schedules an item; durable when it returns. Its result is computed and its outbox delivered
+    /// afterwards. The same item again gives the same answer.
+    /// @return item.*, messenger.*, scheduler.*; nothing is stored then
+    virtual Result<Accepted> accept(const item::DataItem& item) = 0;
+};
+
+}  // namespace altiplano::units
