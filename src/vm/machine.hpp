@@ -1,0 +1,82 @@
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/clock.hpp"
+#include "base/files.hpp"
+#include "base/id.hpp"
+#include "vm/extension.hpp"
+#include "vm/module.hpp"
+
+#include <functional>
+
+namespace altiplano::vm {
+
+/// One message for a machine.
+struct Call {
+    std::string_view message_json;  ///< no NUL inside
+    std::string_view env_json;
+    std::int64_t timestamp_ms = 0;  ///< of the assignment; the guest's clock starts there
+    Digest seed{};                  ///< of the guest's random stream
+    std::uint64_t gas_limit = 0;
+    GuestFiles* files = nullptr;    ///< null: none
+    /// What the guest prints, fd 1 or 2, as it prints it: for whoever watches, never part of a result. May be empty.
+    std::function<void(int fd, std::string_view text)> console{};
+};
+
+/// What became of a message.
+struct Run {
+    enum class Kind { result, guest_fault };
+    Kind kind = Kind::result;
+    Buffer bytes{};                ///< Kind::result: exactly what the guest wrote, without its NUL
+    std::string_view fault_code{}; ///< Kind::guest_fault: `trap.*`
+    std::string fault_sentence{};
+    std::uint64_t gas_used = 0;    ///< the limit after a fault
+};
+
+/// A module with memory, ready to run. Its state between messages is its linear memory, the exposed globals and the
+/// mapped ranges; all else is as after the constructors at the start of every message, warm or restored (law 1).
+///
+/// One thread at a time. Guest code runs on a stack of its own, so the caller's may be small.
+class Machine {
+public:
+    struct Limits {
+        std::uint64_t memory_bytes = std::uint64_t{1} << 30;  ///< the process's Memory-Limit: memory.grow beyond it gives -1
+    };
+
+    /// A new process: fresh memory, data segments, then start and `_initialize`. Its state is not committed yet: `root()`
+    /// is that of an empty memory until the first commit.
+    /// @return module.constructors_failed, vm.memory_over_limit, other vm.* for HostFaults
+    static Result<std::unique_ptr<Machine>> create(std::shared_ptr<const Module> module, const Extensions& extensions, Limits limits);
+
+    /// A process as a file of `save` has it. Costs the same whatever its size; constructors do not run again.
+    /// @param files  answers `mapped_item` for ranges that were mapped
+    /// @return vm.bad_image, vm.*
+    static Result<std::unique_ptr<Machine>> restore(std::shared_ptr<const Module> module, const Extensions& extensions,
+        Limits limits, std::unique_ptr<File> image, GuestFiles& files);
+
+    ~Machine();
+    Machine(const Machine&) = delete;
+    Machine& operator=(const Machine&) = delete;
+
+    /// Runs one message. A result leaves the memory as the guest left it: commit() or roll_back() next. After a guest
+    /// fault the machine is rolled back already. An Error is a HostFault: destroy the machine, record nothing.
+    Result<Run> handle(const Call& call);
+
+    /// Keeps what was written since the last commit. @return the state root; vm.*
+    Result<Digest> commit();
+    /// Forgets what was written since the last commit (or creation).
+    Result<void> roll_back();
+    /// The state root of the last commit.
+    Digest root() const noexcept;
+    std::uint64_t memory_bytes() const noexcept;
+
+    /// Writes the committed state as an image that `restore` takes; durable when it returns.
+    Result<void> save(Files& files, const Path& path);
+
+private:
+    Machine();
+    struct Private;
+    std::unique_ptr<Private> private_;
+};
+
+}  // namespace altiplano::vm
