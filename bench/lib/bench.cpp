@@ -1,0 +1,95 @@
+#include "lib/bench.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <fmt/format.h>
+
+namespace altiplano::bench {
+
+namespace {
+
+double clock_seconds(clockid_t id)
+{
+    timespec now{};
+    clock_gettime(id, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+}  // namespace
+
+double seconds(const std::function<void()>& body)
+{
+    const double began = clock_seconds(CLOCK_MONOTONIC);
+    body();
+    return clock_seconds(CLOCK_MONOTONIC) - began;
+}
+
+double thread_seconds(const std::function<void()>& body)
+{
+    const double began = clock_seconds(CLOCK_THREAD_CPUTIME_ID);
+    body();
+    return clock_seconds(CLOCK_THREAD_CPUTIME_ID) - began;
+}
+
+double median(std::vector<double> figures)
+{
+    std::ranges::sort(figures);
+    const auto half = figures.size() / 2;
+    return figures.size() % 2 != 0 ? figures[half] : (figures[half - 1] + figures[half]) / 2;
+}
+
+Row in_turn(std::string name, std::string outside_name, std::string unit, Better better, int runs, const std::function<Sample()>& ours,
+    const std::function<Sample()>& outside)
+{
+    std::vector<double> our_figures;
+    std::vector<double> their_figures;
+    std::uint64_t our_work = 0;
+    std::uint64_t their_work = 0;
+    for (int run = 0; run < runs; ++run) {
+        const auto mine = ours();
+        const auto theirs = outside();
+        our_figures.push_back(mine.figure);
+        their_figures.push_back(theirs.figure);
+        our_work = mine.work;
+        their_work = theirs.work;
+    }
+    Row row{.name = std::move(name), .outside_name = std::move(outside_name), .ours = median(our_figures), .outside = median(their_figures),
+        .unit = std::move(unit), .better = better == Better::less ? "less" : "more", .ratio = 0, .work = {}};
+    row.ratio = better == Better::less ? row.outside / row.ours : row.ours / row.outside;
+    row.work = our_work == their_work ? fmt::format("{:x}", our_work) : fmt::format("DIFFERS {:x} {:x}", our_work, their_work);
+    return row;
+}
+
+void report(const std::vector<Row>& rows, bool json)
+{
+    if (json) {
+        std::string text = "{\"rows\": [";
+        for (const auto& row : rows)
+            text += fmt::format("{}{{\"case\": \"{}\", \"ours\": {:.6g}, \"outside\": {:.6g}, \"against\": \"{}\", \"unit\": \"{}\", \"better\": "
+                                "\"{}\", \"ratio\": {:.4g}, \"work\": \"{}\"}}",
+                &row == rows.data() ? "" : ", ", row.name, row.ours, row.outside, row.outside_name, row.unit, row.better, row.ratio, row.work);
+        fmt::print("{}]}}\n", text);
+        return;
+    }
+    for (const auto& row : rows)
+        fmt::print("{:<34} ours {:>10.5g} {:<10} {:>18} {:>10.5g} {:<10}  better: {}  ratio {:.3g}  work {}\n", row.name, row.ours, row.unit,
+            row.outside_name, row.outside, row.unit, row.better, row.ratio, row.work);
+}
+
+Arguments arguments(int count, char** values)
+{
+    Arguments parsed;
+    for (int i = 1; i < count; ++i) {
+        const std::string value = values[i];
+        if (value == "--json")
+            parsed.json = true;
+        else if (value == "--smoke")
+            parsed.smoke = true;
+        else
+            parsed.rest.push_back(value);
+    }
+    return parsed;
+}
+
+}  // namespace altiplano::bench

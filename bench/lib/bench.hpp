@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+/// Ratios against something outside that a sceptic accepts (docs/performance.md). A ratio above 1 means ours is better.
+namespace altiplano::bench {
+
+/// One figure of one side, and a fingerprint of the work that gave it: both sides must agree on the work, so that
+/// neither compiler nor author changes what is measured.
+struct Sample {
+    double figure = 0;
+    std::uint64_t work = 0;
+};
+
+struct Row {
+    std::string name;
+    std::string outside_name;
+    double ours = 0;
+    double outside = 0;
+    std::string unit;      ///< "s", "messages/s", "tokens/s"
+    std::string better;    ///< "less" or "more"
+    double ratio = 0;
+    std::string work;
+};
+
+enum class Better { less, more };
+
+/// Runs both sides `runs` times in turn, ours first, and takes the medians.
+Row in_turn(std::string name, std::string outside_name, std::string unit, Better better, int runs,
+    const std::function<Sample()>& ours, const std::function<Sample()>& outside);
+
+/// Seconds that `body` took on the clock that never goes back.
+double seconds(const std::function<void()>& body);
+/// CPU seconds of the calling thread.
+double thread_seconds(const std::function<void()>& body);
+
+double median(std::vector<double> figures);
+
+/// Prints rows as a table, or with `json` as the one document `{"rows": [...]}`.
+void report(const std::vector<Row>& rows, bool json);
+
+/// What every benchmark takes: `--json`, `--smoke` (one small run, so that none rots).
+struct Arguments {
+    bool json = false;
+    bool smoke = false;
+    std::vector<std::string> rest;
+};
+Arguments arguments(int count, char** values);
+
+/// Keeps a compiler from dropping what produced `value`.
+template <class T>
+void used(const T& value)
+{
+    asm volatile("" : : "r"(&value) : "memory");
+}
+
+}  // namespace altiplano::bench
