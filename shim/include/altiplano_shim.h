@@ -2,6 +2,7 @@
 #ifndef ALTIPLANO_SHIM_H
 #define ALTIPLANO_SHIM_H
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #ifdef __cplusplus
 extern "C" {
@@ -9,6 +10,26 @@ extern "C" {
 
 /* BLAKE3 of `length` bytes into 32 bytes at `out`; keyed with 32 bytes at `key`, or plain when `key` is NULL. */
 void altiplano_blake3(const uint8_t *bytes, size_t length, const uint8_t *key, uint8_t *out);
+
+/* Settings of wasm_config_t that Wasmtime's C API lacks; see src/config.rs. */
+struct wasm_config_t;
+void altiplano_config_backtrace_frames(struct wasm_config_t *config, size_t frames);
+void altiplano_config_collector(struct wasm_config_t *config, uint32_t kind);
+void altiplano_config_gc_heap(struct wasm_config_t *config, uint64_t reservation, uint64_t guard, bool may_move);
+void altiplano_config_operator_costs(struct wasm_config_t *config);
+
+/* The rewriting pass; see src/rewrite.rs. Exactly one of `bytes` and `code` is not NULL; `code` is static. */
+struct altiplano_rewritten {
+    uint8_t *bytes;
+    size_t bytes_length;
+    const char *code;
+    uint8_t *sentence;
+    size_t sentence_length;
+};
+void altiplano_rewrite(const uint8_t *wasm, size_t length, struct altiplano_rewritten *out);
+void altiplano_rewritten_free(struct altiplano_rewritten *result);
+uint32_t altiplano_rewrite_version(void);
+uint32_t altiplano_depth_limit(void);
 
 #ifdef __cplusplus
 }
