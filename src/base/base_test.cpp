@@ -42,6 +42,20 @@ TEST(Hash, is_the_same_in_pieces)
     EXPECT_EQ(hasher.finish(), sha384(as_bytes("hello world")));
 }
 
+TEST(Files, keeps_what_is_private_from_others)
+{
+    auto& files = system_files();
+    const Path folder = Path(testing::TempDir()) / "altiplano-private";
+    ASSERT_TRUE(files.make_directories(folder));
+    ASSERT_TRUE(write_file(files, folder / "key", as_bytes("k")));
+    ASSERT_TRUE(files.set_private(folder));
+    ASSERT_TRUE(files.set_private(folder / "key"));
+    using std::filesystem::perms;
+    EXPECT_EQ(std::filesystem::status(folder).permissions(), perms::owner_all);
+    EXPECT_EQ(std::filesystem::status(folder / "key").permissions(), perms::owner_read | perms::owner_write);
+    EXPECT_FALSE(files.set_private(folder / "missing"));
+}
+
 TEST(Files, writes_whole_or_not_at_all)
 {
     auto& files = system_files();

@@ -42,6 +42,12 @@ public:
     virtual Result<void> make_directories(const Path& path) = 0;
     virtual Result<void> sync_directory(const Path& path) = 0;
     virtual Result<void> set_read_only(const Path& path) = 0;  ///< 0444
+    /// Nobody but the owner: 0700 for a folder, 0600 for a file. Where there are no modes (the simulator), nothing.
+    virtual Result<void> set_private(const Path& path)
+    {
+        (void)path;
+        return {};
+    }
     /// Names in a directory, sorted.
     virtual Result<std::vector<std::string>> list(const Path& path) = 0;
 };

@@ -177,6 +177,14 @@ public:
             return file_error(errno, "protect", path);
         return {};
     }
+    Result<void> set_private(const Path& path) override
+    {
+        std::error_code code;
+        const auto mode = std::filesystem::is_directory(path, code) ? 0700U : 0600U;
+        if (chmod(path.c_str(), mode) != 0)
+            return file_error(errno, "protect", path);
+        return {};
+    }
     Result<std::vector<std::string>> list(const Path& path) override
     {
         std::vector<std::string> names;
