@@ -10,11 +10,14 @@
 //! 3. Active data segments become passive ones, written by the exported function `altiplano:data`: a restored machine
 //!    instantiates without touching its memory.
 //! 4. The start function is exported as `altiplano:start` instead of running at instantiation.
+//! 5. Before memory.copy, memory.fill and memory.init write, the import `altiplano.check_write` is asked whenever the
+//!    global `altiplano:mapped` says that the machine has mapped (read-only) ranges. The engine does these in library
+//!    calls, where a write to a read-only page would be a crash and not a trap.
 //!
 //! The output is a function of the input and of REWRITE_VERSION alone. Tested from C++ (src/vm/rewrite_test.cpp): a test
 //! build of this crate would unwind on panics and so compile Wasmtime a second time.
 use std::collections::{HashMap, HashSet};
-use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
+use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, ExportKind, ExportSection, Function,
     FunctionSection, GlobalSection, GlobalType, ImportSection, Instruction, MemorySection, Module, TableSection, TagSection,
@@ -34,7 +37,11 @@ const LOCALS_MAX: u32 = 49_000;
 const BODY_BYTES_MAX: usize = 6_000_000;
 const EXPOSED_GLOBALS_MAX: usize = 1_000;
 
+/// A table this large costs 16 MB; none grows, since table mutation is refused.
+const TABLE_ENTRIES_MAX: u64 = 1_000_000;
+
 const PREFIX: &str = "altiplano:";
+const CHECK_WRITE: &str = "check_write";
 
 pub struct Refusal {
     pub code: &'static std::ffi::CStr,
@@ -119,6 +126,8 @@ struct Found<'a> {
     functions: Vec<u32>, // type index of each function, imported ones first
     imported_functions: u32,
     memories: u32,
+    memory64: bool,
+    bulk: bool, // some function writes with memory.copy, memory.fill or memory.init
     globals: u32,
     exposed: Vec<u32>,
     start: Option<u32>,
@@ -132,6 +141,7 @@ struct Body<'a> {
     locals: u32, // parameters included
     weight: u32,
     counted: bool,
+    bulk: bool,
     /// Ordinals of `loop`s that are the target of a catch clause: there the counter is set again at the start.
     caught_loops: HashSet<u32>,
     multi_result: bool,
@@ -157,6 +167,8 @@ fn find<'a>(wasm: &'a [u8]) -> Result<Found<'a>, Refusal> {
                 for import in section.into_imports_with_offsets() {
                     let (offset, import) = import?;
                     match import.ty {
+                        TypeRef::Func(_) if import.module == "altiplano" && import.name == CHECK_WRITE => refuse!(c"module.reserved_name",
+                            "the module imports altiplano.{CHECK_WRITE} (offset {offset:#x}), which is reserved"),
                         TypeRef::Func(ty) => {
                             found.functions.push(ty);
                             found.imported_functions += 1;
@@ -174,8 +186,17 @@ fn find<'a>(wasm: &'a [u8]) -> Result<Found<'a>, Refusal> {
                 }
             }
             Payload::MemorySection(section) => {
-                for _ in section {
+                for memory in section {
+                    found.memory64 = memory?.memory64;
                     found.memories += 1;
+                }
+            }
+            Payload::TableSection(section) => {
+                for table in section.into_iter_with_offsets() {
+                    let (offset, table) = table?;
+                    if table.ty.initial > TABLE_ENTRIES_MAX {
+                        refuse!(c"module.over_limit", "a table of {} entries (offset {offset:#x}); at most {TABLE_ENTRIES_MAX} are accepted", table.ty.initial);
+                    }
                 }
             }
             Payload::GlobalSection(section) => {
@@ -212,6 +233,7 @@ fn find<'a>(wasm: &'a [u8]) -> Result<Found<'a>, Refusal> {
             Payload::CodeSectionEntry(body) => {
                 let ty = found.functions[(found.imported_functions + code_index) as usize];
                 let body = walk(body, ty, code_index + found.imported_functions, &found, &mut init_uses)?;
+                found.bulk |= body.bulk;
                 found.bodies.push(body);
                 code_index += 1;
             }
@@ -246,6 +268,7 @@ fn walk<'a>(body: FunctionBody<'a>, ty: u32, index: u32, found: &Found<'a>, init
     }
 
     let mut calls = false;
+    let mut bulk = false;
     let mut area = parameters + results; // values that the largest call passes on the stack
     let mut caught_loops = HashSet::new();
     let mut open: Vec<Option<u32>> = Vec::new(); // the ordinal of each open loop
@@ -285,13 +308,17 @@ fn walk<'a>(body: FunctionBody<'a>, ty: u32, index: u32, found: &Found<'a>, init
                 "function {index} changes a table at offset {offset:#x} ({}); tables are not kept between messages", name(&op)),
             Operator::DataDrop { data_index } => refuse!(c"module.segment_mutation",
                 "function {index} drops data segment {data_index} at offset {offset:#x}; that is not kept between messages"),
-            Operator::MemoryInit { data_index, .. } => init_uses.push((*data_index, offset)),
+            Operator::MemoryInit { data_index, .. } => {
+                bulk = true;
+                init_uses.push((*data_index, offset));
+            }
+            Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => bulk = true,
             _ => {}
         }
     }
     let weight = 256 + 16 * (locals + area) + bytes as u32;
     Ok(Body {
-        body, locals, weight, counted: calls || weight > LEAF_WEIGHT_MAX, caught_loops, multi_result: results > 1,
+        body, locals, weight, counted: calls || weight > LEAF_WEIGHT_MAX, bulk, caught_loops, multi_result: results > 1,
     })
 }
 
@@ -306,53 +333,78 @@ fn catch_label(catch: &Catch) -> u32 {
     }
 }
 
-/// The second walk: the same function with the counter kept.
-fn counted(body: &Body, results: BlockType, depth: u32) -> Result<Function, Refusal> {
+/// Makes room for `altiplano.check_write`, the last imported function, when it is needed.
+struct Renumber {
+    first_moved: u32,
+    by: u32,
+}
+impl Reencode for Renumber {
+    type Error = std::convert::Infallible;
+    fn function_index(&mut self, function: u32) -> Result<u32, wasm_encoder::reencode::Error> {
+        Ok(if function >= self.first_moved { function + self.by } else { function })
+    }
+}
+
+/// Indices of what we inject.
+struct Ours {
+    depth: u32,
+    mapped: u32,
+    check_write: u32,
+    pointer: ValType,
+}
+
+/// The second walk: writes a function again with the counter kept, if it is counted, and with its bulk writes checked.
+fn emit(body: &Body, results: BlockType, ours: &Ours, reencoder: &mut Renumber) -> Result<Function, Refusal> {
     use Instruction as I;
-    let mut reencoder = RoundtripReencoder;
-    let entry = body.locals; // a fresh local: the counter as the caller left it
     let mut locals = Vec::new();
     for pair in body.body.get_locals_reader()? {
         let (count, ty) = pair?;
         locals.push((count, reencoder.val_type(ty)?));
     }
-    locals.push((1, ValType::I32));
+    // Fresh locals: the counter as the caller left it, then the operands of a bulk write.
+    let mut next = body.locals;
+    let mut fresh = |count: u32, ty: ValType| {
+        locals.push((count, ty));
+        next += count;
+        next - count
+    };
+    let entry = if body.counted { fresh(1, ValType::I32) } else { 0 };
+    let (pointers, words) = if body.bulk { (fresh(3, ours.pointer), fresh(2, ValType::I32)) } else { (0, 0) };
     let mut out = Function::new(locals);
-    let weight = body.weight as i32;
 
-    for i in [
-        I::GlobalGet(depth), I::LocalTee(entry), I::I32Const(weight), I::I32Add, I::GlobalSet(depth),
-        I::GlobalGet(depth), I::I32Const(DEPTH_LIMIT as i32), I::I32GtU, I::If(BlockType::Empty), I::Unreachable, I::End,
-        // The body becomes a block: a branch to the function's own label then ends here, before the way out.
-        I::Block(results),
-    ] {
-        out.instruction(&i);
+    let weight = body.weight as i32;
+    let again = [I::LocalGet(entry), I::I32Const(weight), I::I32Add, I::GlobalSet(ours.depth)];
+    let leave = [I::LocalGet(entry), I::GlobalSet(ours.depth)];
+    if body.counted {
+        for i in [
+            I::GlobalGet(ours.depth), I::LocalTee(entry), I::I32Const(weight), I::I32Add, I::GlobalSet(ours.depth),
+            I::GlobalGet(ours.depth), I::I32Const(DEPTH_LIMIT as i32), I::I32GtU, I::If(BlockType::Empty), I::Unreachable, I::End,
+            // The body becomes a block: a branch to the function's own label then ends here, before the way out.
+            I::Block(results),
+        ] {
+            out.instruction(&i);
+        }
     }
-    let again = [I::LocalGet(entry), I::I32Const(weight), I::I32Add, I::GlobalSet(depth)];
-    let leave = [I::LocalGet(entry), I::GlobalSet(depth)];
 
     let mut open: Vec<bool> = Vec::new(); // whether a catch clause leads to the end of this block
     let mut loops = 0;
     for op in body.body.get_operators_reader()?.into_iter() {
         let op = op?;
         match &op {
-            Operator::Return => {
+            Operator::Return if body.counted => {
                 out.instruction(&I::Br(open.len() as u32));
                 continue;
             }
             Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } | Operator::ReturnCallRef { .. } => {
-                leave.iter().for_each(|i| { out.instruction(i); });
+                leave.iter().for_each(|i| { out.instruction(i); }); // it calls, so it is counted
             }
-            Operator::End if open.is_empty() => {
+            Operator::End if open.is_empty() && body.counted => {
                 out.instruction(&I::End);
                 leave.iter().for_each(|i| { out.instruction(i); });
                 out.instruction(&I::End);
                 continue;
             }
-            _ => {}
-        }
-        match &op {
-            Operator::Block { .. } | Operator::If { .. } => open.push(false),
+            Operator::Block { .. } | Operator::If { .. } | Operator::Loop { .. } => open.push(false),
             Operator::TryTable { try_table } => {
                 for catch in &try_table.catches {
                     let label = catch_label(catch) as usize;
@@ -363,13 +415,15 @@ fn counted(body: &Body, results: BlockType, depth: u32) -> Result<Function, Refu
                 }
                 open.push(false);
             }
-            Operator::Loop { .. } => open.push(false),
+            Operator::MemoryCopy { .. } => check_write(&mut out, ours, [pointers, pointers + 1, pointers + 2], false),
+            Operator::MemoryFill { .. } => check_write(&mut out, ours, [pointers, words, pointers + 2], false),
+            Operator::MemoryInit { .. } => check_write(&mut out, ours, [pointers, words, words + 1], true),
             _ => {}
         }
         let is_loop = matches!(op, Operator::Loop { .. });
         let ended = matches!(op, Operator::End).then(|| open.pop().unwrap_or(false));
         out.instruction(&reencoder.instruction(op)?);
-        if ended == Some(true) || (is_loop && body.caught_loops.contains(&loops)) {
+        if body.counted && (ended == Some(true) || (is_loop && body.caught_loops.contains(&loops))) {
             again.iter().for_each(|i| { out.instruction(i); });
         }
         loops += u32::from(is_loop);
@@ -377,21 +431,32 @@ fn counted(body: &Body, results: BlockType, depth: u32) -> Result<Function, Refu
     Ok(out)
 }
 
-fn plain(body: &Body) -> Result<Function, Refusal> {
-    let mut reencoder = RoundtripReencoder;
-    let mut out = reencoder.new_function_with_parsed_locals(&body.body)?;
-    for op in body.body.get_operators_reader()?.into_iter() {
-        out.instruction(&reencoder.instruction(op?)?);
+/// On the stack: where to write, what, how many bytes. They are there again afterwards.
+fn check_write(out: &mut Function, ours: &Ours, [to, what, length]: [u32; 3], length_is_word: bool) {
+    use Instruction as I;
+    let wide = ours.pointer == ValType::I64;
+    for local in [length, what, to] {
+        out.instruction(&I::LocalSet(local));
     }
-    Ok(out)
+    out.instruction(&I::GlobalGet(ours.mapped)).instruction(&I::If(BlockType::Empty));
+    for (local, is_word) in [(to, false), (length, length_is_word)] {
+        out.instruction(&I::LocalGet(local));
+        if is_word || !wide {
+            out.instruction(&I::I64ExtendI32U);
+        }
+    }
+    out.instruction(&I::Call(ours.check_write)).instruction(&I::End);
+    for local in [to, what, length] {
+        out.instruction(&I::LocalGet(local));
+    }
 }
 
 pub fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
     check(wasm)?;
     let found = find(wasm)?;
-    let mut reencoder = RoundtripReencoder;
+    let mut reencoder = Renumber { first_moved: found.imported_functions, by: u32::from(found.bulk) };
 
-    // The sections as they are; ours are added to the end of each, so that no index moves.
+    // The sections as they are; ours are added to the end of each, so that no index but those of functions moves.
     let mut types = TypeSection::new();
     let mut imports = ImportSection::new();
     let mut functions = FunctionSection::new();
@@ -423,14 +488,18 @@ pub fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
     }
 
     let depth = found.globals;
-    globals.global(GlobalType { val_type: ValType::I32, mutable: true, shared: false }, &ConstExpr::i32_const(0));
+    let mapped = depth + 1;
+    for _ in [depth, mapped] {
+        globals.global(GlobalType { val_type: ValType::I32, mutable: true, shared: false }, &ConstExpr::i32_const(0));
+    }
     exports.export("altiplano:memory", ExportKind::Memory, 0);
     exports.export("altiplano:depth", ExportKind::Global, depth);
+    exports.export("altiplano:mapped", ExportKind::Global, mapped);
     for global in &found.exposed {
         exports.export(&format!("altiplano:global:{global}"), ExportKind::Global, *global);
     }
     if let Some(start) = found.start {
-        exports.export("altiplano:start", ExportKind::Func, start);
+        exports.export("altiplano:start", ExportKind::Func, reencoder.function_index(start)?);
     }
 
     // Block types for bodies with several results, and the type of `altiplano:data`.
@@ -438,16 +507,21 @@ pub fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
     types.ty().function([], []);
     let no_values = type_count;
     type_count += 1;
+    let ours = Ours {
+        depth, mapped, check_write: found.imported_functions,
+        pointer: if found.memory64 { ValType::I64 } else { ValType::I32 },
+    };
+    if found.bulk {
+        types.ty().function([ValType::I64, ValType::I64], []);
+        imports.import("altiplano", CHECK_WRITE, wasm_encoder::EntityType::Function(type_count));
+        type_count += 1;
+    }
     let mut result_types: HashMap<Vec<wasmparser::ValType>, u32> = HashMap::new();
 
     let mut code = CodeSection::new();
     for (i, body) in found.bodies.iter().enumerate() {
-        if !body.counted {
-            code.function(&plain(body)?);
-            continue;
-        }
         let results = &found.function_types[&found.functions[found.imported_functions as usize + i]].1;
-        let block = if body.multi_result {
+        let block = if body.multi_result && body.counted {
             let index = match result_types.get(results) {
                 Some(index) => *index,
                 None => {
@@ -465,12 +539,12 @@ pub fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
                 None => BlockType::Empty,
             }
         };
-        code.function(&counted(body, block, depth)?);
+        code.function(&emit(body, block, &ours, &mut reencoder)?);
     }
     if !found.active.is_empty() {
         let mut fill = Function::new([]);
         for (segment, offset, bytes) in &found.active {
-            for op in offset.get_operators_reader() {
+            for op in offset.get_operators_reader().into_iter() {
                 let op = op?;
                 if !matches!(op, Operator::End) {
                     fill.instruction(&reencoder.instruction(op)?);
@@ -481,7 +555,7 @@ pub fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
             fill.instruction(&Instruction::MemoryInit { mem: 0, data_index: *segment });
         }
         fill.instruction(&Instruction::End);
-        exports.export("altiplano:data", ExportKind::Func, found.functions.len() as u32);
+        exports.export("altiplano:data", ExportKind::Func, reencoder.function_index(found.functions.len() as u32)?);
         functions.function(no_values);
         code.function(&fill);
     }

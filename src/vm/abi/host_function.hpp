@@ -1,0 +1,26 @@
+#pragma once
+
+#include "vm/extension.hpp"
+
+#include <span>
+
+namespace altiplano::vm {
+
+class Guest;
+
+/// One import that this room answers itself.
+struct HostFunction {
+    Import import;
+    Answer<Value> (*call)(Guest& guest, std::span<const Value> arguments);
+};
+
+/// An import of a module with what answers it: a host function, or one of an extension's imports.
+struct BoundImport {
+    const HostFunction* function = nullptr;
+    std::shared_ptr<Extension> extension{};
+    std::size_t extension_import = 0;
+    const Import* import = nullptr;  ///< of either
+    bool wasm64 = false;
+};
+
+}  // namespace altiplano::vm

@@ -1,0 +1,414 @@
+#include "vm/guest.hpp"
+
+#include "base/log.hpp"
+#include "vm/fault_address.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace altiplano::vm {
+namespace {
+
+constexpr std::uint32_t first_fd = 4;
+constexpr std::size_t open_files_max = 1024;
+constexpr std::size_t global_bytes = 16;
+
+/// Trap codes of Wasmtime that follow from the guest's own doing. What is missing here is a HostFault.
+struct TrapRow {
+    wasmtime_trap_code_t code;
+    std::string_view ours;
+    std::string_view sentence;
+};
+constexpr TrapRow guest_traps[] = {
+    {WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS, errors::trap_out_of_bounds, "the guest used an address outside its memory"},
+    {WASMTIME_TRAP_CODE_TABLE_OUT_OF_BOUNDS, errors::trap_table_out_of_bounds, "the guest used a table entry that does not exist"},
+    {WASMTIME_TRAP_CODE_INDIRECT_CALL_TO_NULL, errors::trap_indirect_call, "the guest called an empty table entry"},
+    {WASMTIME_TRAP_CODE_BAD_SIGNATURE, errors::trap_indirect_call, "the guest called a function with another signature"},
+    {WASMTIME_TRAP_CODE_INTEGER_OVERFLOW, errors::trap_integer_overflow, "an integer division overflowed"},
+    {WASMTIME_TRAP_CODE_INTEGER_DIVISION_BY_ZERO, errors::trap_division_by_zero, "an integer was divided by zero"},
+    {WASMTIME_TRAP_CODE_BAD_CONVERSION_TO_INTEGER, errors::trap_bad_conversion, "a float does not fit the integer it was converted to"},
+    {WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED, errors::trap_unreachable, "the guest ran into `unreachable` (abort, or a failed assertion)"},
+    {WASMTIME_TRAP_CODE_NULL_REFERENCE, errors::trap_null_reference, "the guest used a null reference"},
+    {WASMTIME_TRAP_CODE_OUT_OF_FUEL, errors::trap_out_of_gas, "the gas limit was reached"},
+    {WASMTIME_TRAP_CODE_UNCAUGHT_EXCEPTION, errors::trap_exception, "the guest threw an exception that nothing catches"},
+};
+
+Value value_of(const wasmtime_val_raw_t& raw, ValueType type, bool wasm64)
+{
+    Value value = 0;
+    const bool wide = type == ValueType::i64 || type == ValueType::f64 || (type == ValueType::pointer && wasm64);
+    std::memcpy(&value, &raw, wide ? 8 : 4);  // little-endian whatever the host
+    return value;
+}
+
+void set_value(wasmtime_val_raw_t& raw, Value value) noexcept
+{
+    std::memset(&raw, 0, sizeof raw);
+    std::memcpy(&raw, &value, sizeof value);
+}
+
+class NoFiles final : public GuestFiles {
+public:
+    Result<std::unique_ptr<GuestFile>> open(std::string_view path) override
+    {
+        return fail(errors::file_not_found, fmt::format("no file {}", path));
+    }
+    Result<std::unique_ptr<GuestFile>> mapped_item(ItemId item) override
+    {
+        return fail(errors::file_not_found, fmt::format("no item {}", item.text()));
+    }
+};
+
+}  // namespace
+
+GuestFiles& no_files()
+{
+    static NoFiles files;
+    return files;
+}
+
+wasm_trap_t* call_import(void* bound, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t) noexcept
+{
+    auto* guest = static_cast<Guest*>(wasmtime_context_get_data(wasmtime_caller_context(caller)));
+    return guest->run(*static_cast<const BoundImport*>(bound), values);
+}
+
+Guest::Guest(std::shared_ptr<const Module> module, memory::Region region, std::uint64_t memory_bytes_max)
+    : module_(std::move(module)), region_(std::move(region)), memory_bytes_max_(memory_bytes_max)
+{
+}
+
+Guest::~Guest() { end(); }
+
+Answer<void> Guest::instantiate()
+{
+    const auto& native = module_->native();
+    globals_.clear();
+    instance_ = {};
+    stopped_.reset();
+    grow_failed_.reset();
+    store_.reset(wasmtime_store_new(native.engine->native().engine.get(), this, nullptr));
+    if (!store_)
+        return stop(Error{errors::host_engine, "Wasmtime gave no store", {}});
+
+    // No guest code runs here: start functions and data segments are exports of their own. Only element segments act,
+    // and they may lie outside their table.
+    wasm_trap_t* trap = nullptr;
+    {
+        const OfferMemory offer(*this);
+        OwnedError error(wasmtime_instance_pre_instantiate(native.pre.get(), context(), &instance_, &trap));
+        OwnedTrap owned(trap);
+        if (error || owned)
+            return std::unexpected(stop_of(std::move(error), std::move(owned)));
+    }
+
+    const auto global = [&](std::string_view name) {
+        wasmtime_extern_t found;
+        ENSURE(wasmtime_instance_export_get(context(), &instance_, name.data(), name.size(), &found) && found.kind == WASMTIME_EXTERN_GLOBAL,
+            "the rewriting pass exports it");
+        return found.of.global;
+    };
+    depth_ = global("altiplano:depth");
+    for (const auto& name : native.globals)
+        globals_.push_back(global(name));
+    return {};
+}
+
+Answer<void> Guest::begin(const Surroundings& surroundings)
+{
+    end();
+    now_ns_ = static_cast<std::uint64_t>(surroundings.timestamp_ms) * 1'000'000;
+    random_key_ = surroundings.seed.array();
+    random_blocks_ = 0;
+    random_used_ = random_block_.size();
+    files_ = surroundings.files;
+    console_ = surroundings.console;
+    stopped_.reset();
+    grow_failed_.reset();
+    const wasmtime_val_t zero{.kind = WASMTIME_I32, .of = {.i32 = 0}};
+    if (const OwnedError e{wasmtime_global_set(context(), &depth_, &zero)})
+        return stop(Error{errors::host_engine, message_of(e.get()), {}});
+    if (const OwnedError e{wasmtime_context_set_fuel(context(), surroundings.gas)})
+        return stop(Error{errors::host_engine, message_of(e.get()), {}});
+    return {};
+}
+
+void Guest::end() noexcept
+{
+    open_.clear();
+    files_ = nullptr;
+    console_ = nullptr;
+}
+
+bool Guest::has_export(std::string_view name)
+{
+    wasmtime_extern_t found;
+    return wasmtime_instance_export_get(context(), &instance_, name.data(), name.size(), &found);
+}
+
+Answer<Value> Guest::call(std::string_view name, std::initializer_list<Value> arguments)
+{
+    wasmtime_extern_t found;
+    ENSURE(wasmtime_instance_export_get(context(), &instance_, name.data(), name.size(), &found) && found.kind == WASMTIME_EXTERN_FUNC,
+        "ModuleCache::compile checked the exports");
+    wasmtime_val_raw_t values[4]{};
+    ENSURE(arguments.size() <= std::size(values), "the guest ABI has no call with more");
+    std::ranges::transform(arguments, values, [](Value v) {
+        wasmtime_val_raw_t raw;
+        set_value(raw, v);
+        return raw;
+    });
+    wasm_trap_t* trap = nullptr;
+    OwnedError error(wasmtime_func_call_unchecked(context(), &found.of.func, values, std::size(values), &trap));
+    OwnedTrap owned(trap);
+    if (error || owned)
+        return std::unexpected(stop_of(std::move(error), std::move(owned)));
+    // memory.grow answered -1 although the process may have the memory: the guest has seen something untrue.
+    if (grow_failed_)
+        return stop(*grow_failed_);
+    return value_of(values[0], ValueType::pointer, wasm64());
+}
+
+bool Guest::too_deep()
+{
+    wasmtime_val_t depth;
+    wasmtime_global_get(context(), &depth_, &depth);
+    return static_cast<std::uint32_t>(depth.of.i32) > altiplano_depth_limit();
+}
+
+/// Whose fault it is. Both arguments must be looked at: a trap made from a message comes back as an error
+/// (measured.md, trap 1).
+Stop Guest::stop_of(OwnedError error, OwnedTrap trap)
+{
+    if (stopped_)
+        return *std::exchange(stopped_, std::nullopt);
+    if (grow_failed_)
+        return *grow_failed_;
+    wasmtime_trap_code_t code = 0;
+    if (trap && wasmtime_trap_code(trap.get(), &code)) {
+        if (code == WASMTIME_TRAP_CODE_STACK_OVERFLOW)
+            return Error{errors::host_stack, "the native stack ended before the depth limit was reached", "report this module: its frames are larger than we count"};
+        if (code == WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED && too_deep())
+            return GuestFault{errors::trap_depth, "the guest's calls are nested too deep"};
+        if (code == WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS)
+            if (const auto* address = take_fault_address(); address != nullptr) {
+                const auto* begin = region_.bytes().data();
+                if (address >= begin && address < begin + region_.bytes().size())
+                    return GuestFault{errors::trap_read_only, "the guest wrote to a mapped item, which is read-only"};
+            }
+        for (const auto& row : guest_traps)
+            if (row.code == code)
+                return GuestFault{row.ours, std::string(row.sentence)};
+    }
+    if (wasmtime_context_has_exception(context())) {
+        wasmtime_exnref_t exception;
+        if (wasmtime_context_take_exception(context(), &exception))
+            wasmtime_exnref_unroot(&exception);
+        return GuestFault{errors::trap_exception, "the guest threw an exception that nothing catches"};
+    }
+    return Error{errors::host_engine, error ? message_of(error.get()) : message_of(trap.get()), {}};
+}
+
+wasm_trap_t* Guest::run(const BoundImport& bound, wasmtime_val_raw_t* values) noexcept
+{
+    Value arguments[16];
+    const auto& import = *bound.import;
+    const auto count = std::min(import.parameters.size(), std::size(arguments));
+    for (std::size_t i = 0; i < count; ++i)
+        arguments[i] = value_of(values[i], import.parameters[i], bound.wasm64);
+    const std::span<const Value> given(arguments, count);
+    try {
+        auto answer = bound.function != nullptr ? bound.function->call(*this, given)
+                                                : bound.extension->call(*this, bound.extension_import, given);
+        if (answer) {
+            if (import.result)
+                set_value(values[0], *answer);
+            return nullptr;
+        }
+        stopped_ = std::move(answer).error();
+    } catch (const std::exception& thrown) {
+        // Nothing may be thrown through compiled code. What throws here is the host's own trouble: no memory.
+        stopped_ = Error{errors::host_memory, fmt::format("{}.{} failed: {}", import.module, import.name, thrown.what()), {}};
+    }
+    constexpr std::string_view why = "stopped by a host call";
+    return wasmtime_trap_new(why.data(), why.size());
+}
+
+// ---- memory
+
+std::byte* Guest::base() noexcept { return region_.bytes().data(); }
+std::size_t Guest::length() noexcept { return region_.bytes().size(); }
+
+bool Guest::grow(std::size_t length) noexcept
+{
+    if (length > memory_bytes_max_)
+        return false;
+    if (auto grown = region_.grow(length); !grown) {
+        grow_failed_ = Error{errors::host_memory, "the kernel refused memory that the process may have: " + grown.error().sentence, {}};
+        return false;
+    }
+    return true;
+}
+
+std::uint64_t Guest::memory_bytes() const { return const_cast<memory::Region&>(region_).bytes().size(); }
+
+Answer<void> Guest::in_bounds(std::uint64_t address, std::uint64_t length) const
+{
+    const auto size = memory_bytes();
+    if (address > size || length > size - address)
+        return stop(GuestFault{errors::trap_out_of_bounds, "the guest gave a host call an address outside its memory"});
+    return {};
+}
+
+Answer<Bytes> Guest::read(std::uint64_t address, std::uint64_t length)
+{
+    if (auto ok = in_bounds(address, length); !ok)
+        return std::unexpected(std::move(ok).error());
+    return Bytes(region_.bytes()).subspan(address, length);
+}
+
+Answer<std::span<std::byte>> Guest::write(std::uint64_t address, std::uint64_t length)
+{
+    if (auto ok = in_bounds(address, length); !ok)
+        return std::unexpected(std::move(ok).error());
+    if (!region_.is_writable(address, length))
+        return stop(GuestFault{errors::trap_read_only, "the guest asked a host call to write to a mapped item, which is read-only"});
+    if (auto ready = region_.prepare_write(address, length); !ready)
+        return stop(std::move(ready).error());
+    return region_.bytes().subspan(address, length);
+}
+
+Answer<std::uint64_t> Guest::read_pointer(std::uint64_t address)
+{
+    const std::size_t width = wasm64() ? 8 : 4;
+    auto bytes = read(address, width);
+    if (!bytes)
+        return std::unexpected(std::move(bytes).error());
+    std::uint64_t value = 0;
+    std::memcpy(&value, bytes->data(), width);
+    return value;
+}
+
+Answer<void> Guest::write_pointer(std::uint64_t address, std::uint64_t value)
+{
+    const std::size_t width = wasm64() ? 8 : 4;
+    auto bytes = write(address, width);
+    if (!bytes)
+        return std::unexpected(std::move(bytes).error());
+    std::memcpy(bytes->data(), &value, width);
+    return {};
+}
+
+// ---- gas
+
+std::uint64_t Guest::gas_left() const noexcept
+{
+    std::uint64_t left = 0;
+    const OwnedError error(wasmtime_context_get_fuel(context(), &left));
+    return left;
+}
+
+Answer<void> Guest::charge(std::uint64_t gas)
+{
+    const auto left = gas_left();
+    if (gas >= left)
+        return stop(GuestFault{errors::trap_out_of_gas, "the gas limit was reached"});
+    if (const OwnedError e{wasmtime_context_set_fuel(context(), left - gas)})
+        return stop(Error{errors::host_engine, message_of(e.get()), {}});
+    return {};
+}
+
+// ---- globals
+
+Buffer Guest::globals()
+{
+    Buffer bytes(globals_.size() * global_bytes);
+    for (std::size_t i = 0; i < globals_.size(); ++i) {
+        wasmtime_val_t value;
+        wasmtime_global_get(context(), &globals_[i], &value);
+        const std::size_t width = value.kind == WASMTIME_V128 ? 16 : value.kind == WASMTIME_I64 || value.kind == WASMTIME_F64 ? 8 : 4;
+        std::memcpy(bytes.data() + i * global_bytes, &value.of, width);
+    }
+    return bytes;
+}
+
+bool Guest::set_globals(Bytes bytes)
+{
+    if (bytes.size() != globals_.size() * global_bytes)
+        return false;
+    for (std::size_t i = 0; i < globals_.size(); ++i) {
+        wasmtime_val_t value;
+        wasmtime_global_get(context(), &globals_[i], &value);  // for its kind
+        const std::size_t width = value.kind == WASMTIME_V128 ? 16 : value.kind == WASMTIME_I64 || value.kind == WASMTIME_F64 ? 8 : 4;
+        std::memcpy(&value.of, bytes.data() + i * global_bytes, width);
+        if (const OwnedError e{wasmtime_global_set(context(), &globals_[i], &value)})
+            return false;
+    }
+    return true;
+}
+
+// ---- files
+
+GuestFiles& Guest::files() { return files_ != nullptr ? *files_ : no_files(); }
+
+Guest::OpenFile* Guest::open_file(std::uint32_t fd)
+{
+    const auto found = open_.find(fd);
+    return found == open_.end() ? nullptr : &found->second;
+}
+
+GuestFile* Guest::file(std::uint32_t fd)
+{
+    auto* open = open_file(fd);
+    return open == nullptr ? nullptr : open->file.get();
+}
+
+std::optional<std::uint32_t> Guest::add_file(std::unique_ptr<GuestFile> file)
+{
+    if (open_.size() >= open_files_max)
+        return std::nullopt;
+    // The lowest number that is free, as POSIX has it.
+    auto fd = first_fd;
+    for (const auto& [used, _] : open_) {
+        if (used != fd)
+            break;
+        ++fd;
+    }
+    open_.emplace(fd, OpenFile{std::move(file), 0});
+    return fd;
+}
+
+bool Guest::close_file(std::uint32_t fd) { return open_.erase(fd) > 0; }
+
+// ---- time, randomness, console
+
+std::uint64_t Guest::clock_ns() noexcept
+{
+    constexpr std::uint64_t step_ns = 1000;
+    return std::exchange(now_ns_, now_ns_ + step_ns);
+}
+
+/// Block n of the stream is keyed BLAKE3 of n, with the message's seed as key.
+void Guest::random(std::span<std::byte> into)
+{
+    for (auto& byte : into) {
+        if (random_used_ == random_block_.size()) {
+            Buffer counter;
+            append_u64(counter, random_blocks_++);
+            altiplano_blake3(reinterpret_cast<const std::uint8_t*>(counter.data()), counter.size(),
+                reinterpret_cast<const std::uint8_t*>(random_key_.data()), reinterpret_cast<std::uint8_t*>(random_block_.data()));
+            random_used_ = 0;
+        }
+        byte = random_block_[random_used_++];
+    }
+}
+
+void Guest::print(int fd, std::string_view text)
+{
+    if (console_ != nullptr && *console_)
+        (*console_)(fd, text);
+}
+
+}  // namespace altiplano::vm

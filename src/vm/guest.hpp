@@ -1,0 +1,109 @@
+#pragma once
+
+#include "base/hash.hpp"
+#include "memory/region.hpp"
+#include "vm/machine.hpp"
+#include "vm/native.hpp"
+
+#include <map>
+
+namespace altiplano::vm {
+
+/// A live instance over a region, with what one message may use: descriptors, clock, randomness, gas.
+/// What Wasmtime calls back runs here. One thread; the address is fixed, the store knows it.
+class Guest final : public CallContext, private MemorySource {
+public:
+    Guest(std::shared_ptr<const Module> module, memory::Region region, std::uint64_t memory_bytes_max);
+    ~Guest() override;
+    Guest(const Guest&) = delete;
+    Guest& operator=(const Guest&) = delete;
+
+    /// A new instance over the region as it is, in place of the one before. Runs no guest code.
+    Answer<void> instantiate();
+
+    /// What the guest sees besides its memory, as at the start of a message.
+    struct Surroundings {
+        std::int64_t timestamp_ms = 0;
+        Digest seed{};
+        std::uint64_t gas = 0;
+        GuestFiles* files = nullptr;
+        const std::function<void(int, std::string_view)>* console = nullptr;
+    };
+    Answer<void> begin(const Surroundings& surroundings);
+    /// Closes what the message left open.
+    void end() noexcept;
+
+    /// Calls an export. On the guest stack only. @return the first result, 0 if it has none
+    Answer<Value> call(std::string_view name, std::initializer_list<Value> arguments);
+    bool has_export(std::string_view name);
+
+    std::uint64_t gas_left() const noexcept;
+    /// The exposed globals, by number: 16 little-endian bytes each (narrow types zero-extended).
+    Buffer globals();
+    /// @return false unless `bytes` holds exactly these globals
+    bool set_globals(Bytes bytes);
+
+    memory::Region& region() noexcept { return region_; }
+    const Module& module() const noexcept { return *module_; }
+
+    // CallContext
+    bool wasm64() const override { return module_->wasm64(); }
+    std::uint64_t memory_bytes() const override;
+    Answer<Bytes> read(std::uint64_t address, std::uint64_t length) override;
+    Answer<std::span<std::byte>> write(std::uint64_t address, std::uint64_t length) override;
+    Answer<std::uint64_t> read_pointer(std::uint64_t address) override;
+    Answer<void> write_pointer(std::uint64_t address, std::uint64_t value) override;
+    Answer<void> charge(std::uint64_t gas) override;
+    GuestFile* file(std::uint32_t fd) override;
+    Answer<Errno> map(std::uint32_t fd, std::uint64_t offset, std::uint64_t length, std::uint64_t address) override;
+    Answer<Errno> unmap(std::uint64_t address, std::uint64_t length) override;
+    GuestFiles& files() override;
+
+    // For the host functions of abi/.
+    struct OpenFile {
+        std::unique_ptr<GuestFile> file;
+        std::uint64_t offset = 0;
+    };
+    OpenFile* open_file(std::uint32_t fd);
+    /// @return nothing when the guest has too many open
+    std::optional<std::uint32_t> add_file(std::unique_ptr<GuestFile> file);
+    bool close_file(std::uint32_t fd);
+    /// The message's time, one microsecond later at each call.
+    std::uint64_t clock_ns() noexcept;
+    void random(std::span<std::byte> into);
+    void print(int fd, std::string_view text);
+
+    /// Runs a bound import; a Stop is remembered until the call into the guest has unwound.
+    wasm_trap_t* run(const BoundImport& bound, wasmtime_val_raw_t* values) noexcept;
+
+private:
+    std::byte* base() noexcept override;
+    std::size_t length() noexcept override;
+    bool grow(std::size_t length) noexcept override;
+
+    Answer<void> in_bounds(std::uint64_t address, std::uint64_t length) const;
+    Stop stop_of(OwnedError error, OwnedTrap trap);
+    bool too_deep();
+    wasmtime_context_t* context() const noexcept { return wasmtime_store_context(store_.get()); }
+
+    std::shared_ptr<const Module> module_;
+    memory::Region region_;
+    std::uint64_t memory_bytes_max_;
+    OwnedStore store_;
+    wasmtime_instance_t instance_{};
+    wasmtime_global_t depth_{};
+    std::vector<wasmtime_global_t> globals_;
+
+    std::optional<Stop> stopped_;      ///< why a host call ended the message
+    std::optional<Error> grow_failed_; ///< the kernel refused memory that the process may have
+    std::map<std::uint32_t, OpenFile> open_;
+    GuestFiles* files_ = nullptr;
+    const std::function<void(int, std::string_view)>* console_ = nullptr;
+    std::uint64_t now_ns_ = 0;
+    std::array<std::byte, 32> random_key_{};
+    std::uint64_t random_blocks_ = 0;
+    std::array<std::byte, 32> random_block_{};
+    std::size_t random_used_ = 32;
+};
+
+}  // namespace altiplano::vm

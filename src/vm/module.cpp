@@ -1,0 +1,375 @@
+#include "vm/module.hpp"
+
+#include "base/hash.hpp"
+#include "base/log.hpp"
+#include "vm/abi/wasi/wasi.hpp"
+#include "vm/native.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <mutex>
+
+namespace altiplano::vm {
+namespace {
+
+// An entry: magic, MAC, artefact. The MAC is keyed BLAKE3 over the entry's name and the artefact.
+constexpr std::string_view magic = "altiplano-code-1";
+constexpr std::size_t mac_bytes = 32;
+constexpr std::size_t key_bytes = 32;
+using Key = std::array<std::byte, key_bytes>;
+
+Digest blake3(const Key& key, Bytes bytes)
+{
+    std::array<std::byte, 32> out{};
+    altiplano_blake3(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(),
+        reinterpret_cast<const std::uint8_t*>(key.data()), reinterpret_cast<std::uint8_t*>(out.data()));
+    return Digest(out);
+}
+
+Digest mac_of(const Key& key, const std::string& name, Bytes artefact)
+{
+    auto bytes = to_buffer(name);
+    append(bytes, artefact);
+    return blake3(key, bytes);
+}
+
+/// Compares in constant time: a MAC must not be guessed byte by byte.
+bool same_mac(Bytes a, Bytes b) noexcept
+{
+    if (a.size() != b.size())
+        return false;
+    unsigned difference = 0;
+    for (std::size_t i = 0; i < a.size(); ++i)
+        difference |= std::to_integer<unsigned>(a[i] ^ b[i]);
+    return difference == 0;
+}
+
+struct Rewritten {
+    altiplano_rewritten raw{};
+    Rewritten() = default;
+    Rewritten(const Rewritten&) = delete;
+    Rewritten& operator=(const Rewritten&) = delete;
+    ~Rewritten() { altiplano_rewritten_free(&raw); }
+};
+
+wasm_valkind_t kind_of(ValueType type, bool wasm64)
+{
+    switch (type) {
+    case ValueType::i32: return WASM_I32;
+    case ValueType::i64: return WASM_I64;
+    case ValueType::f32: return WASM_F32;
+    case ValueType::f64: return WASM_F64;
+    case ValueType::pointer: return wasm64 ? WASM_I64 : WASM_I32;
+    }
+    return WASM_EXTERNREF;
+}
+
+bool same_type(const wasm_functype_t* type, const Import& import, bool wasm64)
+{
+    const auto* parameters = wasm_functype_params(type);
+    const auto* results = wasm_functype_results(type);
+    if (parameters->size != import.parameters.size() || results->size != (import.result ? 1U : 0U))
+        return false;
+    for (std::size_t i = 0; i < parameters->size; ++i)
+        if (wasm_valtype_kind(parameters->data[i]) != kind_of(import.parameters[i], wasm64))
+            return false;
+    return !import.result || wasm_valtype_kind(results->data[0]) == kind_of(*import.result, wasm64);
+}
+
+std::string type_text(const wasm_functype_t* type)
+{
+    const auto list = [](const wasm_valtype_vec_t* types) {
+        std::string text;
+        for (std::size_t i = 0; i < types->size; ++i) {
+            const auto kind = wasm_valtype_kind(types->data[i]);
+            text += text.empty() ? "" : " ";
+            text += kind == WASM_I32 ? "i32" : kind == WASM_I64 ? "i64" : kind == WASM_F32 ? "f32" : kind == WASM_F64 ? "f64" : "other";
+        }
+        return text;
+    };
+    return fmt::format("({}) -> ({})", list(wasm_functype_params(type)), list(wasm_functype_results(type)));
+}
+
+std::string_view text_of(const wasm_name_t* name) noexcept { return {name->data, name->size}; }
+
+std::unique_ptr<BoundImport> answer(std::string_view module, std::string_view name, const Extensions& extensions)
+{
+    auto bound = std::make_unique<BoundImport>();
+    for (const auto& function : abi::wasi::functions())
+        if (function.import.module == module && function.import.name == name) {
+            bound->function = &function;
+            bound->import = &function.import;
+            return bound;
+        }
+    for (const auto& extension : extensions) {
+        const auto& imports = extension->imports();
+        for (std::size_t i = 0; i < imports.size(); ++i)
+            if (imports[i].module == module && imports[i].name == name) {
+                bound->extension = extension;
+                bound->extension_import = i;
+                bound->import = &imports[i];
+                return bound;
+            }
+    }
+    return nullptr;
+}
+
+struct ExportTypes {
+    wasm_exporttype_vec_t vec{};
+    explicit ExportTypes(const wasmtime_module_t* module) { wasmtime_module_exports(module, &vec); }
+    ~ExportTypes() { wasm_exporttype_vec_delete(&vec); }
+    ExportTypes(const ExportTypes&) = delete;
+    ExportTypes& operator=(const ExportTypes&) = delete;
+    const wasm_externtype_t* find(std::string_view name) const
+    {
+        for (std::size_t i = 0; i < vec.size; ++i)
+            if (text_of(wasm_exporttype_name(vec.data[i])) == name)
+                return wasm_exporttype_type(vec.data[i]);
+        return nullptr;
+    }
+};
+
+struct ImportTypes {
+    wasm_importtype_vec_t vec{};
+    explicit ImportTypes(const wasmtime_module_t* module) { wasmtime_module_imports(module, &vec); }
+    ~ImportTypes() { wasm_importtype_vec_delete(&vec); }
+    ImportTypes(const ImportTypes&) = delete;
+    ImportTypes& operator=(const ImportTypes&) = delete;
+};
+
+/// The exports that the guest ABI needs, by type.
+Result<void> check_exports(const ExportTypes& exports, bool wasm64)
+{
+    const auto pointer = ValueType::pointer;
+    const Import needed[] = {
+        {"", "malloc", {pointer}, pointer},
+        {"", "free", {pointer}, std::nullopt},
+        {"", "handle", {pointer, pointer}, pointer},
+    };
+    for (const auto& want : needed) {
+        const auto* found = exports.find(want.name);
+        const auto* type = found == nullptr ? nullptr : wasm_externtype_as_functype_const(found);
+        if (type == nullptr)
+            return fail(errors::missing_export, fmt::format("the module exports no function {:?}", want.name),
+                "a guest exports memory, malloc, free, handle and, if it has constructors, _initialize");
+        if (!same_type(type, want, wasm64))
+            return fail(errors::missing_export, fmt::format("the module's {:?} has the type {}, which is not the guest ABI's", want.name, type_text(type)));
+    }
+    if (const auto* found = exports.find("_initialize")) {
+        const auto* type = wasm_externtype_as_functype_const(found);
+        if (type == nullptr || !same_type(type, {"", "_initialize", {}, std::nullopt}, wasm64))
+            return fail(errors::missing_export, "the module's \"_initialize\" is no function without arguments and results");
+    }
+    return {};
+}
+
+}  // namespace
+
+Module::Module() : native_(std::make_unique<Native>()) {}
+Module::~Module() = default;
+
+struct ModuleCache::Private {
+    std::shared_ptr<Engine> engine;
+    Files& files;
+    Key key{};
+    std::mutex mutex{};
+    std::map<Digest, std::weak_ptr<const Module>> live{};
+    std::uint64_t loaded = 0;
+    std::uint64_t rejected = 0;
+
+    Result<OwnedModule> compiled(Bytes wasm, const Digest& hash, const Path& folder);
+    OwnedModule kept(const Path& path, const std::string& name);
+    Result<OwnedModule> build(Bytes wasm);
+};
+
+ModuleCache::ModuleCache(std::shared_ptr<Engine> engine, Files& files, Options options)
+    : private_(new Private{.engine = std::move(engine), .files = files}), options_(std::move(options))
+{
+}
+ModuleCache::~ModuleCache() = default;
+
+std::uint64_t ModuleCache::loaded() const noexcept
+{
+    const std::lock_guard lock(private_->mutex);
+    return private_->loaded;
+}
+std::uint64_t ModuleCache::rejected() const noexcept
+{
+    const std::lock_guard lock(private_->mutex);
+    return private_->rejected;
+}
+
+Result<std::unique_ptr<ModuleCache>> ModuleCache::open(std::shared_ptr<Engine> engine, Files& files, Random& random, Options options)
+{
+    std::unique_ptr<ModuleCache> cache(new ModuleCache(std::move(engine), files, std::move(options)));
+    const auto& folder = cache->options_.folder;
+    auto& key = cache->private_->key;
+    if (folder.empty()) {
+        random.fill(key);
+        return cache;
+    }
+    TRY_OK(files.make_directories(folder));
+    TRY_OK(files.set_private(folder));
+    const auto key_path = folder / "key";
+    if (!files.exists(key_path)) {
+        random.fill(key);
+        // Two processes may start at once: the one that makes the file wins, the other reads it.
+        if (const auto file = files.open(key_path, Files::Mode::create_new)) {
+            TRY_OK(files.set_private(key_path));
+            TRY_OK((*file)->write_at(0, key));
+            TRY_OK((*file)->sync());
+            return cache;
+        }
+    }
+    TRY(const auto bytes, read_file(files, key_path));
+    if (bytes.size() == key.size()) {
+        std::ranges::copy(bytes, key.begin());
+        return cache;
+    }
+    // A half-written key: what it authenticated is compiled again.
+    random.fill(key);
+    TRY_OK(write_file(files, key_path, key));
+    TRY_OK(files.set_private(key_path));
+    return cache;
+}
+
+/// The artefact under `name`, if this node wrote it and this engine takes it.
+OwnedModule ModuleCache::Private::kept(const Path& path, const std::string& name)
+{
+    if (!files.exists(path))
+        return nullptr;
+    const auto rejecting = [&](std::string_view why) {
+        ++rejected;
+        log::warning("compiled module {} {}: compiling again", name, why);
+        return OwnedModule();
+    };
+    const auto entry = read_file(files, path);
+    if (!entry)
+        return rejecting("cannot be read");
+    const Bytes bytes(*entry);
+    if (bytes.size() < magic.size() + mac_bytes || as_text(bytes.first(magic.size())) != magic)
+        return rejecting("is damaged");
+    const auto artefact = bytes.subspan(magic.size() + mac_bytes);
+    if (!same_mac(bytes.subspan(magic.size(), mac_bytes), mac_of(key, name, artefact).bytes()))
+        return rejecting("was not written by this node");
+    wasmtime_module_t* raw = nullptr;
+    if (const OwnedError e{wasmtime_module_deserialize(engine->native().engine.get(),
+            reinterpret_cast<const std::uint8_t*>(artefact.data()), artefact.size(), &raw)})
+        return rejecting(message_of(e.get()));
+    ++loaded;
+    return OwnedModule(raw);
+}
+
+Result<OwnedModule> ModuleCache::Private::build(Bytes wasm)
+{
+    Rewritten rewritten;
+    altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), &rewritten.raw);
+    if (rewritten.raw.code != nullptr)
+        return fail(rewritten.raw.code, std::string(reinterpret_cast<const char*>(rewritten.raw.sentence), rewritten.raw.sentence_length));
+    wasmtime_module_t* raw = nullptr;
+    if (const OwnedError e{wasmtime_module_new(engine->native().engine.get(), rewritten.raw.bytes, rewritten.raw.bytes_length, &raw)})
+        return fail(errors::over_limit, "the engine cannot compile the module: " + message_of(e.get()));
+    return OwnedModule(raw);
+}
+
+Result<OwnedModule> ModuleCache::Private::compiled(Bytes wasm, const Digest& hash, const Path& folder)
+{
+    if (folder.empty())
+        return build(wasm);
+    auto naming = to_buffer(engine->fingerprint());
+    append(naming, hash.bytes());
+    const auto name = sha256(naming).text();
+    const auto path = folder / name;
+    if (auto module = kept(path, name))
+        return module;
+    TRY(auto module, build(wasm));
+
+    // Keeping it is a favour to the next start: failing to costs time, not correctness.
+    OwnedBytes artefact;
+    if (const OwnedError e{wasmtime_module_serialize(module.get(), &artefact.vec)}) {
+        log::warning("compiled module {} cannot be serialised: {}", name, message_of(e.get()));
+        return module;
+    }
+    auto entry = to_buffer(magic);
+    append(entry, mac_of(key, name, artefact.bytes()).bytes());
+    append(entry, artefact.bytes());
+    if (const auto written = write_file(files, path, entry); !written)
+        log::warning("compiled module {} is not kept: {}", name, written.error().sentence);
+    return module;
+}
+
+Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm)
+{
+    const std::lock_guard lock(private_->mutex);
+    const auto hash = sha256(wasm);
+    if (const auto found = private_->live.find(hash); found != private_->live.end())
+        if (auto module = found->second.lock())
+            return module;
+
+    TRY(auto compiled, private_->compiled(wasm, hash, options_.folder));
+    std::shared_ptr<Module> module(new Module);
+    auto& native = *module->native_;
+    native.engine = private_->engine;
+    native.module = std::move(compiled);
+    module->hash_ = hash;
+
+    // What it has, from the names that the rewriting pass gave.
+    const ExportTypes exports(native.module.get());
+    const auto* memory_type = exports.find("altiplano:memory");
+    ENSURE(memory_type != nullptr && wasm_externtype_as_memorytype_const(memory_type) != nullptr, "the rewriting pass exports the memory");
+    const auto* memory = wasm_externtype_as_memorytype_const(memory_type);
+    module->wasm64_ = wasmtime_memorytype_is64(memory);
+    const auto pages_max = memory_reservation_bytes / wasm_page_bytes;
+    const auto minimum = wasmtime_memorytype_minimum(memory);
+    if (minimum > pages_max)
+        return fail(errors::over_limit, fmt::format("the module's memory starts with {} wasm pages; at most {} (16 GiB) are offered", minimum, pages_max));
+    std::uint64_t maximum = pages_max;
+    if (std::uint64_t declared = 0; wasmtime_memorytype_maximum(memory, &declared))
+        maximum = std::min(maximum, declared);
+    module->memory_bytes_min_ = minimum * wasm_page_bytes;
+    module->memory_bytes_max_ = maximum * wasm_page_bytes;
+    for (std::size_t i = 0; i < exports.vec.size; ++i) {
+        const auto name = text_of(wasm_exporttype_name(exports.vec.data[i]));
+        if (name.starts_with("altiplano:global:"))
+            native.globals.emplace_back(name);
+    }
+    native.has_data = exports.find("altiplano:data") != nullptr;
+    native.has_start = exports.find("altiplano:start") != nullptr;
+    native.has_initialize = exports.find("_initialize") != nullptr;
+    TRY_OK(check_exports(exports, module->wasm64_));
+
+    // What answers its imports. All are functions: the rewriting pass refuses others.
+    const OwnedLinker linker(wasmtime_linker_new(private_->engine->native().engine.get()));
+    wasmtime_linker_allow_shadowing(linker.get(), true);  // a module may import one function twice
+    const ImportTypes imports(native.module.get());
+    for (std::size_t i = 0; i < imports.vec.size; ++i) {
+        const auto* import_module = wasm_importtype_module(imports.vec.data[i]);
+        const auto* import_name = wasm_importtype_name(imports.vec.data[i]);
+        const auto* type = wasm_externtype_as_functype_const(wasm_importtype_type(imports.vec.data[i]));
+        ENSURE(type != nullptr, "the rewriting pass refuses imports that are not functions");
+        auto bound = answer(text_of(import_module), text_of(import_name), options_.extensions);
+        const auto full_name = fmt::format("{}.{}", text_of(import_module), text_of(import_name));
+        if (!bound)
+            return fail(errors::unknown_import, fmt::format("the module imports {}, which this node does not have", full_name),
+                "an extension that the module needs may be missing here");
+        if (!same_type(type, *bound->import, module->wasm64_))
+            return fail(errors::bad_import, fmt::format("the module imports {} with the type {}, which is not its type here", full_name, type_text(type)));
+        bound->wasm64 = module->wasm64_;
+        if (const OwnedError e{wasmtime_linker_define_func_unchecked(linker.get(), import_module->data, import_module->size,
+                import_name->data, import_name->size, type, call_import, bound.get(), nullptr)})
+            return fail(errors::host_engine, message_of(e.get()));
+        native.imports.push_back(std::move(bound));
+    }
+    wasmtime_instance_pre_t* pre = nullptr;
+    if (const OwnedError e{wasmtime_linker_instantiate_pre(linker.get(), native.module.get(), &pre)})
+        return fail(errors::host_engine, message_of(e.get()));
+    native.pre.reset(pre);
+
+    private_->live[hash] = module;
+    return std::shared_ptr<const Module>(module);
+}
+
+}  // namespace altiplano::vm

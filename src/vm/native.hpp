@@ -1,0 +1,94 @@
+#pragma once
+
+// What only this room's sources see: Wasmtime's C API behind owners that free what they hold.
+
+#include "base/result.hpp"
+#include "vm/abi/host_function.hpp"
+#include "vm/engine.hpp"
+#include "vm/errors.hpp"
+#include "vm/module.hpp"
+
+#include <altiplano_shim.h>
+#include <wasm.h>
+#include <wasmtime.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace altiplano::vm {
+
+template <auto Free>
+struct FreeWith {
+    template <class T>
+    void operator()(T* object) const noexcept { Free(object); }
+};
+using OwnedEngine = std::unique_ptr<wasm_engine_t, FreeWith<wasm_engine_delete>>;
+using OwnedStore = std::unique_ptr<wasmtime_store_t, FreeWith<wasmtime_store_delete>>;
+using OwnedModule = std::unique_ptr<wasmtime_module_t, FreeWith<wasmtime_module_delete>>;
+using OwnedLinker = std::unique_ptr<wasmtime_linker_t, FreeWith<wasmtime_linker_delete>>;
+using OwnedInstancePre = std::unique_ptr<wasmtime_instance_pre_t, FreeWith<wasmtime_instance_pre_delete>>;
+using OwnedError = std::unique_ptr<wasmtime_error_t, FreeWith<wasmtime_error_delete>>;
+using OwnedTrap = std::unique_ptr<wasm_trap_t, FreeWith<wasm_trap_delete>>;
+
+std::string message_of(const wasmtime_error_t* error);
+std::string message_of(const wasm_trap_t* trap);
+
+/// A callback's vector that Wasmtime filled.
+struct OwnedBytes {
+    wasm_byte_vec_t vec{0, nullptr};
+    OwnedBytes() = default;
+    OwnedBytes(const OwnedBytes&) = delete;
+    OwnedBytes& operator=(const OwnedBytes&) = delete;
+    ~OwnedBytes() { wasm_byte_vec_delete(&vec); }
+    Bytes bytes() const noexcept { return {reinterpret_cast<const std::byte*>(vec.data), vec.size}; }
+};
+
+inline constexpr std::uint64_t wasm_page_bytes = 65536;
+
+/// The address space that compiled code assumes behind every memory base: bounds checks are constants because of it.
+/// It is also the largest memory that a process can have here.
+inline constexpr std::uint64_t memory_reservation_bytes = std::uint64_t{16} << 30;
+/// Inaccessible bytes behind the reservation.
+inline constexpr std::uint64_t memory_guard_bytes = std::uint64_t{2} << 30;
+/// The GC heap (exceptions) comes to the memory creator too; nothing but this odd size tells the two apart.
+inline constexpr std::uint64_t gc_reservation_bytes = (std::uint64_t{64} << 20) + wasm_page_bytes;
+
+struct Engine::Native {
+    OwnedEngine engine;
+};
+
+/// Memory for the next instance of this thread. Wasmtime's creator has no argument of ours, so it goes through here.
+class MemorySource {
+public:
+    virtual ~MemorySource() = default;
+    virtual std::byte* base() noexcept = 0;
+    virtual std::size_t length() noexcept = 0;
+    /// @return false: memory.grow answers -1
+    virtual bool grow(std::size_t length) noexcept = 0;
+};
+/// Sets the source for the calls within its scope.
+class OfferMemory {
+public:
+    explicit OfferMemory(MemorySource& source) noexcept;
+    ~OfferMemory();
+    OfferMemory(const OfferMemory&) = delete;
+    OfferMemory& operator=(const OfferMemory&) = delete;
+};
+
+struct Module::Native {
+    std::shared_ptr<Engine> engine;
+    OwnedModule module;
+    /// What each import is bound to, in the module's order; addresses are stable, compiled linkage holds them.
+    std::vector<std::unique_ptr<BoundImport>> imports;
+    OwnedInstancePre pre;
+    std::vector<std::string> globals;  ///< export names of the exposed globals, by index
+    bool has_data = false;             ///< exports altiplano:data
+    bool has_start = false;            ///< exports altiplano:start
+    bool has_initialize = false;
+};
+
+/// The trampoline of every import.
+wasm_trap_t* call_import(void* bound, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t count) noexcept;
+
+}  // namespace altiplano::vm
