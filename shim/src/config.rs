@@ -38,6 +38,15 @@ pub unsafe extern "C" fn altiplano_config_gc_heap(c: *mut wasm_config_t, reserva
     unsafe { config(c) }.gc_heap_reservation(reservation).gc_heap_guard_size(guard).gc_heap_may_move(may_move);
 }
 
+/// How much native stack guest code may use. Wasmtime wants its unused async stacks to be as large.
+///
+/// # Safety
+/// `c` is a live configuration.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn altiplano_config_stack(c: *mut wasm_config_t, bytes: usize) {
+    unsafe { config(c) }.async_stack_size(bytes).max_wasm_stack(bytes);
+}
+
 /// What each operator costs: the gas schedule for guest code, part of the semantics version. The unit is about a
 /// quarter of a nanosecond on the machines of 2026; what takes clearly longer costs more, so that no cheap operator
 /// buys much time. Golden counts in src/vm/machine_test.cpp notice a change of the engine.

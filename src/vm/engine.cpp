@@ -3,6 +3,7 @@
 #include "vm/engine.hpp"
 
 #include "base/hash.hpp"
+#include "vm/fault_address.hpp"
 #include "vm/native.hpp"
 #include "vm/stack.hpp"
 
@@ -126,7 +127,7 @@ wasm_config_t* settings()
     wasmtime_memory_creator_t creator{nullptr, new_memory, nullptr};
     wasmtime_config_host_memory_creator_set(c, &creator);
 
-    wasmtime_config_max_wasm_stack_set(c, guest_stack_bytes);
+    altiplano_config_stack(c, guest_stack_bytes);
     altiplano_config_backtrace_frames(c, 0);  // 12 us per throw otherwise (trap 2)
     wasmtime_config_cranelift_opt_level_set(c, WASMTIME_OPT_LEVEL_SPEED);
     return c;
@@ -258,6 +259,7 @@ Result<std::shared_ptr<Engine>> Engine::create()
     engine->native_->engine.reset(wasm_engine_new_with_config(settings()));
     if (!engine->native_->engine)
         return fail(errors::host_engine, "Wasmtime refused our settings");
+    note_fault_addresses();
     engine->fingerprint_ = fmt::format("wasmtime {} rewrite {} memory {}+{} stack {} cpu {}", WASMTIME_VERSION,
         altiplano_rewrite_version(), memory_reservation_bytes, memory_guard_bytes, guest_stack_bytes, sha256(cpu_features()).text());
 

@@ -14,6 +14,8 @@ namespace {
 constexpr std::uint32_t first_fd = 4;
 constexpr std::size_t open_files_max = 1024;
 constexpr std::size_t global_bytes = 16;
+constexpr std::uint64_t page_bytes = memory::Region::page_bytes;
+constexpr std::string_view read_only_sentence = "the guest wrote to a mapped item, which is read-only";
 
 /// Trap codes of Wasmtime that follow from the guest's own doing. What is missing here is a HostFault.
 struct TrapRow {
@@ -49,6 +51,17 @@ void set_value(wasmtime_val_raw_t& raw, Value value) noexcept
     std::memcpy(&raw, &value, sizeof value);
 }
 
+/// Before a bulk write, if the machine has mapped ranges. Out of bounds is left to the write itself, whose trap it is.
+Answer<Value> check_write(Guest& guest, std::span<const Value> arguments)
+{
+    const auto address = arguments[0];
+    const auto length = arguments[1];
+    const auto size = guest.memory_bytes();
+    if (address <= size && length <= size - address && !guest.region().is_writable(address, length))
+        return stop(GuestFault{errors::trap_read_only, std::string(read_only_sentence)});
+    return 0;
+}
+
 class NoFiles final : public GuestFiles {
 public:
     Result<std::unique_ptr<GuestFile>> open(std::string_view path) override
@@ -67,6 +80,12 @@ GuestFiles& no_files()
 {
     static NoFiles files;
     return files;
+}
+
+const HostFunction& check_write_function()
+{
+    static const HostFunction function{{"altiplano", "check_write", {ValueType::i64, ValueType::i64}, std::nullopt}, check_write};
+    return function;
 }
 
 wasm_trap_t* call_import(void* bound, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t) noexcept
@@ -111,6 +130,8 @@ Answer<void> Guest::instantiate()
         return found.of.global;
     };
     depth_ = global("altiplano:depth");
+    mapped_ = global("altiplano:mapped");
+    note_mapped();
     for (const auto& name : native.globals)
         globals_.push_back(global(name));
     return {};
@@ -194,9 +215,11 @@ Stop Guest::stop_of(OwnedError error, OwnedTrap trap)
             return GuestFault{errors::trap_depth, "the guest's calls are nested too deep"};
         if (code == WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS)
             if (const auto* address = take_fault_address(); address != nullptr) {
+                // Faults that the dirty tracker resolved lie in writable memory, so none of them is mistaken for this.
                 const auto* begin = region_.bytes().data();
-                if (address >= begin && address < begin + region_.bytes().size())
-                    return GuestFault{errors::trap_read_only, "the guest wrote to a mapped item, which is read-only"};
+                if (address >= begin && address < begin + region_.bytes().size()
+                    && !region_.is_writable(static_cast<std::uint64_t>(address - begin), 1))
+                    return GuestFault{errors::trap_read_only, std::string(read_only_sentence)};
             }
         for (const auto& row : guest_traps)
             if (row.code == code)
@@ -234,6 +257,14 @@ wasm_trap_t* Guest::run(const BoundImport& bound, wasmtime_val_raw_t* values) no
     }
     constexpr std::string_view why = "stopped by a host call";
     return wasmtime_trap_new(why.data(), why.size());
+}
+
+/// Tells compiled code whether bulk writes must be checked.
+void Guest::note_mapped()
+{
+    const wasmtime_val_t mapped{.kind = WASMTIME_I32, .of = {.i32 = region_.mapped_ranges().empty() ? 0 : 1}};
+    const OwnedError error(wasmtime_global_set(context(), &mapped_, &mapped));
+    ENSURE(!error, "the global is ours: a mutable i32");
 }
 
 // ---- memory
@@ -274,7 +305,7 @@ Answer<std::span<std::byte>> Guest::write(std::uint64_t address, std::uint64_t l
     if (auto ok = in_bounds(address, length); !ok)
         return std::unexpected(std::move(ok).error());
     if (!region_.is_writable(address, length))
-        return stop(GuestFault{errors::trap_read_only, "the guest asked a host call to write to a mapped item, which is read-only"});
+        return stop(GuestFault{errors::trap_read_only, std::string(read_only_sentence)});
     if (auto ready = region_.prepare_write(address, length); !ready)
         return stop(std::move(ready).error());
     return region_.bytes().subspan(address, length);
@@ -378,6 +409,37 @@ std::optional<std::uint32_t> Guest::add_file(std::unique_ptr<GuestFile> file)
     }
     open_.emplace(fd, OpenFile{std::move(file), 0});
     return fd;
+}
+
+Answer<Errno> Guest::map(std::uint32_t fd, std::uint64_t offset, std::uint64_t length, std::uint64_t address)
+{
+    auto* open = open_file(fd);
+    if (open == nullptr)
+        return Errno::badf;
+    const auto size = open->file->size();
+    if (offset % page_bytes != 0 || address % page_bytes != 0 || length == 0 || offset > size || length > size - offset)
+        return Errno::inval;
+    const auto pages_bytes = (length + page_bytes - 1) / page_bytes * page_bytes;
+    // A range over another one would have to be told apart in the state: the guest unmaps first.
+    if (!in_bounds(address, pages_bytes) || !region_.is_writable(address, pages_bytes))
+        return Errno::inval;
+    Buffer bytes(length);
+    if (auto got = open->file->read_at(offset, bytes); !got)
+        return stop(std::move(got).error());
+    if (auto mapped = region_.map_bytes(address, bytes, open->file->item(), offset); !mapped)
+        return stop(std::move(mapped).error());
+    note_mapped();
+    return Errno::success;
+}
+
+Answer<Errno> Guest::unmap(std::uint64_t address, std::uint64_t length)
+{
+    if (address % page_bytes != 0 || length % page_bytes != 0 || length == 0 || !in_bounds(address, length))
+        return Errno::inval;
+    if (auto unmapped = region_.unmap(address, length); !unmapped)
+        return stop(std::move(unmapped).error());
+    note_mapped();
+    return Errno::success;
 }
 
 bool Guest::close_file(std::uint32_t fd) { return open_.erase(fd) > 0; }

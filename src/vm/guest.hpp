@@ -84,6 +84,7 @@ private:
     Answer<void> in_bounds(std::uint64_t address, std::uint64_t length) const;
     Stop stop_of(OwnedError error, OwnedTrap trap);
     bool too_deep();
+    void note_mapped();
     wasmtime_context_t* context() const noexcept { return wasmtime_store_context(store_.get()); }
 
     std::shared_ptr<const Module> module_;
@@ -92,6 +93,7 @@ private:
     OwnedStore store_;
     wasmtime_instance_t instance_{};
     wasmtime_global_t depth_{};
+    wasmtime_global_t mapped_{};
     std::vector<wasmtime_global_t> globals_;
 
     std::optional<Stop> stopped_;      ///< why a host call ended the message

@@ -43,16 +43,18 @@ public:
         std::uint64_t memory_bytes = std::uint64_t{1} << 30;  ///< the process's Memory-Limit: memory.grow beyond it gives -1
     };
 
-    /// A new process: fresh memory, data segments, then start and `_initialize`. Its state is not committed yet: `root()`
-    /// is that of an empty memory until the first commit.
+    /// A new process: fresh memory, data segments, then start and `_initialize`. Committed: `root()` is that of the state
+    /// after constructors, which is also what a failed slot 0 leaves. Constructors may spend `constructor_gas`.
     /// @return module.constructors_failed, vm.memory_over_limit, other vm.* for HostFaults
-    static Result<std::unique_ptr<Machine>> create(std::shared_ptr<const Module> module, const Extensions& extensions, Limits limits);
+    static Result<std::unique_ptr<Machine>> create(std::shared_ptr<const Module> module, Limits limits);
 
     /// A process as a file of `save` has it. Costs the same whatever its size; constructors do not run again.
     /// @param files  answers `mapped_item` for ranges that were mapped
     /// @return vm.bad_image, vm.*
-    static Result<std::unique_ptr<Machine>> restore(std::shared_ptr<const Module> module, const Extensions& extensions,
-        Limits limits, std::unique_ptr<File> image, GuestFiles& files);
+    static Result<std::unique_ptr<Machine>> restore(std::shared_ptr<const Module> module, Limits limits,
+        std::unique_ptr<File> image, GuestFiles& files);
+
+    static constexpr std::uint64_t constructor_gas = 100'000'000'000;  ///< a constant of the semantics, as the clock 0 there
 
     ~Machine();
     Machine(const Machine&) = delete;

@@ -88,6 +88,9 @@ struct Module::Native {
     bool has_initialize = false;
 };
 
+/// `altiplano.check_write`, which the rewriting pass imports.
+const HostFunction& check_write_function();
+
 /// The trampoline of every import.
 wasm_trap_t* call_import(void* bound, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t count) noexcept;
 

@@ -1,0 +1,232 @@
+#include "vm/machine.hpp"
+
+#include "vm/abi/wasi/wasi.hpp"
+#include "vm/errors.hpp"
+#include "vm/guest.hpp"
+#include "vm/stack.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace altiplano::vm {
+
+namespace {
+
+constexpr std::uint64_t reserved_bytes = memory_reservation_bytes + memory_guard_bytes;
+
+/// Runs guest code on its stack. A stop that is an Error is a HostFault and comes back as one.
+template <class T>
+Result<std::expected<T, GuestFault>> on_stack(const std::function<Answer<T>()>& task)
+{
+    std::optional<Answer<T>> answer;
+    if (!on_guest_stack([&] { answer = task(); }))
+        return fail(errors::host_stack, "the kernel gave no stack for guest code");
+    if (*answer) {
+        if constexpr (std::is_void_v<T>)
+            return std::expected<T, GuestFault>();
+        else
+            return std::expected<T, GuestFault>(*std::move(*answer));
+    }
+    auto stopped = std::move(*answer).error();
+    if (auto* error = std::get_if<Error>(&stopped))
+        return std::unexpected(std::move(*error));
+    return std::expected<T, GuestFault>(std::unexpect, std::get<GuestFault>(std::move(stopped)));
+}
+
+/// How much a process may have: its Memory-Limit in whole wasm pages, at most what the module declares.
+std::uint64_t memory_bytes_max(const Module& module, Machine::Limits limits)
+{
+    return std::min(limits.memory_bytes / wasm_page_bytes * wasm_page_bytes, module.memory_bytes_max());
+}
+
+Result<void> fits(const Module& module, Machine::Limits limits)
+{
+    if (module.memory_bytes_min() > memory_bytes_max(module, limits))
+        return fail(errors::memory_over_limit, fmt::format("the module starts with {} bytes of memory; the process may have {}",
+                module.memory_bytes_min(), limits.memory_bytes), "spawn with a larger Memory-Limit");
+    return {};
+}
+
+/// Data segments, start function, `_initialize`: what turns fresh memory into a process.
+Answer<void> construct(Guest& guest)
+{
+    const auto& native = guest.module().native();
+    const std::pair<bool, std::string_view> constructors[] = {
+        {native.has_data, "altiplano:data"}, {native.has_start, "altiplano:start"}, {native.has_initialize, "_initialize"}};
+    for (const auto& [there, name] : constructors)
+        if (there)
+            if (auto done = guest.call(name, {}); !done)
+                return std::unexpected(std::move(done).error());
+    return {};
+}
+
+/// Puts text with a NUL behind it into a buffer from the guest's malloc.
+Answer<Value> place(Guest& guest, std::string_view text)
+{
+    // A wasm32 guest's malloc would be asked for what is left of the length above 32 bits.
+    if (!guest.wasm64() && text.size() >= UINT32_MAX)
+        return stop(GuestFault{errors::trap_out_of_memory, "the message is longer than the guest's memory can be"});
+    if (auto paid = guest.charge(text.size() * abi::wasi::byte_gas); !paid)
+        return std::unexpected(std::move(paid).error());
+    auto address = guest.call("malloc", {text.size() + 1});
+    if (!address)
+        return address;
+    if (*address == 0)
+        return stop(GuestFault{errors::trap_out_of_memory, fmt::format("the guest's malloc had no room for {} bytes", text.size() + 1)});
+    auto into = guest.write(*address, text.size() + 1);
+    if (!into)
+        return std::unexpected(std::move(into).error());
+    std::ranges::copy(as_bytes(text), into->begin());
+    into->back() = std::byte{0};
+    return address;
+}
+
+/// The bytes at `address` up to a NUL.
+Answer<Buffer> take_text(Guest& guest, Value address)
+{
+    const auto size = guest.memory_bytes();
+    const auto begin = address < size ? guest.read(address, size - address) : Answer<Bytes>(Bytes());
+    if (!begin)
+        return std::unexpected(begin.error());
+    const auto* nul = begin->empty() ? nullptr : static_cast<const std::byte*>(std::memchr(begin->data(), 0, begin->size()));
+    if (nul == nullptr)
+        return stop(GuestFault{errors::trap_bad_result, "what handle returned is no address of a text in the guest's memory"});
+    const auto text = begin->first(static_cast<std::size_t>(nul - begin->data()));
+    if (auto paid = guest.charge(text.size() * abi::wasi::byte_gas); !paid)
+        return std::unexpected(std::move(paid).error());
+    return to_buffer(text);
+}
+
+/// One message, from its text to the text of its result.
+Answer<Run> deliver(Guest& guest, const Call& call)
+{
+    const Guest::Surroundings surroundings{call.timestamp_ms, call.seed, call.gas_limit, call.files, &call.console};
+    if (auto begun = guest.begin(surroundings); !begun)
+        return std::unexpected(std::move(begun).error());
+    auto message = place(guest, call.message_json);
+    if (!message)
+        return std::unexpected(std::move(message).error());
+    auto env = place(guest, call.env_json);
+    if (!env)
+        return std::unexpected(std::move(env).error());
+    auto address = guest.call("handle", {*message, *env});
+    if (!address)
+        return std::unexpected(std::move(address).error());
+    // Copied before the buffers are freed: the result may be one of them.
+    auto bytes = take_text(guest, *address);
+    if (!bytes)
+        return std::unexpected(std::move(bytes).error());
+    for (const auto buffer : {*message, *env})
+        if (auto freed = guest.call("free", {buffer}); !freed)
+            return std::unexpected(std::move(freed).error());
+    // Compiled code looks at its fuel only at loops and calls: an overdraft since the last look shows as an empty tank.
+    const auto left = guest.gas_left();
+    if (left == 0)
+        return stop(GuestFault{errors::trap_out_of_gas, "the gas limit was reached"});
+    return Run{.kind = Run::Kind::result, .bytes = *std::move(bytes), .gas_used = call.gas_limit - left};
+}
+
+}  // namespace
+
+struct Machine::Private {
+    std::unique_ptr<Guest> guest;
+    memory::PageTree tree{};
+    Buffer globals{};   ///< as of the last commit
+    Digest root{};      ///< as of the last commit
+    bool lost = false;  ///< a HostFault left the state in between
+
+    Result<void> usable() const;
+    Result<void> again();
+};
+
+Machine::Machine() : private_(std::make_unique<Private>()) {}
+Machine::~Machine() = default;
+
+Result<void> Machine::Private::usable() const
+{
+    if (lost)
+        return fail(errors::machine_lost, "a host fault ended this machine", "restore another from the last commit");
+    return {};
+}
+
+Result<std::unique_ptr<Machine>> Machine::create(std::shared_ptr<const Module> module, Limits limits)
+{
+    TRY_OK(fits(*module, limits));
+    TRY(auto region, memory::Region::fresh(reserved_bytes));
+    TRY_OK(region.grow(module->memory_bytes_min()));
+    const auto limit = memory_bytes_max(*module, limits);
+    const auto hash = module->hash();
+    std::unique_ptr<Machine> machine(new Machine);
+    machine->private_->guest = std::make_unique<Guest>(std::move(module), std::move(region), limit);
+    auto& guest = *machine->private_->guest;
+
+    TRY(const auto constructed, on_stack<void>([&]() -> Answer<void> {
+        if (auto there = guest.instantiate(); !there)
+            return there;
+        if (auto begun = guest.begin({0, hash, constructor_gas, nullptr, nullptr}); !begun)
+            return begun;
+        return construct(guest);
+    }));
+    guest.end();
+    if (!constructed)
+        return fail(errors::constructors_failed, fmt::format("the module's constructors failed: {}: {}", constructed.error().code, constructed.error().sentence));
+    TRY_OK(machine->commit());
+    return machine;
+}
+
+Result<Run> Machine::handle(const Call& call)
+{
+    auto& guest = *private_->guest;
+    TRY_OK(private_->usable());
+    auto done = on_stack<Run>([&] { return deliver(guest, call); });
+    guest.end();
+    if (!done) {
+        private_->lost = true;
+        return std::unexpected(std::move(done).error());
+    }
+    if (*done)
+        return **std::move(done);
+
+    // The guest's fault: everything but the gas is as before the message.
+    TRY_OK(private_->again());
+    auto fault = std::move(*done).error();
+    return Run{.kind = Run::Kind::guest_fault, .fault_code = fault.code, .fault_sentence = std::move(fault.sentence), .gas_used = call.gas_limit};
+}
+
+Result<Digest> Machine::commit()
+{
+    TRY_OK(private_->usable());
+    auto& guest = *private_->guest;
+    auto globals = guest.globals();
+    TRY(const auto root, private_->tree.commit(guest.region(), globals));
+    private_->globals = std::move(globals);
+    private_->root = root;
+    return root;
+}
+
+Result<void> Machine::roll_back()
+{
+    TRY_OK(private_->usable());
+    return private_->again();
+}
+
+/// The state of the last commit, with a new instance over it: memory cannot shrink under an old one.
+Result<void> Machine::Private::again()
+{
+    lost = true;
+    TRY_OK(guest->region().roll_back());
+    TRY(const auto there, on_stack<void>([&] { return guest->instantiate(); }));
+    if (!there)
+        return fail(errors::host_engine, "a module that could be instantiated no longer can: " + there.error().sentence);
+    if (!guest->set_globals(globals))
+        return fail(errors::host_engine, "a machine's own globals no longer fit it");
+    lost = false;
+    return {};
+}
+
+Digest Machine::root() const noexcept { return private_->root; }
+std::uint64_t Machine::memory_bytes() const noexcept { return private_->guest->memory_bytes(); }
+
+}  // namespace altiplano::vm

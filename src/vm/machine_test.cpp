@@ -1,0 +1,295 @@
+#include "vm/machine.hpp"
+
+#include "base/hash.hpp"
+#include "vm/errors.hpp"
+#include "vm/test_wat.hpp"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <thread>
+
+using namespace altiplano;
+using namespace altiplano::vm;
+using vm::test::guest_wat;
+using vm::test::wat;
+
+namespace {
+
+std::shared_ptr<Engine> engine()
+{
+    static const auto one = Engine::create().value();
+    return one;
+}
+
+ModuleCache& modules()
+{
+    static const auto one = ModuleCache::open(engine(), system_files(), system_random(), {.folder = {}}).value();
+    return *one;
+}
+
+std::shared_ptr<const Module> module_of(std::string_view text)
+{
+    auto module = modules().compile(wat(text));
+    if (!module)
+        throw std::runtime_error(module.error().sentence);
+    return *module;
+}
+
+std::unique_ptr<Machine> machine_of(std::string_view text, Machine::Limits limits = {})
+{
+    auto machine = Machine::create(module_of(text), limits);
+    if (!machine)
+        throw std::runtime_error(machine.error().sentence);
+    return *std::move(machine);
+}
+
+constexpr std::uint64_t plenty = 100'000'000'000;
+
+Run run(Machine& machine, std::string_view message = "{}", std::uint64_t gas = plenty)
+{
+    auto done = machine.handle({.message_json = message, .env_json = "{}", .gas_limit = gas});
+    if (!done)
+        throw std::runtime_error(std::string(done.error().code) + ": " + done.error().sentence);
+    return *std::move(done);
+}
+
+std::string text(const Run& run)
+{
+    return run.kind == Run::Kind::result ? to_string(run.bytes) : std::string(run.fault_code);
+}
+
+std::string outcome(std::string_view body, std::string_view more = {}, std::uint64_t gas = plenty)
+{
+    auto machine = machine_of(guest_wat(body, more));
+    return text(run(*machine, "{}", gas));
+}
+
+/// Puts a decimal number at address 512 and returns its text's address: $number_text.
+constexpr std::string_view number_text = R"(
+    (func $number_text (param $v i64) (result i64) (local $at i64)
+        (local.set $at (i64.const 540))
+        (i64.store8 (local.get $at) (i64.const 0))
+        (loop $next
+            (local.set $at (i64.sub (local.get $at) (i64.const 1)))
+            (i64.store8 (local.get $at) (i64.add (i64.const 48) (i64.rem_u (local.get $v) (i64.const 10))))
+            (local.set $v (i64.div_u (local.get $v) (i64.const 10)))
+            (br_if $next (i64.ne (local.get $v) (i64.const 0))))
+        (local.get $at)))";
+
+}  // namespace
+
+// ---- outcomes
+
+TEST(Machine, answers_with_exactly_the_bytes_of_the_guest)
+{
+    EXPECT_EQ(outcome("(i64.const 8)", "(data (i64.const 8) \"{\\22ok\\22:true, \\ff\\01}\\00not this\")"), "{\"ok\":true, \xff\x01}");
+}
+
+TEST(Machine, hands_over_message_and_environment_with_a_nul_behind)
+{
+    auto machine = machine_of(guest_wat("(local.get $message)"));
+    EXPECT_EQ(text(run(*machine, R"({"Id":"1"})")), R"({"Id":"1"})");
+    EXPECT_EQ(text(run(*machine, "x")), "x");
+    auto echo = machine_of(guest_wat("(local.get $env)"));
+    EXPECT_EQ(text(run(*echo)), "{}");
+}
+
+struct Trap {
+    const char* name;
+    const char* body;
+    std::string_view code;
+    const char* more = "";
+};
+void PrintTo(const Trap& row, std::ostream* out) { *out << row.name; }
+class Traps : public testing::TestWithParam<Trap> {};
+
+TEST_P(Traps, are_faults_of_the_guest_that_cost_all_gas_and_leave_the_memory_as_it_was)
+{
+    // A byte is written first: it must be gone afterwards.
+    auto machine = machine_of(guest_wat(fmt::format(
+        "(if (i64.eq (i64.load8_u (local.get $message)) (i64.const 63)) (then (i64.store8 (i64.const 900) (i64.const 66)) {} (unreachable))) (i64.const 900)", GetParam().body),
+        std::string("(data (i64.const 900) \"A\")") + GetParam().more));
+    const auto root = machine->root();
+    const auto fault = run(*machine, "?", 50'000'000);
+    EXPECT_EQ(fault.kind, Run::Kind::guest_fault);
+    EXPECT_EQ(fault.fault_code, GetParam().code) << fault.fault_sentence;
+    EXPECT_EQ(fault.gas_used, 50'000'000U);
+    EXPECT_FALSE(fault.fault_sentence.empty());
+    EXPECT_TRUE(fault.bytes.empty());
+    EXPECT_EQ(machine->root(), root);
+    EXPECT_EQ(text(run(*machine, "go on")), "A");
+}
+
+INSTANTIATE_TEST_SUITE_P(listed, Traps, testing::Values(
+    Trap{"unreachable", "", errors::trap_unreachable},
+    Trap{"load", "(drop (i64.load (i64.const 0x7fffffff0000)))", errors::trap_out_of_bounds},
+    Trap{"load_behind_the_end", "(drop (i64.load8_u (i64.const 131072)))", errors::trap_out_of_bounds},
+    Trap{"load_that_wraps", "(drop (i64.load offset=16 (i64.const -8)))", errors::trap_out_of_bounds},
+    Trap{"store_in_the_guard", "(i64.store8 (i64.const 17179869200) (i64.const 1))", errors::trap_out_of_bounds},
+    Trap{"bulk_copy", "(memory.copy (i64.const 0) (i64.const 131000) (i64.const 100))", errors::trap_out_of_bounds},
+    Trap{"division", "(drop (i64.div_u (i64.const 1) (i64.const 0)))", errors::trap_division_by_zero},
+    Trap{"overflow", "(drop (i64.div_s (i64.const 0x8000000000000000) (i64.const -1)))", errors::trap_integer_overflow},
+    Trap{"conversion", "(drop (i64.trunc_f64_s (f64.const nan)))", errors::trap_bad_conversion},
+    Trap{"table_bounds", "(call_indirect (type $none) (i32.const 9))", errors::trap_table_out_of_bounds, "(table 1 funcref) (type $none (func))"},
+    Trap{"empty_entry", "(call_indirect (type $none) (i32.const 0))", errors::trap_indirect_call, "(table 1 funcref) (type $none (func))"},
+    Trap{"other_signature", "(call_indirect (type $none) (i32.const 0))", errors::trap_indirect_call,
+        "(table 1 funcref) (type $none (func)) (func $f (result i32) (i32.const 1)) (elem (i32.const 0) $f)"},
+    Trap{"exception", "(throw $t)", errors::trap_exception, "(tag $t)"},
+    Trap{"endless_loop", "(loop $l (br $l))", errors::trap_out_of_gas},
+    Trap{"endless_copies", "(loop $l (memory.copy (i64.const 0) (i64.const 1) (i64.const 100000)) (br $l))", errors::trap_out_of_gas},
+    Trap{"endless_recursion", "(call $r)", errors::trap_depth, "(func $r (call $r))"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(Machine, says_where_the_gas_went_and_counts_the_same_each_time)
+{
+    const auto guest = guest_wat("(local $i i64) (loop $l (local.set $i (i64.add (local.get $i) (i64.const 1))) (br_if $l (i64.lt_u (local.get $i) (i64.const 1000)))) (i64.const 900)");
+    auto one = machine_of(guest);
+    const auto first = run(*one).gas_used;
+    EXPECT_EQ(run(*one).gas_used, first);
+    EXPECT_EQ(run(*machine_of(guest)).gas_used, first);
+    // One unit must be left; else all of it is gone.
+    EXPECT_EQ(run(*one, "{}", first + 1).kind, Run::Kind::result);
+    EXPECT_EQ(run(*one, "{}", first + 1).gas_used, first);
+    for (const auto limit : {first, first - 1, first / 2, std::uint64_t{1}, std::uint64_t{0}}) {
+        const auto fault = run(*one, "{}", limit);
+        EXPECT_EQ(fault.fault_code, errors::trap_out_of_gas);
+        EXPECT_EQ(fault.gas_used, limit);
+    }
+}
+
+// ---- depth
+
+namespace {
+
+/// Counts how deep $r gets before the limit, through a global that the fault's roll-back cannot hide: printed.
+constexpr std::string_view count_depth = R"(
+    (func $digit (param $v i64)
+        (i64.store (i64.const 2048) (i64.const 2064)) (i64.store (i64.const 2056) (i64.const 8))
+        (i64.store (i64.const 2064) (local.get $v))
+        (drop (call $fd_write (i32.const 1) (i64.const 2048) (i64.const 1) (i64.const 2080)))))";
+constexpr std::string_view fd_write_import = R"((import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i64 i64 i64) (result i32))))";
+
+std::uint64_t deepest(Machine& machine)
+{
+    std::uint64_t last = 0;
+    const auto done = machine.handle({.message_json = "{}", .env_json = "{}", .gas_limit = plenty,
+        .console = [&](int, std::string_view printed) { last = read_u64(as_bytes(printed)); }});
+    EXPECT_EQ(done->fault_code, errors::trap_depth) << done->fault_sentence;
+    return last;
+}
+
+}  // namespace
+
+TEST(Depth, ends_at_the_same_call_on_every_run_and_every_machine)
+{
+    const auto guest = guest_wat("(call $r (i64.const 1)) (i64.const 900)",
+        std::string(count_depth) + "(func $r (param $n i64) (if (i64.eqz (i64.rem_u (local.get $n) (i64.const 100))) (then (call $digit (local.get $n)))) (call $r (i64.add (local.get $n) (i64.const 1))))",
+        fd_write_import);
+    auto machine = machine_of(guest);
+    const auto depth = deepest(*machine);
+    EXPECT_GT(depth, 50'000U);
+    EXPECT_EQ(deepest(*machine), depth);
+    EXPECT_EQ(deepest(*machine_of(guest)), depth);
+    std::uint64_t elsewhere = 0;
+    std::thread([&] { elsewhere = deepest(*machine_of(guest)); }).join();
+    EXPECT_EQ(elsewhere, depth);
+}
+
+TEST(Depth, is_a_fault_and_not_the_native_stack_for_frames_of_any_shape)
+{
+    // Many live values of the widest kind across a call: what makes native frames large.
+    std::string locals = "(local";
+    std::string set;
+    std::string use;
+    for (int i = 0; i < 200; ++i) {
+        locals += " v128";
+        set += fmt::format("(local.set {} (i64x2.splat (i64.add (local.get 0) (i64.const {}))))", i + 1, i);
+        use += fmt::format("(v128.store (i64.const {}) (local.get {}))", 4096 + 16 * i, i + 1);
+    }
+    locals += ")";
+    EXPECT_EQ(outcome("(call $r (i64.const 1)) (i64.const 900)", "(func $r (param i64) " + locals + set + "(call $r (i64.add (local.get 0) (i64.const 1)))" + use + ")"), errors::trap_depth);
+
+    // Many parameters and results, which travel on the stack.
+    std::string types;
+    std::string pass;
+    std::string drop;
+    for (int i = 0; i < 100; ++i) {
+        types += " i64";
+        pass += fmt::format("(local.get {})", i);
+    }
+    std::string start;
+    for (int i = 0; i < 100; ++i)
+        start += "(i64.const 1)", drop += "(drop)";
+    EXPECT_EQ(outcome(start + "(call $r)" + drop + "(i64.const 900)",
+                  "(func $r (param" + types + ") (result" + types + ") " + pass + "(call $r))"), errors::trap_depth);
+
+    // Values that stay on the operand stack, never in a local.
+    std::string operands;
+    std::string sums;
+    for (int i = 0; i < 500; ++i) {
+        operands += fmt::format("(i64.load (i64.const {}))", 8 * i);
+        sums += "(i64.add)";
+    }
+    EXPECT_EQ(outcome("(drop (call $r)) (i64.const 900)", "(func $r (result i64) " + operands + "(call $r)" + sums + ")"), errors::trap_depth);
+}
+
+TEST(Depth, is_given_back_on_every_way_out_of_a_function)
+{
+    // Each way out is taken more often than the limit allows frames: one that leaked would be seen.
+    constexpr std::string_view ways = R"(
+        (tag $t)
+        (type $many (func (param i64) (result i64 i64)))
+        (table 1 funcref) (elem (i32.const 0) $indirect)
+        (func $leaf (param i64) (result i64) (local.get 0))
+        (func $by_return (param i64) (result i64) (block (loop (return (call $leaf (local.get 0))))) (unreachable))
+        (func $by_branch (param i64) (result i64) (block (br 1 (call $leaf (local.get 0)))) (unreachable))
+        (func $by_branch_if (param i64) (result i64) (br_if 0 (call $leaf (local.get 0)) (i32.const 1)))
+        (func $by_table (param i64) (result i64) (block (result i64) (br_table 1 0 (call $leaf (local.get 0)) (i32.const 0))))
+        (func $by_tail (param i64) (result i64) (return_call $by_return (call $leaf (local.get 0))))
+        (func $by_tail_indirect (param i64) (result i64) (return_call_indirect (param i64) (result i64) (local.get 0) (i32.const 0)))
+        (func $indirect (param i64) (result i64) (call $leaf (local.get 0)))
+        (func $two (type $many) (call $leaf (local.get 0)) (call $leaf (local.get 0)))
+        (func $two_return (type $many) (block (return (call $two (local.get 0)))) (unreachable))
+        (func $throws (param i64) (result i64) (drop (call $leaf (local.get 0))) (throw $t))
+        (func $catches (param i64) (result i64) (block $b (try_table (catch $t $b) (drop (call $throws (local.get 0))))) (call $leaf (local.get 0)))
+        (func $catches_at_the_end (param i64) (try_table (catch_all 0) (drop (call $throws (local.get 0)))))
+        (func $catches_in_a_loop (param i64) (local $again i32)
+            (loop $l
+                (if (local.get $again) (then (drop (call $leaf (local.get 0))) (return)))
+                (local.set $again (i32.const 1))
+                (try_table (catch $t $l) (drop (call $throws (local.get 0))))))
+        (func $passes_on (param i64) (block $b (result exnref) (try_table (catch_all_ref $b) (drop (call $throws (local.get 0)))) (return)) (throw_ref))
+        (func $catches_passed (param i64) (block $b (try_table (catch $t $b) (call $passes_on (local.get 0)))))
+        (func $all (param $n i64)
+            (drop (call $by_return (local.get $n))) (drop (call $by_branch (local.get $n))) (drop (call $by_branch_if (local.get $n)))
+            (drop (call $by_table (local.get $n))) (drop (call $by_tail (local.get $n))) (drop (call $by_tail_indirect (local.get $n)))
+            (call $two (local.get $n)) (drop) (drop) (call $two_return (local.get $n)) (drop) (drop)
+            (drop (call $catches (local.get $n))) (call $catches_at_the_end (local.get $n)) (call $catches_in_a_loop (local.get $n))
+            (call $catches_passed (local.get $n))))";
+    EXPECT_EQ(outcome("(local $i i64) (loop $l (call $all (local.get $i)) (local.set $i (i64.add (local.get $i) (i64.const 1))) (br_if $l (i64.lt_u (local.get $i) (i64.const 150000)))) (i64.const 8)",
+                  std::string(ways) + "(data (i64.const 8) \"done\")"),
+        "done");
+}
+
+TEST(Depth, is_right_after_a_catch_many_frames_up)
+{
+    // Goes down 1000 frames, throws, is caught at the top, and then finds exactly the room that it had before.
+    const auto guest = guest_wat(R"(
+            (block $b (try_table (catch $t $b) (call $down (i64.const 1000))))
+            (call $r (i64.const 1)) (i64.const 900))",
+        std::string(count_depth) + R"((tag $t)
+            (func $down (param i64) (if (i64.eqz (local.get 0)) (then (throw $t))) (call $down (i64.sub (local.get 0) (i64.const 1))))
+            (func $r (param $n i64) (call $digit (local.get $n)) (call $r (i64.add (local.get $n) (i64.const 1)))))",
+        fd_write_import);
+    // The same without the exception.
+    const auto plain = guest_wat(R"(
+            (block $b (try_table (catch $t $b)))
+            (call $r (i64.const 1)) (i64.const 900))",
+        std::string(count_depth) + R"((tag $t) (func $down (param i64))
+            (func $r (param $n i64) (call $digit (local.get $n)) (call $r (i64.add (local.get $n) (i64.const 1)))))",
+        fd_write_import);
+    const auto depth = deepest(*machine_of(guest));
+    // `handle` itself weighs a few bytes more with the longer body: less than one frame of $r.
+    EXPECT_NEAR(static_cast<double>(depth), static_cast<double>(deepest(*machine_of(plain))), 1.0);
+}
