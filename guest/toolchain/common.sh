@@ -82,6 +82,7 @@ END
 content() {
   local path
   for path in "$@"; do
+    [[ -e $guest/$path ]] || die "guest/$path is missing"
     (cd "$guest" && find "$path" -type f ! -name '*.pyc' | sort | xargs -r sha256sum)
   done
 }
@@ -96,7 +97,17 @@ part_key() { # name
   ) | sha256sum | cut -c1-16
 }
 
-part() { printf '%s\n' "$cache/guest-$1-$(part_key "$1")"; } # name: its folder, built or not
+part() { # name: its folder, built or not
+  local key
+  key=$(part_key "$1") || exit 1
+  printf '%s\n' "$cache/guest-$1-$key"
+}
+
+# The cache keeps the three newest builds of a part, so that changing branches back and forth does not rebuild.
+drop_old() { # name
+  find "$cache" -maxdepth 1 -regextype posix-extended -regex ".*/guest-$1-[0-9a-f]{16}" -printf '%T@ %p\n' |
+    sort -rn | tail -n +4 | cut -d' ' -f2- | while read -r folder; do rm -rf "$folder"; done
+}
 
 step_number=0
 # Builds a part and what it needs, unless they are there. One line per part that is built.
@@ -125,6 +136,7 @@ make_part() { # name
       die "the part '$name' of the guest toolchain could not be built" "the whole log is in $log"
     fi
     printf ' %4d s  %s\n' $((SECONDS - began)) "$folder" >&2
+    drop_old "$name"
   fi
   exec {lock}>&-
 }

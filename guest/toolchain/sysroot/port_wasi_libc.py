@@ -105,9 +105,13 @@ declare("unistd.h", "ssize_t copy_file_range(int, off_t *, int, off_t *, size_t,
 declare("stdlib.h", "int system(const char *);\nchar *realpath(const char *__restrict, char *__restrict);\n")
 declare("stdio.h", "#define L_tmpnam 20\n")
 edit("libc-top-half/musl/include/dirent.h", lambda text: text + "\n#ifndef DT_SOCK\n#define DT_SOCK 20\n#endif\n")
-# llama.cpp maps files only where unistd.h says that files can be mapped.
+# llama.cpp maps files only where unistd.h says that files can be mapped *and* memory locked (it guards both with the
+# second macro), and then wants to know the limit for locking. Ours is none, and locking fails.
 edit("libc-top-half/musl/include/unistd.h", lambda text: text + (
-    "\n#ifndef _POSIX_MAPPED_FILES\n#define _POSIX_MAPPED_FILES 200809L\n#endif\n"))
+    "\n#ifndef _POSIX_MAPPED_FILES\n#define _POSIX_MAPPED_FILES 200809L\n#endif\n"
+    "\n#ifndef _POSIX_MEMLOCK_RANGE\n#define _POSIX_MEMLOCK_RANGE 200809L\n#endif\n"))
+declare("sys/resource.h", "typedef unsigned long long rlim_t;\nstruct rlimit { rlim_t rlim_cur, rlim_max; };\n"
+                          "#define RLIMIT_MEMLOCK 8\nint getrlimit(int, struct rlimit *);\n")
 # The initialisers of a 64-bit pthread_mutex_t are one level deeper than musl's.
 edit("libc-top-half/musl/include/pthread.h", lambda text: re.sub(
     r"^(#define PTHREAD_(?:MUTEX|RWLOCK|COND)_INITIALIZER) .*", r"\1 {{{0}}}", text, flags=re.M))

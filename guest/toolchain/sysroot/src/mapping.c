@@ -34,14 +34,25 @@ static char *take_range(size_t pages)
     return end == SIZE_MAX ? NULL : (char *)(end * page_bytes);
 }
 
-/* When the table is full the range is lost to the guest: 64 mappings at a time are more than any guest of ours has. */
+/* Neighbours are joined, since a mapping is often given back in parts. When the table is full the range is lost to the
+   guest: 64 holes at a time are more than any guest of ours makes. */
 static void give_range(char *at, size_t pages)
 {
+    struct range *empty = NULL;
     for (int i = 0; i < free_ranges_max; i++) {
-        if (free_ranges[i].pages) continue;
-        free_ranges[i] = (struct range){ at, pages };
-        return;
+        struct range *range = &free_ranges[i];
+        if (range->pages == 0) {
+            if (!empty) empty = range;
+        } else if (range->at + range->pages * page_bytes == at) {
+            range->pages += pages;
+            return;
+        } else if (at + pages * page_bytes == range->at) {
+            range->at = at;
+            range->pages += pages;
+            return;
+        }
     }
+    if (empty) *empty = (struct range){ at, pages };
 }
 
 /* Reads [offset, offset + length) of the file; past its end the range stays zero. */

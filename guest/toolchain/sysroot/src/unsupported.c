@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@ int fchmod(int file, mode_t mode) { (void)file, (void)mode; return refuse(); }
 int fchmodat(int at, const char *path, mode_t mode, int flags) { (void)at, (void)path, (void)mode, (void)flags; return refuse(); }
 int statvfs(const char *restrict path, struct statvfs *restrict found) { (void)path, (void)found; return refuse(); }
 int fstatvfs(int file, struct statvfs *found) { (void)file, (void)found; return refuse(); }
+
+int getrlimit(int which, struct rlimit *found) { (void)which, (void)found; return refuse(); }
 
 /* libc++ then copies by reading and writing. */
 ssize_t copy_file_range(int from, off_t *from_at, int to, off_t *to_at, size_t length, unsigned flags)
