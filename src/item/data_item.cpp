@@ -1,0 +1,133 @@
+#include "item/data_item.hpp"
+
+#include "item/deep_hash.hpp"
+#include "item/errors.hpp"
+
+#include <array>
+#include <fmt/format.h>
+
+namespace altiplano::item {
+
+namespace {
+
+/// Takes fields from the front of hostile bytes.
+class Reader {
+public:
+    explicit Reader(Bytes wire) : wire_(wire) {}
+
+    std::size_t position() const { return position_; }
+
+    Result<Bytes> take(std::uint64_t length, std::string_view what)
+    {
+        if (length > wire_.size() - position_)
+            return fail(errors::truncated,
+                fmt::format("the item ends inside its {}: {} bytes are there, {} are needed", what, wire_.size() - position_, length));
+        const auto field = wire_.subspan(position_, static_cast<std::size_t>(length));
+        position_ += field.size();
+        return field;
+    }
+
+    /// A presence byte and, if it is 1, 32 bytes.
+    Result<Bytes> take_optional(std::string_view what)
+    {
+        TRY(const auto presence, take(1, what));
+        if (presence[0] != std::byte{0} && presence[0] != std::byte{1})
+            return fail(errors::bad_presence_byte, fmt::format("the presence byte of the {} is {}, not 0 or 1", what, static_cast<int>(presence[0])));
+        return take(presence[0] == std::byte{1} ? 32 : 0, what);
+    }
+
+private:
+    Bytes wire_;
+    std::size_t position_ = 0;
+};
+
+}  // namespace
+
+Result<Header> Header::parse(Bytes wire, std::uint64_t tag_limit)
+{
+    Header header;
+    Reader reader(wire);
+
+    TRY(const auto type, reader.take(2, "signature type"));
+    const auto number = static_cast<std::uint16_t>(static_cast<unsigned>(type[0]) | static_cast<unsigned>(type[1]) << 8);
+    header.type_ = item::signature_type(number);
+    if (!header.type_)
+        return fail(errors::bad_signature_type, fmt::format("signature type {} is not one of ANS-104", number), "is this a data item at all?");
+
+    TRY(const auto signature, reader.take(header.type_->signature_bytes, "signature"));
+    TRY(const auto owner, reader.take(header.type_->owner_bytes, "owner"));
+    TRY(const auto target, reader.take_optional("target"));
+    TRY(const auto anchor, reader.take_optional("anchor"));
+    TRY(const auto tag_count, reader.take(8, "number of tags"));
+    TRY(const auto tag_size, reader.take(8, "number of tag bytes"));
+    const auto tag_bytes = read_u64(tag_size);
+    if (tag_bytes > tag_limit)
+        return fail(errors::tag_bytes_over_limit, fmt::format("the item has {} tag bytes; at most {} are accepted", tag_bytes, tag_limit),
+            "move long values into the item's data");
+    const auto tags_at = reader.position();
+    TRY(const auto tags, reader.take(tag_bytes, "tags"));
+    TRY(header.tags_, decode_tags(tags, read_u64(tag_count)));
+
+    header.wire_ = to_buffer(wire.first(reader.position()));
+    header.owner_ = address_of(owner);
+    header.id_ = ItemId(sha256(signature));
+    if (!target.empty()) {
+        TRY(header.target_, Digest::from_bytes(target));
+    }
+    header.anchor_size_ = anchor.size();
+    header.anchor_at_ = tags_at - 16 - anchor.size();
+    header.tags_at_ = tags_at;
+    return header;
+}
+
+Sha384 Header::message(const Sha384& data_deep_hash) const
+{
+    const Bytes target = target_ ? target_->bytes() : Bytes{};
+    const std::array children{
+        deep_hash_blob(as_bytes("dataitem")),
+        deep_hash_blob(as_bytes("1")),
+        deep_hash_blob(as_bytes(std::to_string(type_->number))),
+        deep_hash_blob(owner_key()),
+        deep_hash_blob(target),
+        deep_hash_blob(anchor()),
+        deep_hash_blob(tag_bytes()),
+        data_deep_hash,
+    };
+    return deep_hash_list(children);
+}
+
+Result<void> Header::verify(const Sha384& data_deep_hash) const
+{
+    if (!type_->verify)
+        return fail(errors::unsupported_signature, fmt::format("signatures of type {} ({}) are not verified here", type_->number, type_->name),
+            "sign with an Arweave (RSA-PSS 4096) or Ed25519 key");
+    if (!type_->verify(owner_key(), signature(), message(data_deep_hash)))
+        return fail(errors::bad_signature, fmt::format("the {} signature of item {} does not fit its content and owner", type_->name, id_.text()),
+            "the item was changed after it was signed, or signed by another key");
+    return {};
+}
+
+Result<DataItem> DataItem::parse(Bytes wire, std::uint64_t tag_limit)
+{
+    TRY(auto header, Header::parse(wire, tag_limit));
+    const auto data = wire.subspan(header.size());
+    return join(std::move(header), to_buffer(data));
+}
+
+Result<void> DataItem::verify() const { return header().verify(deep_hash_blob(data())); }
+
+Buffer DataItem::wire() const
+{
+    auto bytes = to_buffer(header().wire());
+    append(bytes, data());
+    return bytes;
+}
+
+DataItem join(Header header, Buffer data)
+{
+    DataItem item;
+    item.whole_ = std::make_shared<const DataItem::Whole>(std::move(header), std::move(data));
+    return item;
+}
+
+}  // namespace altiplano::item

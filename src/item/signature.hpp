@@ -1,0 +1,30 @@
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/hash.hpp"
+#include "base/id.hpp"
+
+namespace altiplano::item {
+
+/// A row per signature type of ANS-104 (ao-protocol.md 1.2).
+struct SignatureType {
+    std::uint16_t number;
+    std::string_view name;
+    std::size_t signature_bytes;
+    std::size_t owner_bytes;
+    /// Whether `signature` of the deep hash was made by the key `owner`; null: we parse the type but cannot verify it.
+    bool (*verify)(Bytes owner, Bytes signature, const Sha384& message);
+};
+
+/// @return null for a number that ANS-104 does not have
+const SignatureType* signature_type(std::uint16_t number);
+
+inline constexpr std::uint16_t arweave_signature = 1;
+inline constexpr std::uint16_t ed25519_signature = 2;
+inline constexpr std::uint16_t ethereum_signature = 3;
+
+/// Whom AO answers: base64url(SHA-256(owner)) (ao-protocol.md 1.5). An Ethereum owner, whose address is another, is
+/// refused by verification before anyone asks.
+Address address_of(Bytes owner);
+
+}  // namespace altiplano::item
