@@ -54,7 +54,7 @@ public:
     static Result<std::unique_ptr<Machine>> restore(std::shared_ptr<const Module> module, Limits limits,
         std::unique_ptr<File> image, GuestFiles& files);
 
-    static constexpr std::uint64_t constructor_gas = 100'000'000'000;  ///< a constant of the semantics, as the clock 0 there
+    static constexpr std::uint64_t constructor_gas = 1'000'000'000;  ///< a constant of the semantics, as the clock 0 there
 
     ~Machine();
     Machine(const Machine&) = delete;

@@ -38,11 +38,11 @@ inline std::string guest_wat(std::string_view body, std::string_view more = {}, 
     text += imports;
     text += "(memory (export \"memory\") ";
     text += memory;
-    text += R"wat() (global $heap (mut i64) (i64.const 65536))
+    text += R"wat() (global $heap (mut i64) (i64.const 49152))
         (func (export "malloc") (param $n i64) (result i64)
             (global.get $heap)
             (global.set $heap (i64.add (global.get $heap) (i64.and (i64.add (local.get $n) (i64.const 15)) (i64.const -16)))))
-        (func (export "free") (param i64) (global.set $heap (i64.const 65536)))
+        (func (export "free") (param i64) (global.set $heap (i64.const 49152)))
         )wat";
     text += more;
     text += " (func (export \"handle\") (param $message i64) (param $env i64) (result i64) ";
