@@ -455,7 +455,7 @@ std::uint64_t Guest::clock_ns() noexcept
 /// Block n of the stream is keyed BLAKE3 of n, with the message's seed as key.
 void Guest::random(std::span<std::byte> into)
 {
-    for (auto& byte : into) {
+    while (!into.empty()) {
         if (random_used_ == random_block_.size()) {
             Buffer counter;
             append_u64(counter, random_blocks_++);
@@ -463,7 +463,10 @@ void Guest::random(std::span<std::byte> into)
                 reinterpret_cast<const std::uint8_t*>(random_key_.data()), reinterpret_cast<std::uint8_t*>(random_block_.data()));
             random_used_ = 0;
         }
-        byte = random_block_[random_used_++];
+        const auto count = std::min(into.size(), random_block_.size() - random_used_);
+        std::memcpy(into.data(), random_block_.data() + random_used_, count);
+        random_used_ += count;
+        into = into.subspan(count);
     }
 }
 

@@ -28,7 +28,8 @@ protected:
     std::unique_ptr<ModuleCache> open() const { return ModuleCache::open(engine(), system_files(), system_random(), {.folder = folder}).value(); }
     Path entry() const
     {
-        for (const auto& name : system_files().list(folder).value())
+        const auto names = system_files().list(folder).value();
+        for (const auto& name : names)
             if (name != "key")
                 return folder / name;
         return {};

@@ -88,7 +88,7 @@ Answer<Value> random_get(Guest& guest, Arguments a)
 {
     // The bounds come first: a wild length is a fault, not an empty tank.
     ASK_OK(guest.read(a[0], a[1]));
-    ASK_OK(guest.charge(call_gas + byte_gas * a[1]));
+    ASK_OK(guest.charge(call_gas + random_byte_gas * a[1]));
     ASK(const auto into, guest.write(a[0], a[1]));
     guest.random(into);
     return value(Errno::success);
