@@ -15,7 +15,7 @@ FORBIDDEN = {
     "clock": re.compile(r"\b(?:steady_clock|system_clock|high_resolution_clock)::now|\b(?:gettimeofday|clock_gettime|clock_nanosleep|nanosleep|usleep)\s*\(|\btime\s*\(\s*(?:NULL|nullptr|0)\s*\)|\bsleep_(?:for|until)\s*\("),
     "thread": re.compile(r"\bstd::(?:jthread|thread)\b(?!::id)|\bstd::async\b|\bpthread_create\s*\("),
     "chance": re.compile(r"\bstd::(?:random_device|mt19937|mt19937_64)\b|(?<![\w.:>])s?rand\s*\(|\bgetrandom\s*\(|\bRAND_bytes\s*\("),
-    "file": re.compile(r"\bstd::[io]?fstream\b|\bfopen\s*\(|(?<![\w.>])::open\s*\(|(?<![\w:.>])(?:open|openat|creat|unlink|mkstemp)\s*\("),
+    "file": re.compile(r"\bstd::[io]?fstream\b|\bfopen\s*\(|(?:^\s*|[=(!,;&|]\s*|return\s+)(?:::)?(?:open|openat|creat|unlink|mkstemp)\s*\("),
 }
 
 # Where a room's job is to talk to the kernel itself. Each line is a decision with its reason.

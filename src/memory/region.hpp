@@ -1,0 +1,90 @@
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/id.hpp"
+#include "base/result.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace altiplano::memory {
+
+inline constexpr std::uint64_t page_bytes = 4096;  ///< unit of tracking, hashing and mapping
+
+/// How written pages are found. The answer is the same, the cost is not.
+enum class Tracker {
+    automatic,  ///< kernel where it can, else fault
+    kernel,     ///< userfaultfd WP_ASYNC + PAGEMAP_SCAN (Linux 6.7 and later)
+    fault,      ///< mprotect + SIGSEGV
+    compare,    ///< byte by byte with the last commit: the oracle of the tests
+};
+
+/// Bytes of an item that appear in memory, read-only.
+struct MappedRange {
+    std::uint64_t at = 0;           ///< whole pages
+    std::uint64_t length = 0;       ///< whole pages
+    ItemId item;
+    std::uint64_t item_offset = 0;  ///< whole pages
+    friend bool operator==(const MappedRange&, const MappedRange&) = default;
+};
+
+/// Reserved address space whose front holds a machine's memory: what was last committed, overlaid with what the guest
+/// wrote since.
+///
+/// The base address is fixed for life: compiled code holds it. One machine, one thread: no call here is safe beside
+/// another. A moved-from region may only be destroyed.
+class Region {
+public:
+    static constexpr std::uint64_t page_bytes = memory::page_bytes;
+    static constexpr std::uint64_t reserved_bytes_max = std::uint64_t{1} << 40;
+
+    /// An empty region. Costs address space, not memory.
+    /// @return memory.bad_length, memory.over_reservation, memory.kernel
+    static Result<Region> fresh(std::uint64_t reserved_bytes, Tracker tracker = Tracker::automatic);
+    Region(Region&&) noexcept;
+    Region& operator=(Region&&) noexcept;
+    ~Region();
+
+    /// Makes [0, length_bytes) usable, new bytes zero. Never shrinks, never moves.
+    /// @return memory.bad_length, memory.over_reservation, memory.kernel; the region is then unchanged
+    Result<void> grow(std::uint64_t length_bytes);
+    /// The usable bytes. Borrowed until the region grows, moves or ends. Mapped ranges in it may only be read.
+    std::span<std::byte> bytes() noexcept;
+    Bytes bytes() const noexcept;
+    std::uint64_t reserved_bytes() const noexcept;
+    Tracker tracker() const noexcept;  ///< never automatic
+
+    /// Shows [item_offset, item_offset + length) of an immutable file, read-only, in place of what was at `at`. The last
+    /// page goes on with the file's bytes and reads as zero past its end. The descriptor is duplicated.
+    /// @return memory.bad_range (alignment, bounds, over another mapping), memory.kernel; the region is then unchanged
+    Result<void> map(std::uint64_t at, std::uint64_t length, int descriptor, std::uint64_t file_offset, const ItemId& item, std::uint64_t item_offset);
+    /// The same for an item that is no file of its own: its bytes are copied. @param bytes  up to the end of the last page or of the item
+    Result<void> map_bytes(std::uint64_t at, Bytes bytes, const ItemId& item, std::uint64_t item_offset);
+    /// Makes whole pages ordinary memory again, zero. Pages that are not mapped stay as they are.
+    Result<void> unmap(std::uint64_t at, std::uint64_t length);
+    const std::vector<MappedRange>& mapped_ranges() const noexcept;  ///< ascending, apart; neighbours of one item are one
+    bool is_mapped(std::uint64_t page) const noexcept;
+    /// Whether the guest may write there: usable and nowhere mapped.
+    bool is_writable(std::uint64_t at, std::uint64_t length) const noexcept;
+    /// Before the kernel writes there for us (read(2) and the like), which would not raise the signal that `fault` needs.
+    Result<void> prepare_write(std::uint64_t at, std::uint64_t length);
+
+    /// Pages whose bytes may differ from the last commit, ascending, each once. Written, not different: a page may be
+    /// named whose bytes went back to what they were.
+    Result<std::vector<std::uint64_t>> dirty_pages() const;
+    /// What is there now is what roll_back returns to.
+    Result<void> commit();
+    /// Bytes, length and mapped ranges as of the last commit. Cost: the dirty pages.
+    Result<void> roll_back();
+
+private:
+    Region();
+    struct Private;
+    std::unique_ptr<Private> private_;
+};
+
+/// Installs the signal handler of Tracker::fault in front of what is installed now. Call it once after everything else
+/// that handles SIGSEGV; regions do it themselves when first needed.
+void install_fault_handler();
+
+}  // namespace altiplano::memory
