@@ -10,13 +10,13 @@ namespace altiplano::vm {
 namespace {
 
 // Plain data of the executable itself: reading it in a handler allocates nothing.
-constinit thread_local const std::byte* fault_address = nullptr;
+constinit thread_local Fault last_fault{};
 struct sigaction before_segv;
 struct sigaction before_bus;
 
 void note(int signal, siginfo_t* info, void* context)
 {
-    fault_address = static_cast<const std::byte*>(info->si_addr);
+    last_fault = {static_cast<const std::byte*>(info->si_addr), signal == SIGBUS};
     const auto& before = signal == SIGBUS ? before_bus : before_segv;
     if ((before.sa_flags & SA_SIGINFO) != 0) {
         before.sa_sigaction(signal, info, context);
@@ -43,6 +43,6 @@ void note_fault_addresses()
     });
 }
 
-const std::byte* take_fault_address() noexcept { return std::exchange(fault_address, nullptr); }
+Fault take_fault() noexcept { return std::exchange(last_fault, Fault{}); }
 
 }  // namespace altiplano::vm

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <sys/stat.h>
 
 namespace altiplano::vm {
 namespace {
@@ -92,6 +93,24 @@ wasm_trap_t* call_import(void* bound, wasmtime_caller_t* caller, wasmtime_val_ra
 {
     auto* guest = static_cast<Guest*>(wasmtime_context_get_data(wasmtime_caller_context(caller)));
     return guest->run(*static_cast<const BoundImport*>(bound), values);
+}
+
+Result<void> map_file(memory::Region& region, GuestFile& file, std::uint64_t offset, std::uint64_t pages_bytes, std::uint64_t address)
+{
+    // What the pages show: the item's bytes, then zeros.
+    const auto size = file.size();
+    const auto shown = std::min(pages_bytes, size - offset);
+    if (const auto backing = file.backing()) {
+        // A host file that goes on behind the item would show through in the last page.
+        struct stat status{};
+        const bool ends_inside = shown < pages_bytes;
+        if (backing->file_offset % page_bytes == 0 && fstat(backing->descriptor, &status) == 0
+            && (!ends_inside || static_cast<std::uint64_t>(status.st_size) == backing->file_offset + size))
+            return region.map(address, shown, backing->descriptor, backing->file_offset + offset, file.item(), offset);
+    }
+    Buffer bytes(shown);
+    TRY_OK(file.read_at(offset, bytes));
+    return region.map_bytes(address, bytes, file.item(), offset);
 }
 
 Guest::Guest(std::shared_ptr<const Module> module, memory::Region region, std::uint64_t memory_bytes_max)
@@ -214,12 +233,15 @@ Stop Guest::stop_of(OwnedError error, OwnedTrap trap)
         if (code == WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED && too_deep())
             return GuestFault{errors::trap_depth, "the guest's calls are nested too deep"};
         if (code == WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS)
-            if (const auto* address = take_fault_address(); address != nullptr) {
+            if (const auto fault = take_fault(); fault.address != nullptr) {
                 // Faults that the dirty tracker resolved lie in writable memory, so none of them is mistaken for this.
                 const auto* begin = region_.bytes().data();
-                if (address >= begin && address < begin + region_.bytes().size()
-                    && !region_.is_writable(static_cast<std::uint64_t>(address - begin), 1))
+                if (fault.address >= begin && fault.address < begin + region_.bytes().size()
+                    && !region_.is_writable(static_cast<std::uint64_t>(fault.address - begin), 1)) {
+                    if (fault.bus_error)
+                        return Error{errors::host_file, "the file behind a mapped item ended early or could not be read", {}};
                     return GuestFault{errors::trap_read_only, std::string(read_only_sentence)};
+                }
             }
         for (const auto& row : guest_traps)
             if (row.code == code)
@@ -283,7 +305,7 @@ bool Guest::grow(std::size_t length) noexcept
     return true;
 }
 
-std::uint64_t Guest::memory_bytes() const { return const_cast<memory::Region&>(region_).bytes().size(); }
+std::uint64_t Guest::memory_bytes() const { return region_.bytes().size(); }
 
 Answer<void> Guest::in_bounds(std::uint64_t address, std::uint64_t length) const
 {
@@ -423,10 +445,7 @@ Answer<Errno> Guest::map(std::uint32_t fd, std::uint64_t offset, std::uint64_t l
     // A range over another one would have to be told apart in the state: the guest unmaps first.
     if (!in_bounds(address, pages_bytes) || !region_.is_writable(address, pages_bytes))
         return Errno::inval;
-    Buffer bytes(length);
-    if (auto got = open->file->read_at(offset, bytes); !got)
-        return stop(std::move(got).error());
-    if (auto mapped = region_.map_bytes(address, bytes, open->file->item(), offset); !mapped)
+    if (auto mapped = map_file(region_, *open->file, offset, pages_bytes, address); !mapped)
         return stop(std::move(mapped).error());
     note_mapped();
     return Errno::success;

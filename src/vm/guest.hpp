@@ -108,4 +108,8 @@ private:
     std::size_t random_used_ = 32;
 };
 
+/// Shows [offset, offset + pages_bytes) of a file at `address`: mapped where the file's bytes are a host file, else
+/// copied. The guest sees no difference. @param offset  at most the file's size
+Result<void> map_file(memory::Region& region, GuestFile& file, std::uint64_t offset, std::uint64_t pages_bytes, std::uint64_t address);
+
 }  // namespace altiplano::vm

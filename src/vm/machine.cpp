@@ -1,5 +1,6 @@
 #include "vm/machine.hpp"
 
+#include "memory/image.hpp"
 #include "vm/abi/wasi/wasi.hpp"
 #include "vm/errors.hpp"
 #include "vm/guest.hpp"
@@ -48,6 +49,16 @@ Result<void> fits(const Module& module, Machine::Limits limits)
                 module.memory_bytes_min(), limits.memory_bytes), "spawn with a larger Memory-Limit");
     return {};
 }
+
+/// State besides memory and mapped ranges: whose memory it is, then the globals. The module's hash makes an image of
+/// another module a wrong one, and two processes with equal memories and other code have other roots.
+Buffer state_of(Guest& guest)
+{
+    auto state = to_buffer(guest.module().hash().bytes());
+    append(state, guest.globals());
+    return state;
+}
+Bytes globals_in(Bytes state) { return state.subspan(Digest::size); }
 
 /// Data segments, start function, `_initialize`: what turns fresh memory into a process.
 Answer<void> construct(Guest& guest)
@@ -133,7 +144,7 @@ Answer<Run> deliver(Guest& guest, const Call& call)
 struct Machine::Private {
     std::unique_ptr<Guest> guest;
     memory::PageTree tree{};
-    Buffer globals{};   ///< as of the last commit
+    Buffer state{};     ///< what is state besides memory, as of the last commit
     Digest root{};      ///< as of the last commit
     bool lost = false;  ///< a HostFault left the state in between
 
@@ -154,7 +165,7 @@ Result<void> Machine::Private::usable() const
 Result<std::unique_ptr<Machine>> Machine::create(std::shared_ptr<const Module> module, Limits limits)
 {
     TRY_OK(fits(*module, limits));
-    TRY(auto region, memory::Region::fresh(reserved_bytes));
+    TRY(auto region, memory::Region::fresh(reserved_bytes, limits.tracker));
     TRY_OK(region.grow(module->memory_bytes_min()));
     const auto limit = memory_bytes_max(*module, limits);
     const auto hash = module->hash();
@@ -199,11 +210,15 @@ Result<Digest> Machine::commit()
 {
     TRY_OK(private_->usable());
     auto& guest = *private_->guest;
-    auto globals = guest.globals();
-    TRY(const auto root, private_->tree.commit(guest.region(), globals));
-    private_->globals = std::move(globals);
-    private_->root = root;
-    return root;
+    auto state = state_of(guest);
+    auto root = private_->tree.commit(guest.region(), state);
+    if (!root) {
+        private_->lost = true;  // the tree is half-way
+        return root;
+    }
+    private_->state = std::move(state);
+    private_->root = *root;
+    return *root;
 }
 
 Result<void> Machine::roll_back()
@@ -220,10 +235,48 @@ Result<void> Machine::Private::again()
     TRY(const auto there, on_stack<void>([&] { return guest->instantiate(); }));
     if (!there)
         return fail(errors::host_engine, "a module that could be instantiated no longer can: " + there.error().sentence);
-    if (!guest->set_globals(globals))
+    if (!guest->set_globals(globals_in(state)))
         return fail(errors::host_engine, "a machine's own globals no longer fit it");
     lost = false;
     return {};
+}
+
+Result<void> Machine::save(Files& files, const Path& path)
+{
+    TRY_OK(private_->usable());
+    return memory::save_image(files, path, private_->guest->region(), private_->state, private_->root);
+}
+
+Result<std::unique_ptr<Machine>> Machine::restore(std::shared_ptr<const Module> module, Limits limits, std::unique_ptr<File> image, GuestFiles& files)
+{
+    TRY_OK(fits(*module, limits));
+    const auto limit = memory_bytes_max(*module, limits);
+    const auto bad = [](std::string_view what) { return fail(errors::bad_image, fmt::format("the image {}", what)); };
+    // What it claims, before anything is done for it.
+    TRY(const auto front, memory::read_image(*image));
+    if (front.globals.size() < Digest::size || !equal(Bytes(front.globals).first(Digest::size), module->hash().bytes()))
+        return bad("is of another module");
+    if (front.length_bytes % wasm_page_bytes != 0 || front.length_bytes < module->memory_bytes_min())
+        return bad(fmt::format("holds {} bytes of memory, which the module cannot have", front.length_bytes));
+    if (front.length_bytes > limit)
+        return fail(errors::memory_over_limit, fmt::format("the image holds {} bytes of memory; the process may have {}", front.length_bytes, limit));
+
+    TRY(auto region, memory::Region::fresh(reserved_bytes, limits.tracker));
+    std::unique_ptr<Machine> machine(new Machine);
+    TRY(auto loaded, memory::load_image(*image, region, machine->private_->tree, [&](memory::Region& into, const memory::MappedRange& range) -> Result<void> {
+        TRY(const auto file, files.mapped_item(range.item));
+        if (range.item_offset >= file->size() || range.length - 1 > file->size() - range.item_offset + memory::page_bytes)
+            return bad("maps more of an item than there is");
+        return map_file(into, *file, range.item_offset, range.length, range.at);
+    }));
+    machine->private_->root = loaded.root;
+    machine->private_->state = std::move(loaded.globals);
+    machine->private_->guest = std::make_unique<Guest>(std::move(module), std::move(region), limit);
+    auto& guest = *machine->private_->guest;
+    TRY(const auto there, on_stack<void>([&] { return guest.instantiate(); }));
+    if (!there || !guest.set_globals(globals_in(machine->private_->state)))
+        return bad("does not fit the module");
+    return machine;
 }
 
 Digest Machine::root() const noexcept { return private_->root; }

@@ -4,6 +4,7 @@
 #include "base/clock.hpp"
 #include "base/files.hpp"
 #include "base/id.hpp"
+#include "memory/region.hpp"
 #include "vm/extension.hpp"
 #include "vm/module.hpp"
 
@@ -41,6 +42,7 @@ class Machine {
 public:
     struct Limits {
         std::uint64_t memory_bytes = std::uint64_t{1} << 30;  ///< the process's Memory-Limit: memory.grow beyond it gives -1
+        memory::Tracker tracker = memory::Tracker::automatic;     ///< how written pages are found; shows in no outcome
     };
 
     /// A new process: fresh memory, data segments, then start and `_initialize`. Committed: `root()` is that of the state
@@ -48,7 +50,7 @@ public:
     /// @return module.constructors_failed, vm.memory_over_limit, other vm.* for HostFaults
     static Result<std::unique_ptr<Machine>> create(std::shared_ptr<const Module> module, Limits limits);
 
-    /// A process as a file of `save` has it. Costs the same whatever its size; constructors do not run again.
+    /// A process as a file of `save` has it, its root checked. Constructors do not run again.
     /// @param files  answers `mapped_item` for ranges that were mapped
     /// @return vm.bad_image, vm.*
     static Result<std::unique_ptr<Machine>> restore(std::shared_ptr<const Module> module, Limits limits,
@@ -72,7 +74,8 @@ public:
     Digest root() const noexcept;
     std::uint64_t memory_bytes() const noexcept;
 
-    /// Writes the committed state as an image that `restore` takes; durable when it returns.
+    /// Writes the state as an image that `restore` takes; durable when it returns. Right after a commit or roll-back.
+    /// @return base.disk_full, base.file_failed
     Result<void> save(Files& files, const Path& path);
 
 private:

@@ -7,7 +7,10 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <filesystem>
+#include <pthread.h>
 #include <thread>
+#include <unistd.h>
 
 using namespace altiplano;
 using namespace altiplano::vm;
@@ -139,7 +142,7 @@ INSTANTIATE_TEST_SUITE_P(listed, Traps, testing::Values(
     Trap{"endless_loop", "(loop $l (br $l))", errors::trap_out_of_gas},
     Trap{"endless_copies", "(loop $l (memory.copy (i64.const 0) (i64.const 1) (i64.const 100000)) (br $l))", errors::trap_out_of_gas},
     Trap{"endless_recursion", "(call $r)", errors::trap_depth, "(func $r (call $r))"}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& row) { return row.param.name; });
 
 TEST(Machine, says_where_the_gas_went_and_counts_the_same_each_time)
 {
@@ -547,4 +550,113 @@ INSTANTIATE_TEST_SUITE_P(golden, Gas, testing::Values(
     Golden{"grow", "(drop (memory.grow (i64.const 3)))", 1053},
     Golden{"throw", "(block $b (try_table (catch $t $b) (throw $t)))", 288},
     Golden{"loop", "(local $i i32) (loop $l (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $l (i32.lt_u (local.get $i) (i32.const 100))))", 832}),
-    [](const auto& info) { return info.param.what; });
+    [](const auto& row) { return row.param.what; });
+
+// ---- images
+
+namespace {
+
+class Image : public testing::TestWithParam<memory::Tracker> {
+protected:
+    void SetUp() override
+    {
+        if (!memory::Region::fresh(65536, GetParam()))
+            GTEST_SKIP() << "this kernel has no userfaultfd WP_ASYNC (Linux 6.7 and later)";
+        ASSERT_TRUE(system_files().make_directories(folder));
+    }
+    void TearDown() override { std::filesystem::remove_all(folder); }
+    Result<std::unique_ptr<Machine>> restored(const std::shared_ptr<const Module>& module, Machine::Limits limits = {})
+    {
+        limits.tracker = GetParam();
+        return Machine::restore(module, limits, system_files().open(path, Files::Mode::read).value(), no_files());
+    }
+    const Path folder = Path(testing::TempDir()) / ("altiplano-image-" + std::to_string(getpid()));
+    const Path path = folder / "image";
+};
+INSTANTIATE_TEST_SUITE_P(trackers, Image, testing::Values(memory::Tracker::kernel, memory::Tracker::fault, memory::Tracker::compare),
+    [](const auto& row) { return std::string(row.param == memory::Tracker::kernel ? "kernel" : row.param == memory::Tracker::fault ? "fault" : "compare"); });
+
+}  // namespace
+
+TEST_P(Image, of_a_machine_goes_on_as_the_machine_does)
+{
+    auto warm = machine_of(counter, {.tracker = GetParam()});
+    for (const auto* message : {"a", "grow", "b", "trap", "grow", "c"}) {
+        ASSERT_TRUE(warm->save(system_files(), path));
+        auto cold = restored(module_of(counter));
+        ASSERT_TRUE(cold) << cold.error().sentence;
+        EXPECT_EQ((*cold)->root(), warm->root());
+        const auto expected = run(*warm, message);
+        const auto got = run(**cold, message);
+        EXPECT_EQ(text(got), text(expected));
+        EXPECT_EQ(got.gas_used, expected.gas_used);
+        EXPECT_EQ((*cold)->commit().value(), warm->commit().value());
+        EXPECT_EQ((*cold)->memory_bytes(), warm->memory_bytes());
+    }
+}
+
+TEST_P(Image, rolls_back_to_what_was_loaded)
+{
+    auto warm = machine_of(counter);
+    run(*warm, "grow");
+    const auto root = warm->commit().value();
+    ASSERT_TRUE(warm->save(system_files(), path));
+    auto cold = restored(module_of(counter)).value();
+    EXPECT_EQ(run(*cold, "trap").kind, Run::Kind::guest_fault);
+    EXPECT_EQ(cold->commit().value(), root);
+    EXPECT_EQ(text(run(*cold, "x")), "102");
+    ASSERT_TRUE(cold->roll_back());
+    EXPECT_EQ(cold->commit().value(), root);
+}
+
+TEST_P(Image, is_refused_when_it_does_not_fit)
+{
+    auto warm = machine_of(counter);
+    run(*warm, "grow");
+    EXPECT_TRUE(warm->commit());
+    ASSERT_TRUE(warm->save(system_files(), path));
+    EXPECT_EQ(restored(module_of(guest_wat("(i64.const 8)"))).error().code, errors::bad_image);
+    EXPECT_EQ(restored(module_of(counter), {.memory_bytes = 2 * 65536}).error().code, errors::memory_over_limit);
+    // Any changed byte of it is found: the root no longer follows.
+    const auto good = read_file(system_files(), path).value();
+    for (std::size_t place = 0; place < good.size(); place += 997) {
+        auto bad = good;
+        bad[place] ^= std::byte{4};
+        ASSERT_TRUE(write_file(system_files(), path, bad));
+        auto machine = restored(module_of(counter));
+        if (machine) {  // the padding between front and memory says nothing
+            EXPECT_EQ((*machine)->root(), warm->root()) << place;
+        }
+    }
+    ASSERT_TRUE(write_file(system_files(), path, Bytes(good).first(good.size() / 2)));
+    EXPECT_FALSE(restored(module_of(counter)));
+}
+
+TEST_P(Image, and_tracker_show_in_no_root)
+{
+    auto one = machine_of(counter, {.tracker = GetParam()});
+    auto other = machine_of(counter);
+    for (const auto* message : {"a", "grow", "trap", "b", "deep", "grow"}) {
+        EXPECT_EQ(text(run(*one, message)), text(run(*other, message)));
+        EXPECT_EQ(one->commit().value(), other->commit().value());
+    }
+}
+
+TEST(Machine, runs_from_a_thread_with_a_small_stack)
+{
+    pthread_attr_t attributes;
+    ASSERT_EQ(pthread_attr_init(&attributes), 0);
+    ASSERT_EQ(pthread_attr_setstacksize(&attributes, 256 * 1024), 0);
+    auto machine = machine_of(guest_wat("(call $r (i64.const 90000)) (i64.const 8)",
+        "(data (i64.const 8) \"deep\") (func $r (param i64) (if (i64.ne (local.get 0) (i64.const 0)) (then (call $r (i64.sub (local.get 0) (i64.const 1))))))"));
+    std::pair<Machine*, std::string> shared{machine.get(), ""};
+    pthread_t thread;
+    ASSERT_EQ(pthread_create(&thread, &attributes, [](void* p) -> void* {
+        auto& [guest, answer] = *static_cast<std::pair<Machine*, std::string>*>(p);
+        answer = text(run(*guest));
+        return nullptr;
+    }, &shared), 0);
+    ASSERT_EQ(pthread_join(thread, nullptr), 0);
+    pthread_attr_destroy(&attributes);
+    EXPECT_EQ(shared.second, "deep");
+}

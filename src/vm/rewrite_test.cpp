@@ -79,7 +79,7 @@ INSTANTIATE_TEST_SUITE_P(modules, Rewrite, testing::Values(
     Refused{"reserved_export", "(module (memory (export \"altiplano:memory\") 1))", "module.reserved_name", "altiplano:memory"},
     Refused{"reserved_import", "(module (import \"altiplano\" \"check_write\" (func (param i64 i64))) (memory 1))", "module.reserved_name", "check_write"},
     Refused{"large_table", "(module (memory 1) (table 1000001 funcref))", "module.over_limit", "1000001"}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& row) { return row.param.name; });
 
 TEST(RewriteBytes, refuses_what_is_not_wasm_and_what_is_cut_short_at_every_byte)
 {
