@@ -58,12 +58,14 @@ namespace detail {
 /// `TRY(const auto header, read_header(wire));` declares `header`, or returns the error.
 #define TRY(declaration, ...) ALTIPLANO_TRY_(ALTIPLANO_CONCAT(try_, __COUNTER__), declaration, __VA_ARGS__)
 
-/// `TRY_OK(store.put(row));` goes on, or returns the error.
-#define TRY_OK(...)                                                          \
-    do {                                                                     \
-        if (auto try_ok_result = (__VA_ARGS__); !try_ok_result)              \
-            return std::unexpected(std::move(try_ok_result).error());        \
+#define ALTIPLANO_TRY_OK_(temporary, ...)                           \
+    do {                                                            \
+        if (auto temporary = (__VA_ARGS__); !temporary)             \
+            return std::unexpected(std::move(temporary).error());   \
     } while (false)
+
+/// `TRY_OK(store.put(row));` goes on, or returns the error. May stand inside a lambda inside another TRY_OK.
+#define TRY_OK(...) ALTIPLANO_TRY_OK_(ALTIPLANO_CONCAT(try_ok_, __COUNTER__), __VA_ARGS__)
 
 /// For our own mistakes only; stays on in release: stopping is better than recording a wrong state.
 #define ENSURE(condition, why)                                                              \

@@ -1,0 +1,151 @@
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/id.hpp"
+#include "base/result.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// Durable records, as plain structs: what is kept (`Records`) and what may be deleted (`Cache`).
+namespace altiplano::store {
+
+/// A data item of the weave: its header as signed, and its data here or in a blob.
+struct ItemRecord {
+    ItemId id;
+    Buffer header;
+    Buffer data;                        ///< when there is no blob
+    std::optional<Digest> blob;         ///< SHA-256 of the data, which is a file of that name
+    std::uint64_t data_size = 0;
+    std::uint64_t height = 0;           ///< of the block that it lies in
+    std::vector<std::pair<std::string, std::string>> tags;  ///< for the index; read back only through `header`
+    std::string owner;
+};
+
+struct BlockRecord {
+    std::uint64_t height = 0;
+    BlockHash hash;
+    BlockHash previous;
+    std::int64_t timestamp_ms = 0;
+    std::vector<ItemId> items;
+};
+
+struct ProcessRecord {
+    ProcessId id;
+    ModuleId module;
+    std::string owner;
+    std::string scheduler;
+    std::uint64_t slots = 0;  ///< derived from the log, not written
+};
+
+/// A place in a log: which message, by which assignment. Both are items of the weave.
+struct LogRecord {
+    ProcessId process;
+    std::uint64_t nonce = 0;
+    ItemId message;
+    AssignmentId assignment;
+};
+
+/// A signed item on its way from a process: written before it is first sent, so it is never signed twice (law 4).
+struct DeliveryRecord {
+    enum class State : std::uint8_t { signed_ = 0, accepted = 1, dead = 2 };
+    ProcessId process;          ///< who sends
+    std::uint64_t nonce = 0;    ///< in which slot
+    std::uint64_t index = 0;    ///< which of the slot's messages
+    Buffer item;
+    State state = State::signed_;
+    std::uint64_t attempts = 0;
+    std::int64_t next_attempt_ms = 0;
+    std::string last_error;
+};
+
+struct ResultRecord {
+    ProcessId process;
+    std::uint64_t nonce = 0;
+    std::uint8_t kind = 0;
+    std::string output;
+    Digest state_root;
+    std::uint64_t gas = 0;
+    friend bool operator==(const ResultRecord&, const ResultRecord&) = default;
+};
+
+/// Something that a slot sends, not signed yet: the guest's own JSON for it.
+struct OutboxRecord {
+    enum class Kind : std::uint8_t { message = 0, spawn = 1, assignment = 2 };
+    std::uint64_t index = 0;
+    Kind kind = Kind::message;
+    std::string json;
+};
+
+struct ImageRecord {
+    ProcessId process;
+    std::uint64_t nonce = 0;
+    std::string file;
+    Digest state_root;
+};
+
+/// Reads of what is kept. Each call sees the last commit, or the own transaction's writes inside one.
+class RecordsReader {
+public:
+    virtual ~RecordsReader() = default;
+    virtual Result<std::optional<std::string>> meta(std::string_view key) = 0;
+    virtual Result<std::optional<ItemRecord>> item(const ItemId& id) = 0;  ///< without `tags`
+    /// Items with all these tags, by one of `owners` (empty: anyone's), at or below a height; lowest height first.
+    virtual Result<std::vector<ItemId>> items_with(const std::vector<std::pair<std::string, std::string>>& tags, const std::vector<std::string>& owners,
+        std::uint64_t height_max) = 0;
+    virtual Result<std::optional<BlockRecord>> block(std::uint64_t height) = 0;
+    virtual Result<std::optional<BlockRecord>> tip() = 0;
+    virtual Result<std::optional<ProcessRecord>> process(const ProcessId& id) = 0;
+    virtual Result<std::vector<ProcessId>> processes() = 0;
+    virtual Result<std::optional<LogRecord>> log(const ProcessId& process, std::uint64_t nonce) = 0;
+    virtual Result<std::optional<LogRecord>> log_of(const ProcessId& process, const ItemId& message) = 0;
+    virtual Result<std::optional<DeliveryRecord>> delivery(const ProcessId& process, std::uint64_t nonce, std::uint64_t index) = 0;
+    /// Deliveries not accepted and not dead, in the order of process, nonce, index.
+    virtual Result<std::vector<DeliveryRecord>> open_deliveries() = 0;
+};
+
+/// Writes inside one transaction. An error undoes that transaction alone.
+class RecordsWriter : public RecordsReader {
+public:
+    virtual Result<void> put_meta(std::string_view key, std::string_view value) = 0;
+    virtual Result<void> put_item(const ItemRecord& item) = 0;          ///< @return store.conflict
+    virtual Result<void> put_block(const BlockRecord& block) = 0;       ///< @return store.conflict unless it follows the tip
+    virtual Result<void> put_process(const ProcessRecord& process) = 0; ///< @return store.conflict
+    /// @return store.conflict unless the nonce is the log's length and the message is new to it
+    virtual Result<void> append_log(const LogRecord& entry) = 0;
+    virtual Result<void> put_delivery(const DeliveryRecord& delivery) = 0;  ///< new, or in place of the same key
+};
+
+/// The weave, the logs and the delivery ledger. Safe from any thread.
+class Records : public RecordsReader {
+public:
+    using Transaction = std::function<Result<void>(RecordsWriter&)>;
+    /// Runs `transaction` on the one writer thread; durable when it returns. Calls that come together share one sync.
+    /// @return what `transaction` returned; store.database, store.disk_full, store.broken: nothing of it is kept then
+    virtual Result<void> write(Transaction transaction) = 0;
+};
+
+/// Results, outboxes, images: may be deleted while nobody has it open. Safe from any thread.
+class Cache {
+public:
+    virtual ~Cache() = default;
+    /// A slot's result and what it sends, in one transaction (law 3). The same again is no error.
+    /// @return store.result_differs: the other one stays, and this one is kept beside it (law 7)
+    virtual Result<void> put_result(const ResultRecord& result, const std::vector<OutboxRecord>& outbox) = 0;
+    virtual Result<std::optional<ResultRecord>> result(const ProcessId& process, std::uint64_t nonce) = 0;
+    virtual Result<std::vector<OutboxRecord>> outbox(const ProcessId& process, std::uint64_t nonce) = 0;
+    /// How many slots, from 0, have results without a gap.
+    virtual Result<std::uint64_t> results_end(const ProcessId& process) = 0;
+    /// What was kept beside a slot's result, because it differed.
+    virtual Result<std::vector<ResultRecord>> disagreements(const ProcessId& process) = 0;
+
+    virtual Result<void> put_image(const ImageRecord& image) = 0;
+    virtual Result<void> remove_image(const ImageRecord& image) = 0;
+    /// Images of a process, newest first.
+    virtual Result<std::vector<ImageRecord>> images(const ProcessId& process) = 0;
+};
+
+}  // namespace altiplano::store

@@ -1,0 +1,336 @@
+#include "store/errors.hpp"
+#include "store/sqlite/sqlite.hpp"
+#include "store/sqlite/writer.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace altiplano::store {
+
+namespace {
+
+using sqlite::Database;
+using sqlite::Statement;
+
+constexpr std::int64_t format = 1;
+
+// Ids and digests are 32 raw bytes, texts and wires are blobs. The headers and small data of items lie in the rows;
+// `tags` repeats the headers' tags to find items by them.
+constexpr const char* schema = R"(
+    CREATE TABLE IF NOT EXISTS meta (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS items (id BLOB NOT NULL UNIQUE, header BLOB NOT NULL, data BLOB NOT NULL, blob BLOB, data_size INTEGER NOT NULL,
+        height INTEGER NOT NULL, owner BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS tags (name BLOB NOT NULL, value BLOB NOT NULL, height INTEGER NOT NULL, item INTEGER NOT NULL, position INTEGER NOT NULL,
+        PRIMARY KEY (name, value, height, item, position)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS blocks (height INTEGER PRIMARY KEY, hash BLOB NOT NULL, previous BLOB NOT NULL, timestamp_ms INTEGER NOT NULL, items BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS processes (id BLOB PRIMARY KEY, module BLOB NOT NULL, owner BLOB NOT NULL, scheduler BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS log (process BLOB NOT NULL, nonce INTEGER NOT NULL, message BLOB NOT NULL, assignment BLOB NOT NULL,
+        PRIMARY KEY (process, nonce), UNIQUE (process, message)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS deliveries (process BLOB NOT NULL, nonce INTEGER NOT NULL, position INTEGER NOT NULL, item BLOB NOT NULL, state INTEGER NOT NULL,
+        attempts INTEGER NOT NULL, next_attempt_ms INTEGER NOT NULL, last_error BLOB NOT NULL, PRIMARY KEY (process, nonce, position)) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS deliveries_open ON deliveries (process, nonce, position) WHERE state = 0;
+)";
+
+Result<BlockRecord> read_block(const Statement& row)
+{
+    BlockRecord block;
+    block.height = row.unsigned_number(0);
+    TRY(block.hash, row.id<BlockHash>(1));
+    TRY(block.previous, row.id<BlockHash>(2));
+    block.timestamp_ms = row.number(3);
+    for (auto ids = row.bytes(4); ids.size() >= ItemId::size; ids = ids.subspan(ItemId::size)) {
+        TRY(const auto id, ItemId::from_bytes(ids.first(ItemId::size)));
+        block.items.push_back(id);
+    }
+    return block;
+}
+
+Result<LogRecord> read_log(const Statement& row)
+{
+    LogRecord entry;
+    TRY(entry.process, row.id<ProcessId>(0));
+    entry.nonce = row.unsigned_number(1);
+    TRY(entry.message, row.id<ItemId>(2));
+    TRY(entry.assignment, row.id<AssignmentId>(3));
+    return entry;
+}
+
+Result<DeliveryRecord> read_delivery(const Statement& row)
+{
+    DeliveryRecord delivery;
+    TRY(delivery.process, row.id<ProcessId>(0));
+    delivery.nonce = row.unsigned_number(1);
+    delivery.index = row.unsigned_number(2);
+    delivery.item = to_buffer(row.bytes(3));
+    delivery.state = static_cast<DeliveryRecord::State>(row.number(4));
+    delivery.attempts = row.unsigned_number(5);
+    delivery.next_attempt_ms = row.number(6);
+    delivery.last_error = row.text(7);
+    return delivery;
+}
+
+/// At most one row, as what `read` makes of it.
+template <class T>
+Result<std::optional<T>> one(Statement& statement, Result<T> (*read)(const Statement&))
+{
+    TRY(const auto there, statement.step());
+    if (!there)
+        return std::optional<T>{};
+    TRY(auto record, read(statement));
+    return std::optional<T>(std::move(record));
+}
+
+/// The queries, on whichever connection; inside a transaction they see its own writes.
+class Queries final : public RecordsWriter {
+public:
+    explicit Queries(Database& database) : database_(database) {}
+
+    Result<std::optional<std::string>> meta(std::string_view key) override
+    {
+        auto statement = database_.prepare("SELECT value FROM meta WHERE key = ?");
+        return one<std::string>(statement.bind(key), [](const Statement& row) -> Result<std::string> { return row.text(0); });
+    }
+
+    Result<std::optional<ItemRecord>> item(const ItemId& id) override
+    {
+        auto statement = database_.prepare("SELECT id, header, data, blob, data_size, height, owner FROM items WHERE id = ?");
+        return one<ItemRecord>(statement.bind(id), [](const Statement& row) -> Result<ItemRecord> {
+            ItemRecord item;
+            TRY(item.id, row.id<ItemId>(0));
+            item.header = to_buffer(row.bytes(1));
+            item.data = to_buffer(row.bytes(2));
+            if (!row.is_null(3)) {
+                TRY(item.blob, row.id<Digest>(3));
+            }
+            item.data_size = row.unsigned_number(4);
+            item.height = row.unsigned_number(5);
+            item.owner = row.text(6);
+            return item;
+        });
+    }
+
+    Result<std::vector<ItemId>> items_with(const std::vector<std::pair<std::string, std::string>>& tags, const std::vector<std::string>& owners,
+        std::uint64_t height_max) override
+    {
+        std::vector<ItemId> found;
+        if (tags.empty())
+            return found;
+        // The last tag named is the rarest by convention: it leads, the others and the owner are checked per item.
+        auto leading = database_.prepare("SELECT DISTINCT t.item, i.id, i.owner FROM tags t JOIN items i ON i.rowid = t.item WHERE t.name = ? AND t.value = ? AND t.height <= ? "
+                                         "ORDER BY t.height, t.item");
+        leading.bind(std::string_view(tags.back().first)).bind(std::string_view(tags.back().second)).bind(std::min(height_max, std::uint64_t{INT64_MAX}));
+        for (;;) {
+            TRY(const auto there, leading.step());
+            if (!there)
+                return found;
+            if (!owners.empty() && std::ranges::find(owners, leading.text(2)) == owners.end())
+                continue;
+            bool all = true;
+            for (std::size_t i = 0; all && i + 1 < tags.size(); ++i) {
+                auto has = database_.prepare("SELECT 1 FROM tags WHERE name = ? AND value = ? AND item = ? LIMIT 1");
+                TRY(all, has.bind(std::string_view(tags[i].first)).bind(std::string_view(tags[i].second)).bind(leading.number(0)).step());
+            }
+            if (all) {
+                TRY(const auto id, leading.id<ItemId>(1));
+                found.push_back(id);
+            }
+        }
+    }
+
+    Result<std::optional<BlockRecord>> block(std::uint64_t height) override
+    {
+        auto statement = database_.prepare("SELECT height, hash, previous, timestamp_ms, items FROM blocks WHERE height = ?");
+        return one<BlockRecord>(statement.bind(height), read_block);
+    }
+    Result<std::optional<BlockRecord>> tip() override
+    {
+        auto statement = database_.prepare("SELECT height, hash, previous, timestamp_ms, items FROM blocks ORDER BY height DESC LIMIT 1");
+        return one<BlockRecord>(statement, read_block);
+    }
+
+    Result<std::optional<ProcessRecord>> process(const ProcessId& id) override
+    {
+        auto statement = database_.prepare("SELECT id, module, owner, scheduler, (SELECT coalesce(max(nonce) + 1, 0) FROM log WHERE process = id) FROM processes WHERE id = ?");
+        return one<ProcessRecord>(statement.bind(id), [](const Statement& row) -> Result<ProcessRecord> {
+            ProcessRecord process;
+            TRY(process.id, row.id<ProcessId>(0));
+            TRY(process.module, row.id<ModuleId>(1));
+            process.owner = row.text(2);
+            process.scheduler = row.text(3);
+            process.slots = row.unsigned_number(4);
+            return process;
+        });
+    }
+    Result<std::vector<ProcessId>> processes() override
+    {
+        auto statement = database_.prepare("SELECT id FROM processes ORDER BY id");
+        std::vector<ProcessId> found;
+        for (;;) {
+            TRY(const auto there, statement.step());
+            if (!there)
+                return found;
+            TRY(const auto id, statement.id<ProcessId>(0));
+            found.push_back(id);
+        }
+    }
+
+    Result<std::optional<LogRecord>> log(const ProcessId& process, std::uint64_t nonce) override
+    {
+        auto statement = database_.prepare("SELECT process, nonce, message, assignment FROM log WHERE process = ? AND nonce = ?");
+        return one<LogRecord>(statement.bind(process).bind(nonce), read_log);
+    }
+    Result<std::optional<LogRecord>> log_of(const ProcessId& process, const ItemId& message) override
+    {
+        auto statement = database_.prepare("SELECT process, nonce, message, assignment FROM log WHERE process = ? AND message = ?");
+        return one<LogRecord>(statement.bind(process).bind(message), read_log);
+    }
+
+    Result<std::optional<DeliveryRecord>> delivery(const ProcessId& process, std::uint64_t nonce, std::uint64_t index) override
+    {
+        auto statement = database_.prepare("SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error FROM deliveries "
+                                           "WHERE process = ? AND nonce = ? AND position = ?");
+        return one<DeliveryRecord>(statement.bind(process).bind(nonce).bind(index), read_delivery);
+    }
+    Result<std::vector<DeliveryRecord>> open_deliveries() override
+    {
+        auto statement = database_.prepare("SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error FROM deliveries WHERE state = 0 "
+                                           "ORDER BY process, nonce, position");
+        std::vector<DeliveryRecord> found;
+        for (;;) {
+            TRY(const auto there, statement.step());
+            if (!there)
+                return found;
+            TRY(auto delivery, read_delivery(statement));
+            found.push_back(std::move(delivery));
+        }
+    }
+
+    Result<void> put_meta(std::string_view key, std::string_view value) override
+    {
+        return database_.prepare("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value").bind(key).bind(value).run();
+    }
+
+    Result<void> put_item(const ItemRecord& item) override
+    {
+        auto insert = database_.prepare("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING rowid");
+        insert.bind(item.id).bind(Bytes(item.header)).bind(Bytes(item.data));
+        if (item.blob)
+            insert.bind(*item.blob);
+        else
+            insert.bind_null();
+        insert.bind(item.data_size).bind(item.height).bind(std::string_view(item.owner));
+        TRY(const auto there, insert.step());
+        ENSURE(there, "RETURNING gives a row");
+        const auto row = insert.number(0);
+        TRY_OK(insert.run());
+        for (std::size_t position = 0; position < item.tags.size(); ++position) {
+            const auto& [name, value] = item.tags[position];
+            TRY_OK(database_.prepare("INSERT INTO tags VALUES (?, ?, ?, ?, ?)").bind(std::string_view(name)).bind(std::string_view(value)).bind(item.height).bind(row)
+                       .bind(static_cast<std::uint64_t>(position)).run());
+        }
+        return {};
+    }
+
+    Result<void> put_block(const BlockRecord& block) override
+    {
+        TRY(const auto last, tip());
+        if (last ? block.height != last->height + 1 || block.previous != last->hash : block.height != 0)
+            return fail(errors::conflict, fmt::format("block {} does not follow the tip, which is block {}", block.height, last ? std::to_string(last->height) : "none"));
+        Buffer ids;
+        for (const auto& id : block.items)
+            append(ids, id.bytes());
+        return database_.prepare("INSERT INTO blocks VALUES (?, ?, ?, ?, ?)").bind(block.height).bind(block.hash).bind(block.previous).bind(block.timestamp_ms).bind(Bytes(ids)).run();
+    }
+
+    Result<void> put_process(const ProcessRecord& process) override
+    {
+        return database_.prepare("INSERT INTO processes VALUES (?, ?, ?, ?)").bind(process.id).bind(process.module).bind(std::string_view(process.owner))
+            .bind(std::string_view(process.scheduler)).run();
+    }
+
+    Result<void> append_log(const LogRecord& entry) override
+    {
+        auto length = database_.prepare("SELECT coalesce(max(nonce) + 1, 0) FROM log WHERE process = ?");
+        TRY(const auto there, length.bind(entry.process).step());
+        if (!there || length.unsigned_number(0) != entry.nonce)
+            return fail(errors::conflict, fmt::format("slot {} of {} cannot be appended: its log has {} entries", entry.nonce, entry.process.text(), length.number(0)));
+        return database_.prepare("INSERT INTO log VALUES (?, ?, ?, ?)").bind(entry.process).bind(entry.nonce).bind(entry.message).bind(entry.assignment).run();
+    }
+
+    Result<void> put_delivery(const DeliveryRecord& delivery) override
+    {
+        return database_
+            .prepare("INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (process, nonce, position) DO UPDATE SET item = excluded.item, state = excluded.state, "
+                     "attempts = excluded.attempts, next_attempt_ms = excluded.next_attempt_ms, last_error = excluded.last_error")
+            .bind(delivery.process).bind(delivery.nonce).bind(delivery.index).bind(Bytes(delivery.item)).bind(static_cast<std::int64_t>(delivery.state))
+            .bind(delivery.attempts).bind(delivery.next_attempt_ms).bind(std::string_view(delivery.last_error)).run();
+    }
+
+private:
+    Database& database_;
+};
+
+class SqliteRecords final : public Records {
+    // Stands first: what follows needs its type.
+    template <class Query>
+    auto read(const Query& query)
+    {
+        const std::lock_guard lock(reading_);
+        Queries queries(*readers_);
+        return query(queries);
+    }
+
+public:
+    SqliteRecords(std::unique_ptr<Database> readers, std::unique_ptr<Database> writers, bool group) : readers_(std::move(readers)), writer_(std::move(writers), group) {}
+
+    Result<std::optional<std::string>> meta(std::string_view key) override { return read([&](Queries& q) { return q.meta(key); }); }
+    Result<std::optional<ItemRecord>> item(const ItemId& id) override { return read([&](Queries& q) { return q.item(id); }); }
+    Result<std::vector<ItemId>> items_with(const std::vector<std::pair<std::string, std::string>>& tags, const std::vector<std::string>& owners, std::uint64_t height_max) override
+    {
+        return read([&](Queries& q) { return q.items_with(tags, owners, height_max); });
+    }
+    Result<std::optional<BlockRecord>> block(std::uint64_t height) override { return read([&](Queries& q) { return q.block(height); }); }
+    Result<std::optional<BlockRecord>> tip() override { return read([&](Queries& q) { return q.tip(); }); }
+    Result<std::optional<ProcessRecord>> process(const ProcessId& id) override { return read([&](Queries& q) { return q.process(id); }); }
+    Result<std::vector<ProcessId>> processes() override { return read([&](Queries& q) { return q.processes(); }); }
+    Result<std::optional<LogRecord>> log(const ProcessId& process, std::uint64_t nonce) override { return read([&](Queries& q) { return q.log(process, nonce); }); }
+    Result<std::optional<LogRecord>> log_of(const ProcessId& process, const ItemId& message) override { return read([&](Queries& q) { return q.log_of(process, message); }); }
+    Result<std::optional<DeliveryRecord>> delivery(const ProcessId& process, std::uint64_t nonce, std::uint64_t index) override
+    {
+        return read([&](Queries& q) { return q.delivery(process, nonce, index); });
+    }
+    Result<std::vector<DeliveryRecord>> open_deliveries() override { return read([&](Queries& q) { return q.open_deliveries(); }); }
+
+    Result<void> write(Transaction transaction) override
+    {
+        return writer_.write([&](Database& database) {
+            Queries queries(database);
+            return transaction(queries);
+        });
+    }
+
+private:
+    std::mutex reading_;
+    std::unique_ptr<Database> readers_;
+    sqlite::Writer writer_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Records>> open_records(const Path& path, SqliteOptions options)
+{
+    const auto durable = options.durable ? Database::Durable::full : Database::Durable::off;
+    TRY(auto writers, Database::open(path, durable));
+    TRY_OK(writers->execute(schema));
+    Queries queries(*writers);
+    TRY(const auto found, queries.meta("format"));
+    if (!found) {
+        TRY_OK(queries.put_meta("format", std::to_string(format)));
+    } else if (*found != std::to_string(format)) {
+        return fail(errors::newer_format, fmt::format("{} has format {}; this program reads {}", path.string(), *found, format), "use the program that wrote it, or a newer one");
+    }
+    TRY(auto readers, Database::open(path, durable));
+    return std::make_unique<SqliteRecords>(std::move(readers), std::move(writers), options.group);
+}
+
+}  // namespace altiplano::store

@@ -1,0 +1,82 @@
+#include "store/sqlite/writer.hpp"
+
+#include "store/errors.hpp"
+
+namespace altiplano::store::sqlite {
+
+Writer::Writer(std::unique_ptr<Database> database, bool group) : database_(std::move(database)), group_(group), executor_(thread_pool("store", 1)) {}
+
+Result<void> Writer::write(const Transaction& transaction)
+{
+    Waiting mine{.transaction = &transaction};
+    {
+        const std::lock_guard lock(mutex_);
+        waiting_.push_back(&mine);
+    }
+    executor_->post([this] { drain(); });
+    std::unique_lock lock(mutex_);
+    finished_.wait(lock, [&] { return mine.done; });
+    return mine.result;
+}
+
+void Writer::drain()
+{
+    std::vector<Waiting*> batch;
+    {
+        const std::lock_guard lock(mutex_);
+        if (waiting_.empty())
+            return;  // An earlier round took it along.
+        if (group_) {
+            batch.swap(waiting_);
+        } else {
+            batch.push_back(waiting_.front());
+            waiting_.erase(waiting_.begin());
+        }
+    }
+    commit(batch);
+    {
+        const std::lock_guard lock(mutex_);
+        for (auto* one : batch)
+            one->done = true;
+    }
+    finished_.notify_all();
+}
+
+void Writer::commit(const std::vector<Waiting*>& batch)
+{
+    const auto all_fail = [&](const Error& error) {
+        for (auto* one : batch)
+            one->result = std::unexpected(error);
+    };
+    if (broken_)
+        return all_fail(*broken_);
+    if (const auto begun = database_->execute("BEGIN IMMEDIATE"); !begun)
+        return all_fail(begun.error());
+
+    for (auto* one : batch) {
+        one->result = database_->execute("SAVEPOINT one");
+        if (!one->result)
+            continue;
+        one->result = (*one->transaction)(*database_);
+        const auto ended = one->result ? database_->execute("RELEASE one") : database_->execute("ROLLBACK TO one; RELEASE one");
+        if (!ended && one->result)
+            one->result = ended;
+        if (!one->result && one->result.error().code == errors::disk_full) {
+            // SQLite may have undone the whole transaction already, so none of the batch is kept.
+            const auto full = one->result.error();
+            (void)database_->execute("ROLLBACK").has_value();
+            return all_fail(full);
+        }
+    }
+
+    if (const auto committed = database_->execute("COMMIT"); !committed) {
+        (void)database_->execute("ROLLBACK").has_value();
+        // A full disk leaves the database as it was and may be mended; any other failure leaves us not knowing what is
+        // on disk.
+        if (committed.error().code != errors::disk_full)
+            broken_ = Error{errors::broken, "an earlier commit failed: " + committed.error().sentence, "restart: what is on disk is the truth"};
+        all_fail(committed.error());
+    }
+}
+
+}  // namespace altiplano::store::sqlite

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "base/executor.hpp"
+#include "store/sqlite/database.hpp"
+#include "store/sqlite/sqlite.hpp"
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+namespace altiplano::store::sqlite {
+
+/// The one writer of a database: a connection and a thread. Transactions that are waiting when it comes round are
+/// committed together, so many callers share one sync; each is a savepoint, so one that fails takes no other with it.
+class Writer {
+public:
+    using Transaction = std::function<Result<void>(Database&)>;
+
+    Writer(std::unique_ptr<Database> database, bool group);
+    ~Writer() { executor_.reset(); }
+    Writer(const Writer&) = delete;
+    Writer& operator=(const Writer&) = delete;
+
+    /// Waits until the transaction is durable, or undone. After a failed commit every call fails: what is on disk is the
+    /// truth, reopen it (law 7).
+    Result<void> write(const Transaction& transaction);
+
+private:
+    struct Waiting {
+        const Transaction* transaction;
+        Result<void> result{};
+        bool done = false;
+    };
+    void drain();
+    void commit(const std::vector<Waiting*>& batch);
+
+    std::unique_ptr<Database> database_;
+    bool group_;
+    std::optional<Error> broken_;
+    std::mutex mutex_;
+    std::condition_variable finished_;
+    std::vector<Waiting*> waiting_;
+    std::unique_ptr<Executor> executor_;  ///< last, so that its thread ends before what it uses
+};
+
+}  // namespace altiplano::store::sqlite

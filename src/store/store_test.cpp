@@ -1,0 +1,223 @@
+// The suite that every store must pass, whatever keeps its records.
+#include "base/errors.hpp"
+#include "base/executor.hpp"
+#include "store/blobs.hpp"
+#include "store/errors.hpp"
+#include "store/sqlite/sqlite.hpp"
+
+#include <atomic>
+#include <filesystem>
+#include <gtest/gtest.h>
+
+using namespace altiplano;
+using namespace altiplano::store;
+
+namespace {
+
+template <class IdType>
+IdType id(int number)
+{
+    return IdType(sha256(as_bytes(std::to_string(number))));
+}
+
+Path fresh_folder(std::string_view name)
+{
+    const Path path = Path(testing::TempDir()) / ("altiplano-store-" + std::string(name));
+    std::filesystem::remove_all(path);
+    std::filesystem::create_directories(path);
+    return path;
+}
+
+ItemRecord item(int number, std::uint64_t height, std::string owner = "alice")
+{
+    return {.id = id<ItemId>(number), .header = to_buffer("header"), .data = to_buffer("data"), .blob = {}, .data_size = 4, .height = height,
+        .tags = {{"Type", "Attestation"}, {"Message", "m" + std::to_string(number % 3)}}, .owner = std::move(owner)};
+}
+
+class AnyStore : public testing::TestWithParam<SqliteOptions> {
+protected:
+    Path folder = fresh_folder("any");
+    std::unique_ptr<Records> records = open_records(folder / "records.db", GetParam()).value();
+    std::unique_ptr<Cache> cache = open_cache(folder / "cache.db", GetParam()).value();
+
+    Result<void> append(int process, std::uint64_t nonce, int message)
+    {
+        return records->write([=](RecordsWriter& w) { return w.append_log({id<ProcessId>(process), nonce, id<ItemId>(message), id<AssignmentId>(message + 1000)}); });
+    }
+};
+INSTANTIATE_TEST_SUITE_P(Sqlite, AnyStore, testing::Values(SqliteOptions{true, true}, SqliteOptions{false, true}, SqliteOptions{false, false}),
+    [](const auto& given) { return std::string(given.param.durable ? "durable" : given.param.group ? "grouped" : "one_by_one"); });
+
+}  // namespace
+
+TEST_P(AnyStore, gives_items_back_and_refuses_a_second_of_the_same_id)
+{
+    ASSERT_TRUE(records->write([](RecordsWriter& w) { return w.put_item(item(1, 5)); }));
+    const auto found = records->item(id<ItemId>(1)).value();
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->data, to_buffer("data"));
+    EXPECT_EQ(found->height, 5U);
+    EXPECT_FALSE(found->blob);
+    EXPECT_FALSE(records->item(id<ItemId>(2)).value());
+    EXPECT_EQ(records->write([](RecordsWriter& w) { return w.put_item(item(1, 6)); }).error().code, store::errors::conflict);
+}
+
+TEST_P(AnyStore, finds_items_by_tags_owner_and_height)
+{
+    ASSERT_TRUE(records->write([](RecordsWriter& w) -> Result<void> {
+        for (int i = 0; i < 9; ++i)
+            TRY_OK(w.put_item(item(i, static_cast<std::uint64_t>(10 - i), i < 5 ? "alice" : "bob")));
+        return {};
+    }));
+    const std::vector<std::pair<std::string, std::string>> tags{{"Type", "Attestation"}, {"Message", "m1"}};
+    EXPECT_EQ(records->items_with(tags, {}, 100).value(), (std::vector{id<ItemId>(7), id<ItemId>(4), id<ItemId>(1)}));
+    EXPECT_EQ(records->items_with(tags, {"bob", "carol"}, 100).value(), (std::vector{id<ItemId>(7)}));
+    EXPECT_EQ(records->items_with(tags, {}, 6).value(), (std::vector{id<ItemId>(7), id<ItemId>(4)}));
+    EXPECT_TRUE(records->items_with({{"Type", "x"}, {"Message", "m1"}}, {}, 100).value().empty());
+}
+
+TEST_P(AnyStore, takes_only_the_block_that_follows_the_tip)
+{
+    const auto put = [&](std::uint64_t height, int hash, int previous) {
+        return records->write([=](RecordsWriter& w) { return w.put_block({height, id<BlockHash>(hash), id<BlockHash>(previous), 7, {id<ItemId>(1), id<ItemId>(2)}}); });
+    };
+    EXPECT_FALSE(records->tip().value());
+    EXPECT_EQ(put(1, 1, 0).error().code, store::errors::conflict);
+    ASSERT_TRUE(put(0, 1, 0));
+    EXPECT_EQ(put(1, 2, 9).error().code, store::errors::conflict);
+    EXPECT_EQ(put(2, 2, 1).error().code, store::errors::conflict);
+    ASSERT_TRUE(put(1, 2, 1));
+    const auto tip = records->tip().value();
+    EXPECT_EQ(tip->height, 1U);
+    EXPECT_EQ(tip->items.size(), 2U);
+    EXPECT_EQ(records->block(0).value()->hash, id<BlockHash>(1));
+}
+
+TEST_P(AnyStore, appends_to_a_log_only_at_its_end_and_each_message_once)
+{
+    ASSERT_TRUE(records->write([](RecordsWriter& w) { return w.put_process({id<ProcessId>(1), id<ModuleId>(2), "alice", "us", 0}); }));
+    EXPECT_EQ(append(1, 1, 1).error().code, store::errors::conflict);
+    ASSERT_TRUE(append(1, 0, 1));
+    EXPECT_EQ(append(1, 0, 2).error().code, store::errors::conflict);
+    EXPECT_EQ(append(1, 1, 1).error().code, store::errors::conflict);
+    ASSERT_TRUE(append(1, 1, 2));
+    EXPECT_EQ(records->process(id<ProcessId>(1)).value()->slots, 2U);
+    EXPECT_EQ(records->log(id<ProcessId>(1), 1).value()->message, id<ItemId>(2));
+    EXPECT_EQ(records->log_of(id<ProcessId>(1), id<ItemId>(2)).value()->nonce, 1U);
+    EXPECT_FALSE(records->log_of(id<ProcessId>(1), id<ItemId>(3)).value());
+}
+
+TEST_P(AnyStore, undoes_a_failed_transaction_and_no_other)
+{
+    std::atomic<int> kept = 0;
+    {
+        const auto pool = thread_pool("callers", 8);
+        for (int i = 0; i < 64; ++i)
+            pool->post([&, i] {
+                const auto done = records->write([i](RecordsWriter& w) -> Result<void> {
+                    TRY_OK(w.put_meta("key" + std::to_string(i), "value"));
+                    if (i % 3 == 0)
+                        return fail(store::errors::conflict, "the caller changed its mind");
+                    return {};
+                });
+                kept += done.has_value() ? 1 : 0;
+            });
+    }
+    EXPECT_EQ(kept, 42);
+    for (int i = 0; i < 64; ++i)
+        EXPECT_EQ(records->meta("key" + std::to_string(i)).value().has_value(), i % 3 != 0) << i;
+}
+
+TEST_P(AnyStore, keeps_deliveries_until_they_are_accepted)
+{
+    DeliveryRecord delivery{.process = id<ProcessId>(1), .nonce = 3, .index = 0, .item = to_buffer("signed"), .last_error = {}};
+    const auto put = [&] { return records->write([&](RecordsWriter& w) { return w.put_delivery(delivery); }); };
+    ASSERT_TRUE(put());
+    EXPECT_EQ(records->open_deliveries().value().size(), 1U);
+    delivery.attempts = 2;
+    delivery.last_error = "nobody there";
+    ASSERT_TRUE(put());
+    EXPECT_EQ(records->delivery(delivery.process, 3, 0).value()->last_error, "nobody there");
+    delivery.state = DeliveryRecord::State::accepted;
+    ASSERT_TRUE(put());
+    EXPECT_TRUE(records->open_deliveries().value().empty());
+    EXPECT_EQ(records->delivery(delivery.process, 3, 0).value()->item, to_buffer("signed"));
+}
+
+TEST_P(AnyStore, is_all_there_after_reopening)
+{
+    ASSERT_TRUE(append(1, 0, 1));
+    records.reset();
+    records = open_records(folder / "records.db", GetParam()).value();
+    EXPECT_TRUE(records->log(id<ProcessId>(1), 0).value());
+}
+
+TEST_P(AnyStore, refuses_records_of_a_newer_format)
+{
+    ASSERT_TRUE(records->write([](RecordsWriter& w) { return w.put_meta("format", "2"); }));
+    records.reset();
+    EXPECT_EQ(open_records(folder / "records.db", GetParam()).error().code, store::errors::newer_format);
+}
+
+TEST_P(AnyStore, keeps_a_result_with_its_outbox_and_never_overwrites_it)
+{
+    const ResultRecord result{id<ProcessId>(1), 0, 0, "output", id<Digest>(5), 77};
+    ASSERT_TRUE(cache->put_result(result, {{0, OutboxRecord::Kind::message, "{}"}, {1, OutboxRecord::Kind::spawn, "{1}"}}));
+    ASSERT_TRUE(cache->put_result(result, {})) << "the same again is no error";
+    EXPECT_EQ(cache->result(result.process, 0).value(), result);
+    EXPECT_EQ(cache->outbox(result.process, 0).value().size(), 2U);
+    for (auto other : {ResultRecord{id<ProcessId>(1), 0, 1, "output", id<Digest>(5), 77}, ResultRecord{id<ProcessId>(1), 0, 0, "outpux", id<Digest>(5), 77},
+             ResultRecord{id<ProcessId>(1), 0, 0, "output", id<Digest>(6), 77}, ResultRecord{id<ProcessId>(1), 0, 0, "output", id<Digest>(5), 78}})
+        EXPECT_EQ(cache->put_result(other, {}).error().code, store::errors::result_differs);
+    EXPECT_EQ(cache->result(result.process, 0).value(), result);
+    EXPECT_EQ(cache->disagreements(result.process).value().size(), 4U);
+    EXPECT_EQ(cache->results_end(result.process).value(), 1U);
+    ASSERT_TRUE(cache->put_result({id<ProcessId>(1), 2, 0, "", id<Digest>(5), 0}, {}));
+    EXPECT_EQ(cache->results_end(result.process).value(), 1U) << "slot 1 is missing";
+}
+
+TEST_P(AnyStore, lists_images_newest_first)
+{
+    for (std::uint64_t nonce : {3U, 9U, 5U})
+        ASSERT_TRUE(cache->put_image({id<ProcessId>(1), nonce, "f" + std::to_string(nonce), id<Digest>(1)}));
+    ASSERT_TRUE(cache->remove_image({id<ProcessId>(1), 9, "f9", {}}));
+    const auto images = cache->images(id<ProcessId>(1)).value();
+    ASSERT_EQ(images.size(), 2U);
+    EXPECT_EQ(images[0].nonce, 5U);
+}
+
+TEST(Blobs, are_named_by_their_bytes_and_never_change)
+{
+    const auto folder = fresh_folder("blobs");
+    const auto blobs = Blobs::open(system_files(), folder).value();
+    const std::string content(200'000, 'x');
+    const auto write = [&] {
+        const auto writer = blobs->write().value();
+        EXPECT_TRUE(writer->append(as_bytes(content).first(100)));
+        EXPECT_TRUE(writer->append(as_bytes(content).subspan(100)));
+        return writer->finish().value();
+    };
+    const auto hash = write();
+    EXPECT_EQ(hash, sha256(as_bytes(content)));
+    EXPECT_EQ(write(), hash) << "the same bytes again";
+    Buffer back(10);
+    EXPECT_EQ(blobs->read(hash).value()->read_at(199'995, back).value(), 5U);
+    EXPECT_EQ(blobs->read(Digest{}).error().code, store::errors::not_found);
+    EXPECT_EQ(blobs->scrub().value(), std::vector<Digest>{});
+
+    std::filesystem::permissions(blobs->path(hash), std::filesystem::perms::owner_all);
+    const auto file = system_files().open(blobs->path(hash), Files::Mode::create).value();
+    ASSERT_TRUE(file->write_at(7, as_bytes("y")));
+    EXPECT_EQ(blobs->scrub().value(), std::vector{hash});
+}
+
+TEST(Blobs, leave_nothing_when_they_are_not_finished)
+{
+    const auto folder = fresh_folder("unfinished");
+    const auto blobs = Blobs::open(system_files(), folder).value();
+    {
+        const auto writer = blobs->write().value();
+        ASSERT_TRUE(writer->append(as_bytes("half")));
+    }
+    EXPECT_TRUE(std::filesystem::is_empty(folder));
+}
