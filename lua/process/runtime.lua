@@ -1,0 +1,238 @@
+-- One message of a process: from the JSON object that the node hands in to the result that it records.
+--
+-- What of a program is global lives here: ao, Handlers, Send, Receive, Inbox, Owner, print... The order of the steps is that
+-- of aos (ao-protocol.md 8.1).
+local json = require("json")
+local pretty = require("pretty")
+local utils = require("utils")
+local failure = require("failure")
+local eval = require("eval")
+
+ao = require("ao")
+Handlers = require("handlers")
+Utils = utils
+Inbox = Inbox or {}
+OUTPUTS = OUTPUTS or {}
+Errors = Errors or {}
+Colors = { red = "\27[31m", green = "\27[32m", blue = "\27[34m", gray = "\27[90m", reset = "\27[0m" }
+Bell = "\7"
+HANDLER_PRINT_LOGS = {}
+MAX_INBOX = 10000
+
+local runtime = {}
+local version = "0.1.0"
+local seeded = false
+local evaluated = false  -- whether the message at hand was an Eval
+local now = 0
+
+-- Milliseconds, as in aos, of the message at hand.
+local calendar = os.time
+os.time = function(when)
+  if when == nil then return now end
+  return calendar(when)
+end
+
+-- What aos calls these modules.
+package.preload["handlers-utils"] = function() return Handlers.utils end
+package.preload["process"] = function() return runtime end
+package.preload["stringify"] = function() return pretty end
+
+---------------------------------------------------------------------------------------------------- what programs call
+
+function Send(msg) return ao.send(msg) end
+
+function Spawn(...)
+  local module, msg = ...
+  if select("#", ...) == 1 then module, msg = ao._module, module end
+  return ao.spawn(module, msg)
+end
+
+function Assign(assignment) return ao.assign(assignment) end
+function Receive(pattern) return Handlers.receive(pattern) end
+function Version() print("version: " .. version) end
+
+function Tab(msg)
+  local tags = {}
+  for _, tag in ipairs(msg.Tags) do
+    if tags[tag.name] == nil then tags[tag.name] = tag.value end
+  end
+  return tags
+end
+
+function Prompt()
+  return Colors.green .. tostring(Name or "aos") .. Colors.gray .. "@" .. Colors.blue .. "altiplano-" .. version .. Colors.gray
+    .. "[Inbox:" .. Colors.red .. #Inbox .. Colors.gray .. "]" .. Colors.reset .. "> "
+end
+
+-- Lines go into the result, and at once to whoever watches the node: the stream is no part of the result.
+local function show(line)
+  table.insert(HANDLER_PRINT_LOGS, line)
+  io.stdout:write(line, "\n")
+  io.stdout:flush()
+end
+eval.show = show
+
+function print(...)
+  local parts = table.pack(...)
+  for i = 1, parts.n do parts[i] = pretty.format(parts[i]) end
+  show(table.concat(parts, "\t"))
+end
+
+---------------------------------------------------------------------------------------------------- the message
+
+-- Names that came over HTTP are in lower case. A name with any capital is somebody's own and stays: builds of aos differ
+-- there, and a tag ModelID must be found as it was sent.
+local function tag_name(name)
+  if name:find("%u") then return name end
+  return utils.normalize(name)
+end
+
+-- Leaves tags as a list in TagArray and as a map in Tags, where the first value of a name wins.
+local function read_tags(object)
+  local list, map = {}, {}
+  for i, tag in ipairs(object.Tags or {}) do
+    local name, value = tag_name(tostring(tag.name)), tostring(tag.value)
+    list[i] = { name = name, value = value }
+    if map[name] == nil then map[name] = value end
+  end
+  object.TagArray, object.Tags = list, map
+  return object
+end
+
+-- Functions that every message offers. They stand in a metatable, so that they are neither in JSON nor in listings.
+local methods = {}
+
+function methods.reply(msg)
+  return function(answer)
+    local reply = type(answer) == "table" and ao.clone(answer) or { Data = answer }
+    reply.Target = msg["Reply-To"] or reply.Target or msg.From
+    reply["X-Reference"] = msg["X-Reference"] or msg.Reference
+    reply["X-Origin"] = msg["X-Origin"]
+    return ao.send(reply)
+  end
+end
+
+function methods.forward(msg)
+  return function(target, changes)
+    local forwarded = ao.sanitize(msg)
+    for key, value in pairs(changes or {}) do forwarded[key] = value end
+    forwarded.Target = target
+    forwarded["Reply-To"] = msg["Reply-To"] or msg.From
+    forwarded["X-Reference"] = msg["X-Reference"] or msg.Reference
+    forwarded["X-Origin"] = msg["X-Origin"]
+    return ao.send(forwarded)
+  end
+end
+
+local message_meta = {
+  __index = function(msg, key)
+    local method = methods[key]
+    return method and method(msg)
+  end,
+}
+
+-- The generator of a process follows from its id and the block it began in: other processes draw other numbers, and a node
+-- that recomputes draws the same.
+local function seed(msg, env)
+  local number = math.tointeger(tonumber(msg["Block-Height"])) or 0
+  for i = 1, #env.Process.Id do number = (number * 31 + env.Process.Id:byte(i)) & 0x7fffffff end
+  math.randomseed(number)
+  math.random()
+  seeded = true
+end
+
+---------------------------------------------------------------------------------------------------- handlers of every process
+
+local function put_into_inbox(msg)
+  table.insert(Inbox, msg)
+  while #Inbox > MAX_INBOX do table.remove(Inbox, 1) end
+  local what = msg.Action and "Action = " .. tostring(msg.Action):sub(1, 40) or "Data = " .. tostring(msg.Data or ""):sub(1, 20)
+  local from = tostring(msg.From or "")
+  show("New Message From " .. from:sub(1, 3) .. "..." .. from:sub(-3) .. ": " .. what)
+end
+
+-- Set anew for every message, so that a program cannot shut its owner out by removing them. Adding replaces in place.
+local function set_standard_handlers(msg)
+  Handlers.add("_eval", function(m)
+    return m.Action == "Eval" and Owner ~= nil and Owner == m.From
+  end, function(m)
+    evaluated = true
+    eval.run(m.Data or "", "eval")
+  end)
+  if msg.Id == ao.id then
+    Handlers.once("_boot", function(m)
+      return m.Tags.Type == "Process" and Owner == m.From
+    end, eval.boot)
+  end
+  Handlers.append("_default", function() return true end, put_into_inbox)
+end
+
+---------------------------------------------------------------------------------------------------- one message
+
+local function output()
+  local written = ao.outbox.Output
+  local data = table.concat(HANDLER_PRINT_LOGS, "\n")
+  local result = {}
+  if type(written) == "table" then
+    for key, value in next, written do result[key] = value end
+    if written.data ~= nil then data = (data == "" and "" or data .. "\n") .. pretty.text(written.data) end
+  end
+  result.data, result.prompt = data, Prompt()
+  -- The mark by which consoles tell what was printed along the way from the answer to an Eval (ao-protocol.md 8.5).
+  if not evaluated then result.print = true end
+  return result
+end
+
+function runtime.handle(msg, env)
+  -- Who we are, and what was sent.
+  if type(env.Process) ~= "table" then error("env.Process is missing: not called by a compute unit", 0) end
+  read_tags(env.Process)
+  if env.Module then read_tags(env.Module) end
+  ao.init(env)
+  read_tags(msg)
+  ao.normalize(msg)
+  setmetatable(msg, message_meta)
+  HANDLER_PRINT_LOGS = {}
+  evaluated = false
+
+  -- Time and chance come from the message.
+  now = msg.Timestamp or now
+  if not seeded then seed(msg, env) end
+
+  -- The owner is set once, by the item that made the process.
+  if not Owner and msg.Id == env.Process.Id then
+    Owner = env.Process.Tags["From-Process"] or msg.From
+  end
+  if not Name then Name = env.Process.Tags.Name or "aos" end
+
+  -- Who may speak.
+  if not ao.isTrusted(msg) then
+    show("Message is not trusted! From: " .. tostring(msg.From) .. " - Owner: " .. tostring(msg.Owner))
+    return ao.result({ Output = output(), Messages = {} })
+  end
+  if ao.isAssignment(msg) and not ao.isAssignable(msg) then
+    Send({ Target = msg.From, Data = "Assignment is not trusted by this process!" })
+    show("Assignment is not trusted! From: " .. tostring(msg.From) .. " - Owner: " .. tostring(msg.Owner))
+    return ao.result({ Output = output() })
+  end
+  if msg.Tags["Content-Type"] == "application/json" and type(msg.Data) == "string" then
+    local fine, value = pcall(json.decode, msg.Data)
+    if fine then msg.Data = value end
+  end
+
+  -- Handlers run in a coroutine: one that waits for an answer stays behind and goes on with a later message.
+  set_standard_handlers(msg)
+  local co = coroutine.create(Handlers.evaluate)
+  local fine, err = coroutine.resume(co, msg, env)
+  if not fine then
+    local text = failure.from(err, co)
+    local logs = table.concat(HANDLER_PRINT_LOGS, "\n")
+    return { Error = logs == "" and text or text .. "\n\nprinted before:\n" .. logs }
+  end
+  Handlers.coroutines = utils.filter(function(one) return coroutine.status(one) ~= "dead" end, Handlers.coroutines)
+  if coroutine.status(co) == "suspended" then table.insert(Handlers.coroutines, co) end
+
+  return ao.result({ Output = output() })
+end
+
+return runtime
