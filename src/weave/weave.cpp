@@ -1,0 +1,221 @@
+#include "weave/weave.hpp"
+
+#include "base/base64url.hpp"
+#include "item/deep_hash.hpp"
+#include "store/errors.hpp"
+#include "weave/errors.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace altiplano::weave {
+
+namespace {
+
+BlockHash hash_of(const Block& block)
+{
+    Buffer content = to_buffer("altiplano block 1");
+    append_u64(content, block.height);
+    append_u64(content, static_cast<std::uint64_t>(block.timestamp_ms));
+    append(content, block.previous.bytes());
+    append_u64(content, block.items.size());
+    for (const auto& item : block.items)
+        append(content, item.bytes());
+    return BlockHash(sha256(content));
+}
+
+store::ItemRecord to_record(const NewItem& item, std::uint64_t height)
+{
+    store::ItemRecord record{.id = item.header.id(), .header = to_buffer(item.header.wire()), .data = item.data, .blob = item.blob, .data_size = item.data_size,
+        .height = height, .tags = {}, .owner = item.header.owner().text()};
+    for (const auto& tag : item.header.tags())
+        record.tags.emplace_back(tag.name, tag.value);
+    return record;
+}
+
+}  // namespace
+
+Result<void> ItemData::read_at(std::uint64_t offset, std::span<std::byte> into) const
+{
+    ENSURE(offset <= size_ && into.size() <= size_ - offset, "callers stay inside the item");
+    if (!file_) {
+        std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(offset), into.size(), into.begin());
+        return {};
+    }
+    TRY(const auto got, file_->read_at(offset, into));
+    if (got != into.size())
+        return fail(errors::broken_item, fmt::format("the item's file ends at {}, its record says {} bytes", offset + got, size_));
+    return {};
+}
+
+Result<Buffer> ItemData::all() const
+{
+    Buffer bytes(static_cast<std::size_t>(size_));
+    TRY_OK(read_at(0, bytes));
+    return bytes;
+}
+
+Result<std::unique_ptr<Weave>> Weave::open(store::Records& records, store::Blobs& blobs, Clock& clock, Random& random)
+{
+    std::array<std::byte, 32> link;
+    random.fill(link);
+    TRY_OK(records.write([&](store::RecordsWriter& writer) -> Result<void> {
+        TRY(const auto there, writer.tip());
+        if (there)
+            return {};
+        Block genesis{.height = 0, .hash = {}, .previous = BlockHash(link), .timestamp_ms = clock.wall_ms(), .items = {}};
+        genesis.hash = hash_of(genesis);
+        return writer.put_block(genesis);
+    }));
+    return open_to_read(records, blobs, clock);
+}
+
+Result<std::unique_ptr<Weave>> Weave::open_to_read(store::Records& records, store::Blobs& blobs, Clock& clock)
+{
+    TRY(const auto genesis, records.block(0));
+    if (!genesis)
+        return fail(errors::no_weave, "these records hold no weave");
+    return std::unique_ptr<Weave>(new Weave(records, blobs, clock, WeaveId(genesis->hash)));
+}
+
+Result<Block> Weave::tip()
+{
+    TRY(const auto found, records_.tip());
+    ENSURE(found, "open() has sealed block 0");
+    return *found;
+}
+
+Result<Block> Weave::block(std::uint64_t height)
+{
+    TRY(const auto found, records_.block(height));
+    if (!found)
+        return fail(errors::unknown_block, fmt::format("there is no block {}", height));
+    if (hash_of(*found) != found->hash)
+        return fail(errors::broken_block, fmt::format("block {} is stored as {}, but its content hashes to {}", height, found->hash.text(), hash_of(*found).text()));
+    return *found;
+}
+
+Result<Block> Weave::seal(const Make& make)
+{
+    Block sealed;
+    TRY_OK(records_.write([&](store::RecordsWriter& writer) -> Result<void> {
+        TRY(const auto tip, writer.tip());
+        ENSURE(tip, "open() has sealed block 0");
+        TRY(const auto items, make(writer, *tip));
+
+        // Times are strictly increasing whatever the clock does: assignments take theirs from here.
+        Block next{.height = tip->height + 1, .hash = {}, .previous = tip->hash, .timestamp_ms = std::max(clock_.wall_ms(), tip->timestamp_ms + 1), .items = {}};
+        for (const auto& item : items) {
+            const auto id = item.header.id();
+            TRY(const auto known, writer.item(id));
+            if (known)
+                continue;
+            TRY_OK(writer.put_item(to_record(item, next.height)));
+            next.items.push_back(id);
+        }
+        if (next.items.empty()) {
+            sealed = *tip;
+            return {};
+        }
+        next.hash = hash_of(next);
+        sealed = next;
+        return writer.put_block(next);
+    }));
+    return sealed;
+}
+
+Result<Block> Weave::put(std::vector<NewItem> items)
+{
+    return seal([&](store::RecordsWriter&, const Block&) -> Result<std::vector<NewItem>> { return items; });
+}
+
+Result<store::ItemRecord> Weave::record(const ItemId& id)
+{
+    TRY(auto found, records_.item(id));
+    if (!found)
+        return fail(errors::unknown_item, fmt::format("there is no item {} in this weave", id.text()), "`altiplano put` stores one");
+    return *std::move(found);
+}
+
+Result<StoredItem> Weave::item(const ItemId& id)
+{
+    TRY(const auto found, record(id));
+    auto header = item::Header::parse(found.header, UINT64_MAX);
+    if (!header)
+        return fail(errors::broken_item, fmt::format("the stored header of {} cannot be read: {}", id.text(), header.error().sentence));
+    if (header->id() != id)
+        return fail(errors::broken_item, fmt::format("what is stored as {} has a signature that makes it {}", id.text(), header->id().text()));
+    return StoredItem{.header = *std::move(header), .data_size = found.data_size, .height = found.height};
+}
+
+bool Weave::has(const ItemId& id)
+{
+    const auto found = records_.item(id);
+    return found && found->has_value();
+}
+
+Result<std::unique_ptr<ItemData>> Weave::data(const ItemId& id)
+{
+    TRY(auto found, record(id));
+    if (!found.blob) {
+        if (found.data.size() != found.data_size)
+            return fail(errors::broken_item, fmt::format("item {} should have {} bytes of data, {} are stored", id.text(), found.data_size, found.data.size()));
+        return std::make_unique<ItemData>(std::move(found.data));
+    }
+    TRY(auto file, blobs_.read(*found.blob));
+    {
+        // One thread reads a large file through, the others wait for it and need not.
+        const std::lock_guard lock(checking_);
+        if (!checked_.contains(*found.blob)) {
+            TRY(const auto hash, store::sha256_of(*file));
+            if (hash != *found.blob)
+                return fail(errors::broken_item, fmt::format("the data of item {} is stored under SHA-256 {}, but hashes to {}", id.text(), hex(found.blob->bytes()), hex(hash.bytes())),
+                    "the file was changed: put the item again after removing it");
+            checked_.insert(*found.blob);
+        }
+    }
+    return std::make_unique<ItemData>(std::move(file), found.data_size);
+}
+
+Result<item::DataItem> Weave::whole(const ItemId& id)
+{
+    TRY(auto stored, item(id));
+    TRY(const auto bytes, data(id));
+    TRY(auto content, bytes->all());
+    return item::join(std::move(stored.header), std::move(content));
+}
+
+Result<void> Weave::check(const ItemId& id)
+{
+    TRY(const auto stored, item(id));
+    TRY(const auto found, record(id));
+    const auto data = [&]() -> Result<std::unique_ptr<ItemData>> {
+        if (!found.blob)
+            return std::make_unique<ItemData>(found.data);
+        TRY(auto file, blobs_.read(*found.blob));
+        TRY(const auto size, file->size());
+        return std::make_unique<ItemData>(std::move(file), size);
+    }();
+    if (!data)
+        return std::unexpected(data.error());
+    Sha384Hasher hasher;
+    Buffer step(1 << 20);
+    for (std::uint64_t at = 0; at < (*data)->size();) {
+        const auto piece = std::span(step).first(static_cast<std::size_t>(std::min<std::uint64_t>(step.size(), (*data)->size() - at)));
+        TRY_OK((*data)->read_at(at, piece));
+        hasher.update(piece);
+        at += piece.size();
+    }
+    const auto verified = stored.header.verify(item::deep_hash_blob((*data)->size(), hasher.finish()));
+    if (!verified)
+        return fail(errors::broken_item, fmt::format("item {} is not what was signed: {}", id.text(), verified.error().sentence));
+    return {};
+}
+
+Result<bool> Weave::has_item_with(const std::vector<std::pair<std::string, std::string>>& tags, const std::vector<std::string>& owners, std::uint64_t height_max)
+{
+    TRY(const auto found, records_.items_with(tags, owners, height_max));
+    return !found.empty();
+}
+
+}  // namespace altiplano::weave

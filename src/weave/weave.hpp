@@ -1,0 +1,95 @@
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/random.hpp"
+#include "item/data_item.hpp"
+#include "store/blobs.hpp"
+#include "store/records.hpp"
+#include "weave/upload.hpp"
+
+#include <mutex>
+#include <set>
+
+namespace altiplano::weave {
+
+using Block = store::BlockRecord;
+
+/// An item of the weave without its data.
+struct StoredItem {
+    item::Header header;
+    std::uint64_t data_size = 0;
+    std::uint64_t height = 0;  ///< of the block it lies in
+};
+
+/// The data of an item, of any size. Reads may run on several threads.
+class ItemData {
+public:
+    explicit ItemData(Buffer bytes) : bytes_(std::move(bytes)), size_(bytes_.size()) {}
+    ItemData(std::unique_ptr<File> file, std::uint64_t size) : file_(std::move(file)), size_(size) {}
+
+    std::uint64_t size() const noexcept { return size_; }
+    /// Fills `into` from `offset`; both inside the data. @return weave.broken_item when the file is shorter, base.*
+    Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) const;
+    Result<Buffer> all() const;
+    /// The file that holds exactly these bytes; -1 when they are in memory.
+    int descriptor() const noexcept { return file_ ? file_->descriptor() : -1; }
+
+private:
+    Buffer bytes_;
+    std::unique_ptr<File> file_;
+    std::uint64_t size_;
+};
+
+/// The chain of blocks that items live in. Here every write seals a block at once, so that what was just stored is
+/// readable and admissible; block 0 has no item and a random link, and its hash is the weave's id.
+/// Safe from any thread.
+class Weave {
+public:
+    /// Opens the weave of these records, or begins one. @return store.*
+    static Result<std::unique_ptr<Weave>> open(store::Records& records, store::Blobs& blobs, Clock& clock, Random& random);
+    /// Opens one that nobody writes through this object. @return weave.no_weave, store.*
+    static Result<std::unique_ptr<Weave>> open_to_read(store::Records& records, store::Blobs& blobs, Clock& clock);
+
+    WeaveId id() const noexcept { return id_; }
+    /// The newest block. @return store.*
+    Result<Block> tip();
+    /// @return weave.unknown_block; weave.broken_block unless its hash is that of its content
+    Result<Block> block(std::uint64_t height);
+
+    /// What goes into the next block, made inside its transaction. `tip` is the block before it. Items that are in the
+    /// weave already are passed over; when none is left no block is sealed.
+    using Make = std::function<Result<std::vector<NewItem>>(store::RecordsWriter& records, const Block& tip)>;
+    /// Seals a block in one transaction with whatever else `make` writes; durable when it returns.
+    /// @return the block, or the tip when nothing was new; what `make` returns; store.*
+    Result<Block> seal(const Make& make);
+    Result<Block> put(std::vector<NewItem> items);
+
+    /// @return weave.unknown_item; weave.broken_item when the stored bytes are not an item of that id
+    Result<StoredItem> item(const ItemId& id);
+    bool has(const ItemId& id);
+    /// An item's data. A blob is read through once per life of this object, and must have the hash that names it.
+    /// @return weave.unknown_item, weave.broken_item, store.*, base.*
+    Result<std::unique_ptr<ItemData>> data(const ItemId& id);
+    /// Both in memory: for messages. @return as `item` and `data`
+    Result<item::DataItem> whole(const ItemId& id);
+    /// Reads all of an item and verifies its signature: what a doubter does. @return weave.broken_item with what broke
+    Result<void> check(const ItemId& id);
+
+    /// Whether one of `owners` said so at or below a height: an item with all `tags`, the rarest last.
+    Result<bool> has_item_with(const std::vector<std::pair<std::string, std::string>>& tags, const std::vector<std::string>& owners, std::uint64_t height_max);
+
+    store::Blobs& blobs() noexcept { return blobs_; }
+
+private:
+    Weave(store::Records& records, store::Blobs& blobs, Clock& clock, WeaveId id) : records_(records), blobs_(blobs), clock_(clock), id_(id) {}
+    Result<store::ItemRecord> record(const ItemId& id);
+
+    store::Records& records_;
+    store::Blobs& blobs_;
+    Clock& clock_;
+    WeaveId id_;
+    std::mutex checking_;
+    std::set<Digest> checked_;  ///< blobs whose bytes were read through
+};
+
+}  // namespace altiplano::weave
