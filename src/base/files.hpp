@@ -55,6 +55,9 @@ public:
 /// The machine's own file system, of static lifetime.
 Files& system_files();
 
+/// A file that is open already, received from another process; closed with the object.
+std::unique_ptr<File> adopt_file(int descriptor);
+
 /// The whole file in memory. @return base.file_missing, base.file_failed
 Result<Buffer> read_file(Files& files, const Path& path);
 /// Durable and whole or absent: temporary name, sync, rename, directory sync.

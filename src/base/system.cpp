@@ -267,6 +267,8 @@ Random& system_random()
     return random;
 }
 
+std::unique_ptr<File> adopt_file(int descriptor) { return std::make_unique<SystemFile>(descriptor, Path("an open file")); }
+
 Files& system_files()
 {
     static SystemFiles files;

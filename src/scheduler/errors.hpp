@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string_view>
+
+/// The codes of the room `scheduler`.
+namespace altiplano::scheduler::errors {
+inline constexpr std::string_view unknown_process = "scheduler.unknown_process";
+inline constexpr std::string_view unknown_slot = "scheduler.unknown_slot";
+inline constexpr std::string_view unknown_message = "scheduler.unknown_message";  ///< it has no slot in that process
+inline constexpr std::string_view missing_tag = "scheduler.missing_tag";
+inline constexpr std::string_view bad_tag = "scheduler.bad_tag";
+inline constexpr std::string_view other_scheduler = "scheduler.other_scheduler";  ///< the process names another one
+inline constexpr std::string_view no_target = "scheduler.no_target";
+inline constexpr std::string_view broken_log = "scheduler.broken_log";            ///< the log and its items disagree
+}  // namespace altiplano::scheduler::errors

@@ -1,0 +1,183 @@
+#include "scheduler/scheduler.hpp"
+
+#include "scheduler/errors.hpp"
+#include "units/assignment.hpp"
+#include "weave/errors.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace altiplano::scheduler {
+
+namespace {
+
+std::unexpected<Error> unknown_process(const ProcessId& id)
+{
+    return fail(errors::unknown_process, fmt::format("there is no process {} here", id.text()), "`altiplano spawn` makes one");
+}
+
+Result<units::Assignment> read_stored(weave::Weave& weave, const AssignmentId& id)
+{
+    TRY(auto item, weave.whole(ItemId(id)));
+    return units::read_assignment(std::move(item));
+}
+
+Result<std::string_view> required(const item::DataItem& item, std::string_view name)
+{
+    const auto value = item.tags().first(name);
+    if (!value)
+        return fail(errors::missing_tag, fmt::format("the item {} has no tag {}", item.id().text(), name));
+    return *value;
+}
+
+}  // namespace
+
+Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
+{
+    // What it is: an item of the protocol, with what its type needs.
+    if (!item.tags().has("Data-Protocol", "ao"))
+        return fail(errors::missing_tag, fmt::format("the item {} has no tag Data-Protocol: ao", item.id().text()));
+    TRY(const auto type, required(item, "Type"));
+    const bool spawns = type == "Process";
+    if (!spawns && !item.target())
+        return fail(errors::no_target, fmt::format("the message {} names no process as its target", item.id().text()));
+    const ProcessId process = spawns ? ProcessId(item.id()) : ProcessId(*item.target());
+
+    // The same item again gets the same answer (law 4).
+    TRY(const auto known, records_.log_of(process, item.id()));
+    if (known)
+        return read_stored(weave_, known->assignment);
+
+    // A process is admitted before anything is stored; a message needs a process.
+    std::optional<units::Assignment::Semantics> semantics;
+    store::ProcessRecord record{.id = process, .module = {}, .owner = item.owner().text(), .scheduler = address().text()};
+    if (spawns) {
+        TRY(const auto module, required(item, "Module"));
+        const auto module_id = ModuleId::parse(module);
+        if (!module_id)
+            return fail(errors::bad_tag, fmt::format("the tag Module of {} is no id: {}", item.id().text(), module));
+        record.module = *module_id;
+        TRY(const auto named, required(item, "Scheduler"));
+        if (named != record.scheduler)
+            return fail(errors::other_scheduler, fmt::format("the process names the scheduler {}, this one is {}", named, record.scheduler));
+        TRY(semantics, options_.admit(item));
+    } else {
+        TRY(const auto there, records_.process(process));
+        if (!there)
+            return unknown_process(process);
+    }
+
+    // Its slot: the end of the log, linked to the entry before, at the height of the weave's tip.
+    TRY(const auto staged, weave::stage(item, weave_.blobs()));
+    std::optional<units::Assignment> assigned;
+    TRY_OK(weave_.seal([&](store::RecordsWriter& records, const weave::Block& tip) -> Result<std::vector<weave::NewItem>> {
+        assigned.reset();
+        TRY(const auto raced, records.log_of(process, item.id()));
+        if (raced)
+            return std::vector<weave::NewItem>{};
+        units::AssignmentFields fields{.slot = {process, 0}, .message = item.id(), .hash_chain = units::first_link(process), .height = tip.height, .block_hash = tip.hash,
+            .timestamp_ms = clock_.wall_ms(), .semantics = semantics};
+        if (spawns) {
+            TRY_OK(records.put_process(record));
+        } else {
+            TRY(const auto there, records.process(process));
+            ENSURE(there && there->slots > 0, "a process has slot 0 from the transaction that made it");
+            fields.slot.nonce = there->slots;
+            TRY(const auto last, records.log(process, there->slots - 1));
+            ENSURE(last, "slots count the log's entries");
+            TRY(const auto stored, records.item(ItemId(last->assignment)));
+            if (!stored)
+                return fail(errors::broken_log, fmt::format("the assignment {} is missing", last->assignment.text()));
+            TRY(auto header, item::Header::parse(stored->header, UINT64_MAX));
+            TRY(const auto previous, units::read_assignment(item::join(std::move(header), {})));
+            fields.hash_chain = units::next_link(previous.id, previous.hash_chain);
+            fields.timestamp_ms = std::max(fields.timestamp_ms, previous.timestamp_ms + 1);
+        }
+        TRY(auto made, units::sign_assignment(fields, key_));
+        TRY(auto assignment_item, weave::stage_own(made.item, weave_.blobs()));
+        TRY_OK(records.append_log({.process = process, .nonce = fields.slot.nonce, .message = item.id(), .assignment = made.id}));
+        assigned = std::move(made);
+        return std::vector{staged, std::move(assignment_item)};
+    }));
+    if (assigned)
+        return *std::move(assigned);
+    TRY(const auto raced, records_.log_of(process, item.id()));
+    ENSURE(raced, "the transaction has seen it");
+    return read_stored(weave_, raced->assignment);
+}
+
+Result<units::LogEntry> LocalScheduler::entry(const units::Slot& slot) { return LogReader(weave_, records_).entry(slot); }
+
+Result<units::Slot> LocalScheduler::slot_of(const ProcessId& process, const ItemId& message)
+{
+    TRY(const auto there, records_.process(process));
+    if (!there)
+        return unknown_process(process);
+    TRY(const auto found, records_.log_of(process, message));
+    if (!found)
+        return fail(errors::unknown_message, fmt::format("the message {} has no slot in {}", message.text(), process.text()));
+    return units::Slot{process, found->nonce};
+}
+
+Result<units::ProcessInfo> LocalScheduler::process(const ProcessId& id)
+{
+    TRY(const auto found, LogReader(weave_, records_).process(id));
+    return units::ProcessInfo{.id = found.id, .module = found.module, .owner = Address(found.owner), .scheduler = Address(found.scheduler), .slots = found.slots};
+}
+
+Result<store::ProcessRecord> LogReader::process(const ProcessId& id)
+{
+    TRY(const auto found, records_.process(id));
+    if (!found)
+        return unknown_process(id);
+    return *found;
+}
+
+Result<units::LogEntry> LogReader::entry(const units::Slot& slot)
+{
+    TRY(const auto found, records_.log(slot.process, slot.nonce));
+    if (!found) {
+        TRY(const auto info, process(slot.process));
+        return fail(errors::unknown_slot, fmt::format("slot {} of {} is not there: its log has {} slots, from 0", slot.nonce, slot.process.text(), info.slots));
+    }
+    auto assignment = read_stored(weave_, found->assignment);
+    if (!assignment)
+        return fail_while(fmt::format("slot {} of {}", slot.nonce, slot.process.text()), assignment.error());
+    if (assignment->slot != slot || assignment->message != found->message)
+        return fail(errors::broken_log, fmt::format("the log has message {} in slot {}, but its assignment {} says message {} in slot {}", found->message.text(), slot.nonce,
+            assignment->id.text(), assignment->message.text(), assignment->slot.nonce));
+    auto message = weave_.whole(found->message);
+    if (!message)
+        return fail_while(fmt::format("slot {} of {}", slot.nonce, slot.process.text()), message.error());
+    return units::LogEntry{.assignment = *std::move(assignment), .message = *std::move(message)};
+}
+
+Result<void> LogReader::check_entry(const units::LogEntry& entry, const units::Assignment* previous, const std::string& scheduler)
+{
+    const auto& assignment = entry.assignment;
+    const auto broken = [&](std::string what) { return fail(errors::broken_log, fmt::format("slot {}: {}", assignment.slot.nonce, what)); };
+
+    if (const auto signed_ = assignment.item.verify(); !signed_)
+        return broken(fmt::format("the assignment {}: {}", assignment.id.text(), signed_.error().sentence));
+    if (const auto signed_ = entry.message.verify(); !signed_)
+        return broken(fmt::format("the message {}: {}", entry.message.id().text(), signed_.error().sentence));
+    if (assignment.item.owner().text() != scheduler)
+        return broken(fmt::format("the assignment is signed by {}, the process's scheduler is {}", assignment.item.owner().text(), scheduler));
+
+    const auto chain = previous ? units::next_link(previous->id, previous->hash_chain) : units::first_link(assignment.slot.process);
+    if (assignment.hash_chain != chain)
+        return broken(fmt::format("the hash chain is {}, the entries before give {}", assignment.hash_chain.text(), chain.text()));
+    if (previous && (assignment.timestamp_ms <= previous->timestamp_ms || assignment.height < previous->height))
+        return broken("its time or height goes back");
+    if (!previous && !assignment.semantics)
+        return broken("it records no semantics version");
+
+    auto block = weave_.block(assignment.height);
+    if (!block)
+        return fail_while(fmt::format("slot {}", assignment.slot.nonce), block.error());
+    if (block->hash != assignment.block_hash)
+        return broken(fmt::format("it was assigned at block {} with hash {}, but that block's hash is {}", assignment.height, assignment.block_hash.text(), block->hash.text()));
+    return {};
+}
+
+}  // namespace altiplano::scheduler

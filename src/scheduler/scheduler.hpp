@@ -1,0 +1,60 @@
+#pragma once
+
+#include "base/clock.hpp"
+#include "item/signer.hpp"
+#include "units/units.hpp"
+#include "weave/weave.hpp"
+
+namespace altiplano::scheduler {
+
+/// The scheduler of this node. Each assignment is one block of the weave: message, assignment and log entry become
+/// durable together.
+class LocalScheduler final : public units::Scheduler {
+public:
+    struct Options {
+        /// Says which semantics a new process will run under, or refuses it. Called once per spawn, before anything is stored.
+        std::function<Result<units::Assignment::Semantics>(const item::DataItem& process)> admit;
+    };
+    LocalScheduler(weave::Weave& weave, store::Records& records, const item::Signer& key, Clock& clock, Options options)
+        : weave_(weave), records_(records), key_(key), clock_(clock), options_(std::move(options))
+    {
+    }
+
+    Result<units::Assignment> assign(const item::DataItem& item) override;
+    Result<units::LogEntry> entry(const units::Slot& slot) override;
+    Result<units::Slot> slot_of(const ProcessId& process, const ItemId& message) override;
+    Result<units::ProcessInfo> process(const ProcessId& id) override;
+    Result<std::vector<ProcessId>> processes() override { return records_.processes(); }
+    Address address() const override { return key_.address(); }
+
+private:
+    weave::Weave& weave_;
+    store::Records& records_;
+    const item::Signer& key_;
+    Clock& clock_;
+    Options options_;
+};
+
+/// Reads logs: what the scheduler, and whoever recomputes, have in common. Every entry is checked for saying what the
+/// log says of it; `check_entry` adds signatures and links.
+class LogReader {
+public:
+    LogReader(weave::Weave& weave, store::RecordsReader& records) : weave_(weave), records_(records) {}
+
+    /// @return scheduler.unknown_process
+    Result<store::ProcessRecord> process(const ProcessId& id);
+    /// @return scheduler.unknown_process, scheduler.unknown_slot, scheduler.broken_log, weave.broken_item
+    Result<units::LogEntry> entry(const units::Slot& slot);
+
+    /// All that a doubter can check of an entry without computing: the signatures of message and assignment, the
+    /// scheduler's address, the hash chain, times and heights that only grow, and the block that it names.
+    /// @param previous  the entry of the slot before; null for slot 0
+    /// @return scheduler.broken_log, weave.broken_item, weave.broken_block: which slot and what
+    Result<void> check_entry(const units::LogEntry& entry, const units::Assignment* previous, const std::string& scheduler);
+
+private:
+    weave::Weave& weave_;
+    store::RecordsReader& records_;
+};
+
+}  // namespace altiplano::scheduler

@@ -1,0 +1,136 @@
+#include "scheduler/scheduler.hpp"
+
+#include "base/executor.hpp"
+#include "item/errors.hpp"
+#include "scheduler/errors.hpp"
+#include "store/sqlite/sqlite.hpp"
+#include "units/assignment.hpp"
+
+#include <filesystem>
+#include <gtest/gtest.h>
+
+using namespace altiplano;
+using namespace altiplano::scheduler;
+
+namespace {
+
+class AScheduler : public testing::Test {
+protected:
+    AScheduler()
+    {
+        std::filesystem::remove_all(folder);
+        std::filesystem::create_directories(folder);
+        records = store::open_records(folder / "records.db", {.durable = false}).value();
+        blobs = store::Blobs::open(system_files(), folder / "blobs").value();
+        weave = weave::Weave::open(*records, *blobs, system_clock(), system_random()).value();
+        scheduler = std::make_unique<LocalScheduler>(*weave, *records, key, system_clock(), LocalScheduler::Options{.admit = [this](const item::DataItem&) { return admit(); }});
+    }
+    Result<units::Assignment::Semantics> admit()
+    {
+        if (refuses)
+            return std::unexpected(*refuses);
+        return units::Assignment::Semantics{1, Digest{}, {}};
+    }
+    item::DataItem process(std::string named)
+    {
+        return item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Module", ModuleId{}.text()}, {"Scheduler", std::move(named)}}}, wallet).value();
+    }
+    item::DataItem message(const ProcessId& to, std::string data)
+    {
+        return item::build({.target = Digest(to), .tags = {{"Data-Protocol", "ao"}, {"Type", "Message"}}, .data = to_buffer(data)}, wallet).value();
+    }
+    ProcessId spawn() { return scheduler->assign(process(key.address().text())).value().slot.process; }
+
+    Path folder = Path(testing::TempDir()) / ("altiplano-scheduler-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    item::Ed25519Signer wallet = item::Ed25519Signer::generate(system_random());
+    item::Ed25519Signer key = item::Ed25519Signer::generate(system_random());
+    std::unique_ptr<store::Records> records;
+    std::unique_ptr<store::Blobs> blobs;
+    std::unique_ptr<weave::Weave> weave;
+    std::optional<Error> refuses;
+    std::unique_ptr<LocalScheduler> scheduler;
+};
+
+}  // namespace
+
+TEST_F(AScheduler, gives_slots_in_order_and_a_chain_that_links_them)
+{
+    const auto pid = spawn();
+    LogReader reader(*weave, *records);
+    std::optional<units::Assignment> previous;
+    for (int i = 0; i < 4; ++i)
+        ASSERT_EQ(scheduler->assign(message(pid, std::to_string(i))).value().slot.nonce, static_cast<std::uint64_t>(i + 1));
+    for (std::uint64_t nonce = 0; nonce < 5; ++nonce) {
+        const auto entry = scheduler->entry({pid, nonce}).value();
+        EXPECT_TRUE(reader.check_entry(entry, previous ? &*previous : nullptr, key.address().text()));
+        EXPECT_EQ(entry.assignment.semantics.has_value(), nonce == 0);
+        previous = entry.assignment;
+    }
+    EXPECT_EQ(scheduler->process(pid).value().slots, 5U);
+    EXPECT_EQ(scheduler->entry({pid, 5}).error().code, errors::unknown_slot);
+}
+
+TEST_F(AScheduler, answers_the_same_item_with_the_same_assignment)
+{
+    const auto pid = spawn();
+    const auto one = message(pid, "x");
+    const auto first = scheduler->assign(one).value();
+    EXPECT_EQ(scheduler->assign(one).value().id, first.id);
+    EXPECT_EQ(scheduler->process(pid).value().slots, 2U);
+    EXPECT_EQ(scheduler->slot_of(pid, one.id()).value().nonce, 1U);
+}
+
+TEST_F(AScheduler, refuses_what_it_cannot_place_and_stores_nothing)
+{
+    const auto height = weave->tip().value().height;
+    EXPECT_EQ(scheduler->assign(message(ProcessId{}, "x")).error().code, errors::unknown_process);
+    EXPECT_EQ(scheduler->assign(process("another")).error().code, errors::other_scheduler);
+    const auto build = [&](item::Tags tags) { return item::build({.tags = std::move(tags)}, wallet).value(); };
+    EXPECT_EQ(scheduler->assign(build({})).error().code, errors::missing_tag);
+    EXPECT_EQ(scheduler->assign(build({{"Data-Protocol", "ao"}})).error().code, errors::missing_tag);
+    EXPECT_EQ(scheduler->assign(build({{"Data-Protocol", "ao"}, {"Type", "Message"}})).error().code, errors::no_target);
+    EXPECT_EQ(scheduler->assign(build({{"Data-Protocol", "ao"}, {"Type", "Process"}})).error().code, errors::missing_tag);
+    EXPECT_EQ(scheduler->assign(build({{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Module", "x"}})).error().code, errors::bad_tag);
+    refuses = Error{"module.not_wasm", "no", ""};
+    EXPECT_EQ(scheduler->assign(process(key.address().text())).error().code, "module.not_wasm");
+    EXPECT_EQ(weave->tip().value().height, height);
+}
+
+TEST_F(AScheduler, refuses_a_forged_item)
+{
+    const auto pid = spawn();
+    auto wire = message(pid, "x").wire();
+    wire.back() ^= std::byte{1};
+    EXPECT_EQ(scheduler->assign(item::DataItem::parse(wire).value()).error().code, item::errors::bad_signature);
+    EXPECT_EQ(scheduler->process(pid).value().slots, 1U);
+}
+
+TEST_F(AScheduler, keeps_order_under_many_callers)
+{
+    const auto pid = spawn();
+    {
+        const auto pool = thread_pool("callers", 8);
+        for (int i = 0; i < 64; ++i)
+            pool->post([&, i] { EXPECT_TRUE(scheduler->assign(message(pid, std::to_string(i / 2)))); });  // each twice
+    }
+    EXPECT_EQ(scheduler->process(pid).value().slots, 33U);
+    LogReader reader(*weave, *records);
+    std::optional<units::Assignment> previous;
+    for (std::uint64_t nonce = 0; nonce < 33; ++nonce) {
+        const auto entry = reader.entry({pid, nonce}).value();
+        EXPECT_TRUE(reader.check_entry(entry, previous ? &*previous : nullptr, key.address().text()));
+        previous = entry.assignment;
+    }
+}
+
+TEST_F(AScheduler, notices_an_entry_that_does_not_link)
+{
+    const auto pid = spawn();
+    for (int i = 0; i < 2; ++i)
+        ASSERT_TRUE(scheduler->assign(message(pid, std::to_string(i))));
+    LogReader reader(*weave, *records);
+    const auto zero = reader.entry({pid, 0}).value();
+    const auto two = reader.entry({pid, 2}).value();
+    EXPECT_EQ(reader.check_entry(two, &zero.assignment, key.address().text()).error().code, errors::broken_log);
+    EXPECT_EQ(reader.check_entry(zero, nullptr, "another scheduler").error().code, errors::broken_log);
+}
