@@ -20,6 +20,7 @@ Engine& engine()
 }
 
 bool streaming = true;
+constexpr float temperature_with_seed = 0.8F;
 
 // Text that functions collect while Lua may raise an error between two pieces.
 std::string& collected()
@@ -110,12 +111,6 @@ void set_metadata(lua_State* L, const char* field, const char* key)
     if (llama_model_meta_val_str(engine().model(), key, value, sizeof value) >= 0) set_text(L, field, value);
 }
 
-void set_default_system(lua_State* L)
-{
-    collected() = engine().default_system();
-    if (!collected().empty()) set_text(L, "default_system", collected().c_str());
-}
-
 int l_info(lua_State* L)
 {
     const auto* model = engine().model();
@@ -133,7 +128,6 @@ int l_info(lua_State* L)
     set_metadata(L, "name", "general.name");
     set_metadata(L, "license", "general.license");
     set_metadata(L, "architecture", "general.architecture");
-    set_default_system(L);
     set_integer(L, "n_params", static_cast<lua_Integer>(llama_model_n_params(model)));
     set_integer(L, "size", static_cast<lua_Integer>(llama_model_size(model)));
     set_integer(L, "context", engine().context_tokens());
@@ -166,10 +160,12 @@ int l_set(lua_State* L)
     return 0;
 }
 
+// Who sets a seed wants chance: without a temperature the seed would change nothing.
 int l_set_seed(lua_State* L)
 {
     auto options = engine().sampling();
     options.seed = static_cast<std::uint32_t>(luaL_checkinteger(L, 1));
+    if (options.temperature <= 0) options.temperature = temperature_with_seed;
     engine().set_sampling(options);
     return 0;
 }
@@ -268,17 +264,6 @@ void add_message(const char* role, const char* content, std::size_t length)
     conversation().push_back({role, std::string(content, length)});
 }
 
-void add_default_system()
-{
-    auto text = engine().default_system();
-    if (!text.empty()) conversation().insert(conversation().begin(), {"system", std::move(text)});
-}
-
-bool has_system()
-{
-    return !conversation().empty() && conversation().front().role == "system";
-}
-
 bool start_chat()
 {
     return engine().set_chat(conversation());
@@ -288,18 +273,11 @@ void read_messages(lua_State* L)
 {
     conversation().clear();
 
-    // options.system: a text replaces the model's own, false or "" leaves it out.
-    bool wants_default = true;
     std::size_t length = 0;
     if (lua_istable(L, 2)) {
         lua_getfield(L, 2, "system");
-        if (lua_isstring(L, -1)) {
-            const char* text = lua_tolstring(L, -1, &length);
-            if (length) add_message("system", text, length);
-            wants_default = false;
-        } else if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
-            wants_default = false;
-        }
+        const char* text = lua_tolstring(L, -1, &length);
+        if (text && length) add_message("system", text, length);
         lua_pop(L, 1);
     }
     if (lua_type(L, 1) == LUA_TTABLE) {
@@ -318,7 +296,6 @@ void read_messages(lua_State* L)
         const char* text = luaL_checklstring(L, 1, &length);
         add_message("user", text, length);
     }
-    if (wants_default && !has_system()) add_default_system();
 }
 
 int l_chat(lua_State* L)
@@ -338,8 +315,6 @@ int l_chat(lua_State* L)
     read_messages(L);
     if (!start_chat()) return raise(L);
 
-    // One step more than tokens, since the end of an answer is a step as well: an answer of exactly `limit` tokens that is
-    // complete says so.
     generate(L, limit, to_stdout, listener);
     lua_pushlstring(L, collected().data(), collected().size());
     lua_newtable(L);

@@ -3,6 +3,8 @@
 #include <ggml.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <exception>
 #include <stdexcept>
 #include <string_view>
@@ -31,10 +33,13 @@ void keep_log(ggml_log_level level, const char* text, void*)
 
 std::string reason()
 {
-    auto lines = log_lines();
-    while (!lines.empty() && (lines.back() == '\n' || lines.back() == ' ')) lines.pop_back();
-    std::ranges::replace(lines, '\n', ';');
-    return lines.empty() ? "llama.cpp gave no reason" : lines;
+    std::string text;
+    for (const char c : log_lines()) {
+        if (c != '\n') text += c;
+        else text += "; ";
+    }
+    while (text.ends_with("; ")) text.erase(text.size() - 2);
+    return text.empty() ? "llama.cpp gave no reason" : text;
 }
 
 // ggml calls abort() where it did not expect a file like this one. A trap would tell the sender nothing; an exception
@@ -65,6 +70,18 @@ std::size_t incomplete_tail(std::string_view text)
         return length > back ? back : 0;
     }
     return 0;
+}
+
+// Why a file cannot be opened, in words of the weave; empty when it can.
+std::string why_missing(const std::string& path)
+{
+    if (auto* file = std::fopen(path.c_str(), "rb")) {
+        std::fclose(file);
+        return {};
+    }
+    if (errno == ENOENT) return "the node has no such item";
+    if (errno == EACCES) return "this process may not read the item, or not yet at this height";
+    return "it cannot be opened (errno " + std::to_string(errno) + ")";
 }
 
 }  // namespace
@@ -109,6 +126,7 @@ bool Engine::load(const std::string& path, const LoadOptions& options)
     try {
         start_backend();
         log_lines().clear();
+        if (const auto why = why_missing(path); !why.empty()) return fail("llama.model_missing: " + path + ": " + why);
 
         // Weights are mapped where the host maps files, and read otherwise. Without extra buffer types they are used as
         // they lie in the file, so that a mapping stays one.
@@ -117,7 +135,7 @@ bool Engine::load(const std::string& path, const LoadOptions& options)
         model_params.n_gpu_layers = 0;
         model_params.use_extra_bufts = false;
         model_ = llama_model_load_from_file(path.c_str(), model_params);
-        if (!model_) return fail("llama.load_failed: " + path + ": " + reason());
+        if (!model_) return fail("llama.model_invalid: " + path + ": " + reason());
 
         // F32 keys and values without flash attention decode fastest in wasm (measured: 0.31 of native, 0.23 with F16 and
         // flash attention). One row of output: only the last token's is ever looked at, and a row per token of the batch
@@ -135,14 +153,14 @@ bool Engine::load(const std::string& path, const LoadOptions& options)
         context_ = llama_init_from_model(model_, context_params);
         if (!context_) {
             free_all();
-            return fail("llama.load_failed: no context for " + path + ": " + reason());
+            return fail("llama.context_failed: no context for " + path + ": " + reason());
         }
         options_.batch_tokens = llama_n_batch(context_);
         set_sampling(sampling_);
         return true;
     } catch (const std::exception& thrown) {
         free_all();
-        return fail("llama.load_failed: " + path + ": " + thrown.what());
+        return fail("llama.model_invalid: " + path + ": " + thrown.what());
     }
 }
 
@@ -187,7 +205,7 @@ void Engine::forget()
 
 bool Engine::tokenize(const std::string& text, bool beginning, std::vector<llama_token>& tokens)
 {
-    if (text.size() > INT32_MAX / 2) return fail("llama.prompt_over_context: the prompt has " + std::to_string(text.size()) + " bytes");
+    if (text.size() > INT32_MAX / 2) return fail("llama.prompt_too_long: the prompt has " + std::to_string(text.size()) + " bytes");
     const auto* vocab = llama_model_get_vocab(model_);
     const auto length = static_cast<std::int32_t>(text.size());
     tokens.resize(text.size() + 8);
@@ -221,8 +239,8 @@ bool Engine::read_text(const std::string& text, bool beginning)
     if (pending_ != LLAMA_TOKEN_NULL) tokens.insert(tokens.begin(), std::exchange(pending_, LLAMA_TOKEN_NULL));
     const auto total = used_tokens_ + tokens.size();
     if (total > context_tokens())
-        return fail("llama.prompt_over_context: the prompt has " + std::to_string(total) + " tokens; the context holds "
-            + std::to_string(context_tokens()));
+        return fail("llama.prompt_too_long: the prompt has " + std::to_string(total) + " tokens; at most "
+            + std::to_string(context_tokens()) + " are allowed, the length of the context");
     if (!decode(tokens)) return false;
     prompt_tokens_ = used_tokens_ - generated_tokens_;
     stop_ = Stop::none;
@@ -259,26 +277,8 @@ bool Engine::add(const std::string& text)
     }
 }
 
-// llama.cpp knows templates by their shape and does not run them, so the system text that a template of the ChatML family
-// holds for conversations without one is taken from its source: a literal between the two markers.
-std::string Engine::default_system() const
-{
-    const char* source = model_ ? llama_model_chat_template(model_, nullptr) : nullptr;
-    if (!source) return {};
-    const std::string_view text{source}, begin{"<|im_start|>system"}, end{"<|im_end|>"};
-    for (auto at = text.find(begin); at != text.npos; at = text.find(begin, at + 1)) {
-        auto from = at + begin.size();
-        if (text.substr(from, 2) == "\\n") from += 2;
-        else if (text.substr(from, 1) == "\n") from += 1;
-        else continue;
-        const auto to = text.find(end, from);
-        if (to == text.npos || to == from) continue;
-        const auto literal = text.substr(from, to - from);
-        if (literal.find_first_of("'\"{}+\\") == literal.npos) return std::string{literal};
-    }
-    return {};
-}
-
+// llama.cpp knows templates by their shape and does not run them: a system text that a template holds for conversations
+// without one is left out. SmolLM2 answers as well without its own, in half the time.
 bool Engine::set_chat(std::vector<ChatMessage> messages)
 {
     if (!ready()) return false;

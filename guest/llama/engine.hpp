@@ -51,8 +51,6 @@ public:
     bool add(const std::string& text);
     /// The conversation in the form that the model was trained on, up to where its answer begins, as the new prompt.
     bool set_chat(std::vector<ChatMessage> messages);
-    /// What the model's template says when the conversation names no system text; empty when it says nothing.
-    std::string default_system() const;
 
     /// Generates one token and leaves its text in piece(): whole UTF-8 characters, so possibly empty.
     /// At the end stop() says why, and piece() may hold a last rest.

@@ -1,14 +1,11 @@
--- A process that answers questions with a language model. Spawn it from llama.wasm with the tags
+-- A process that answers questions with a language model. Spawned from llama.wasm with the tag `Model`, the id of a GGUF
+-- file that the process may open, it does so from the start; `require("ai").start(id)` does the same later. Then send it
 --
---   Model     id of a GGUF file of the weave, which the process may open
---   On-Boot   Data
+--   Action=Ask  Data=<question>  [Max-Tokens=<at most so many>] [System=<who the model is>]
+--   [Temperature=<0 is always the likeliest>] [Seed=<number, asks for chance>]
 --
--- and the data `require("ai").start()`. Then send it
---
---   Action=Ask  Data=<question>  [Tokens=<at most so many>] [System=<who the model is>]
---   [Temperature=<0 is always the likeliest>] [Seed=<number>]
---
--- The answer goes to the sender as Action=Answer with the text as its data, and is the output of the message.
+-- The answer goes to the sender as Action=Answer with the text as its data, and is the output of the message. Each piece
+-- is written to stdout as it is generated, where the node shows it to whoever watches.
 local ai = { context = 2048, tokens = 256 }
 
 local loaded
@@ -17,10 +14,17 @@ local function number_tag(msg, name, lowest, highest)
   local text = msg.Tags[name]
   if text == nil then return nil end
   local number = tonumber(text)
-  if not number or number < lowest or number > highest then
+  if not number or not (number >= lowest and number <= highest) then
     error("ai.bad_tag: " .. name .. " is '" .. text .. "'; it must be a number from " .. lowest .. " to " .. highest, 0)
   end
   return number
+end
+
+local function integer_tag(msg, name, lowest, highest)
+  local number = number_tag(msg, name, lowest, highest)
+  local integer = math.tointeger(number or 0)
+  if not integer then error("ai.bad_tag: " .. name .. " is '" .. msg.Tags[name] .. "'; it must be a whole number", 0) end
+  return number and integer
 end
 
 -- Loads the model by the first question. It stays in memory for all later ones.
@@ -28,6 +32,7 @@ function ai.load(model)
   local fine, llama = pcall(require, "llama")
   if not fine then error("ai.no_llama: this module cannot run models; spawn the process from llama.wasm", 0) end
   if loaded == model then return llama end
+  loaded = nil
   local done, reason = llama.load("/data/" .. model, { context = ai.context })
   if not done then error(reason, 0) end
   loaded = model
@@ -38,20 +43,18 @@ function ai.ask(msg)
   local question = type(msg.Data) == "string" and msg.Data or ""
   if question == "" then error("ai.no_question: the question goes into the data of the message", 0) end
   if not ai.model then error("ai.no_model: the process has no tag Model with the id of a GGUF file", 0) end
-  local tokens = number_tag(msg, "Tokens", 1, 1 << 20) or ai.tokens
-  local llama = ai.load(ai.model)
-  llama.set({
-    temperature = number_tag(msg, "Temperature", 0, 10) or 0,
-    seed = math.tointeger(number_tag(msg, "Seed", 0, 0x7fffffff) or 1234),
-  })
+  local tokens = integer_tag(msg, "Max-Tokens", 1, 1 << 20) or ai.tokens
+  local seed = integer_tag(msg, "Seed", 0, 0x7fffffff)
+  local temperature = number_tag(msg, "Temperature", 0, 10) or (seed and 0.8 or 0)
 
-  local text, stats = llama.chat(question, { tokens = math.tointeger(tokens) or ai.tokens, system = msg.Tags.System })
-  local function tags(t)
-    t["Prompt-Tokens"], t["Generated-Tokens"], t["Stop"] = stats.prompt_tokens, stats.generated_tokens, stats.stop
-    t.Model = ai.model
-    return t
-  end
-  msg.reply(tags({ Action = "Answer", Data = text }))
+  local llama = ai.load(ai.model)
+  llama.set({ temperature = temperature, seed = seed or 1234 })
+  local text, stats = llama.chat(question, { tokens = tokens, system = msg.Tags.System })
+
+  msg.reply({
+    Action = "Answer", Data = text, Model = ai.model, Stop = stats.stop,
+    ["Prompt-Tokens"] = stats.prompt_tokens, ["Generated-Tokens"] = stats.generated_tokens,
+  })
   ao.outbox.Output = { data = text, stats = {
     prompt_tokens = stats.prompt_tokens, generated_tokens = stats.generated_tokens, stop = stats.stop, model = ai.model } }
 end

@@ -12,9 +12,9 @@ end
 
 -- Runs `text` and shows the values it gives. Raises what it raises.
 function eval.run(text, name)
-  local chunk, reason = eval.compile(text, name)
-  if not chunk then error(reason, 0) end
-  local values = table.pack(chunk())
+  local program, reason = eval.compile(text, name)
+  if not program then error(reason, 0) end
+  local values = table.pack(program())
   local shown = {}
   for i = 1, values.n do shown[i] = pretty.format(values[i]) end
   -- A single nil is what every statement gives: not worth showing.

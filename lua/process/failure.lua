@@ -2,7 +2,8 @@
 local failure = {}
 
 -- Lines of our own runtime and of C say nothing to whoever wrote the program.
-local ours = { "^%[C%]", "^runtime%.lua", "^handlers%.lua", "^eval%.lua", "^failure%.lua", "^utils%.lua", "^ao%.lua", "^%(%.%.%.tail calls" }
+local ours = { "^%[C%]", "^runtime%.lua", "^handlers%.lua", "^eval%.lua", "^failure%.lua", "^utils%.lua", "^ao%.lua",
+  "^ai%.lua", "^%(%.%.%.tail calls" }
 
 local function is_ours(line)
   for _, pattern in ipairs(ours) do

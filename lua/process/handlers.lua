@@ -117,11 +117,12 @@ end
 function Handlers.evaluate(msg, env)
   if type(msg) ~= "table" then error("Handlers.evaluate takes a message", 2) end
   local handled = false
-  -- Handlers may add and remove handlers while they run: what is tried is the list as it was.
-  local tried = {}
+  Handlers.running = nil
+  -- Handlers may add and remove handlers while they run: what is tried is the list as it was, less what was removed.
+  local tried, changed = {}, false
   for i, handler in ipairs(Handlers.list) do tried[i] = handler end
   for _, handler in ipairs(tried) do
-    if handler.name ~= "_default" and Handlers.list[index_of(handler.name) or 0] == handler then
+    if handler.name ~= "_default" and (not changed or Handlers.list[index_of(handler.name) or 0] == handler) then
       local verdict = judge(handler, msg)
       if verdict ~= "skip" then
         -- Counted down before it runs, so that a handler which waits, or meets its own reply, is not met twice.
@@ -132,7 +133,9 @@ function Handlers.evaluate(msg, env)
             if at and Handlers.list[at] == handler then table.remove(Handlers.list, at) end
           end
         end
+        changed, Handlers.running = true, handler.name
         handler.handle(msg, env)
+        Handlers.running = nil
         if verdict == "break" then handled = true break end
       end
     end

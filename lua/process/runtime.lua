@@ -204,6 +204,7 @@ function runtime.handle(msg, env)
     Owner = env.Process.Tags["From-Process"] or msg.From
   end
   if not Name then Name = env.Process.Tags.Name or "aos" end
+  if msg.Id == ao.id and env.Process.Tags.Model and package.preload.llama then require("ai").start() end
 
   -- Who may speak.
   if not ao.isTrusted(msg) then
@@ -226,6 +227,8 @@ function runtime.handle(msg, env)
   local fine, err = coroutine.resume(co, msg, env)
   if not fine then
     local text = failure.from(err, co)
+    local handler = Handlers.running
+    if handler and handler:sub(1, 1) ~= "_" then text = text .. "\n  in the handler '" .. handler .. "'" end
     local logs = table.concat(HANDLER_PRINT_LOGS, "\n")
     return { Error = logs == "" and text or text .. "\n\nprinted before:\n" .. logs }
   end
