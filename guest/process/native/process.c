@@ -19,8 +19,9 @@ const char *handle(const char *message, const char *env);
 int luaopen_llama(lua_State *L);
 #endif
 
+/* Filled when the program starts, so writable here and constant to everybody else. */
 static struct altiplano_lua_file files[100];
-__attribute__((alias("files"))) extern const struct altiplano_lua_file altiplano_lua_files[];
+extern const struct altiplano_lua_file altiplano_lua_files[100] __attribute__((alias("files")));
 
 static void read_file(struct altiplano_lua_file *file, const char *folder, const char *name)
 {
