@@ -57,10 +57,14 @@ static int call_handle(lua_State *L)
     return 1;
 }
 
-static int run_test(const char *path)
+static int run_test(const char *folder, const char *path)
 {
     lua_State *L = luaL_newstate();
     luaL_openlibs(L);
+    lua_getglobal(L, "package");
+    lua_pushfstring(L, "%s/?.lua;%s/../tests/?.lua", folder, folder);
+    lua_setfield(L, -2, "path");
+    lua_settop(L, 0);
     luaL_requiref(L, "json", luaopen_json, 0);
 #ifdef ALTIPLANO_LLAMA
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
@@ -97,7 +101,7 @@ int main(int count, char **arguments)
 {
     if (count == 4 && strcmp(arguments[1], "test") == 0) {
         read_files(arguments[2]);
-        return run_test(arguments[3]);
+        return run_test(arguments[2], arguments[3]);
     }
     if (count == 3 && strcmp(arguments[1], "run") == 0) {
         read_files(arguments[2]);
