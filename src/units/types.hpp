@@ -51,11 +51,11 @@ struct SlotResult {
     enum class Kind : std::uint8_t {
         result = 0,       ///< `output` is the guest's JSON; memory moved on
         error = 1,        ///< `output` is the guest's JSON and says Error: memory stayed (ao-protocol.md 5.9)
-        guest_fault = 2,  ///< the guest trapped, ran out of gas or too deep: `output` is the fault's code; memory stayed
+        guest_fault = 2,  ///< the guest trapped, ran out of gas or too deep; memory stayed
     };
     Slot slot;
     Kind kind = Kind::result;
-    std::string output;       ///< raw bytes of the guest; a fault's code
+    std::string output;       ///< raw bytes of the guest; of a fault `code: sentence`
     Digest state_root;        ///< after the slot
     std::uint64_t gas = 0;
 };

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "compute/limits.hpp"
+#include "units/units.hpp"
+#include "vm/extension.hpp"
+#include "vm/machine.hpp"
+#include "weave/weave.hpp"
+
+namespace altiplano::compute {
+
+/// The version of everything that decides an outcome: docs/semantics.md says what it covers. A node runs a process under
+/// the version that its slot 0 records, or refuses it.
+inline constexpr std::uint32_t semantics_version = 1;
+
+/// Module-Format tags that this node runs, all by the ABI `wasi`.
+bool runs_format(std::string_view format);
+
+/// The extensions of this program, which every node of this semantics version has.
+vm::Extensions extensions();
+
+/// All of a process that its messages do not say: what spawned it and what it runs.
+struct Context {
+    ProcessId process;
+    item::Header item;
+    item::Header module;
+    Buffer wasm;
+    Limits limits;
+    std::string env_json;
+    units::Assignment::Semantics semantics;
+};
+
+/// Reads a process and its module from the weave. Compiles nothing.
+/// @return compute.not_a_module, compute.unknown_format, compute.bad_limit, weave.*
+Result<Context> context_of(weave::Weave& weave, const item::Header& process);
+
+/// @return compute.other_semantics unless `recorded` is what this program would record
+Result<void> check_semantics(const units::Assignment::Semantics& recorded, const units::Assignment::Semantics& ours);
+
+/// One evaluation, as it is handed to a machine: follows from the log and the context alone (law 1).
+struct Work {
+    std::string message_json;
+    std::string env_json;
+    std::int64_t timestamp_ms = 0;
+    Digest seed;
+    std::uint64_t gas_limit = 0;
+};
+Work work_of(const units::LogEntry& entry, const Context& context);
+
+/// What became of it.
+struct Evaluated {
+    units::SlotResult::Kind kind = units::SlotResult::Kind::result;
+    std::string output;
+    Digest state_root;
+    std::uint64_t gas = 0;
+};
+/// Runs one message to its end and commits, or rolls back what failed. @return a HostFault: destroy the machine
+Result<Evaluated> evaluate(vm::Machine& machine, const Work& work, vm::GuestFiles& files, const std::function<void(int, std::string_view)>& console);
+
+}  // namespace altiplano::compute

@@ -1,0 +1,164 @@
+// Talks to the kernel's sockets directly: descriptors travel between a node and its workers here.
+#include "compute/frames.hpp"
+
+#include "compute/errors.hpp"
+
+#include <cerrno>
+#include <fmt/format.h>
+#include <mutex>
+#include <set>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace altiplano::compute {
+
+namespace {
+
+constexpr std::size_t front_bytes = 16;  // type, payload size
+constexpr std::uint64_t payload_bytes_max = std::uint64_t{1} << 30;
+
+std::unexpected<Error> died() { return fail(errors::worker_died, "the worker process ended before it answered", "the slot stays open and is evaluated again"); }
+std::unexpected<Error> nonsense(std::string_view what) { return fail(errors::worker_protocol, fmt::format("a worker process sent {}", what)); }
+
+Result<void> send_all(int socket, Bytes bytes)
+{
+    while (!bytes.empty()) {
+        const auto sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            return died();
+        bytes = bytes.subspan(static_cast<std::size_t>(sent));
+    }
+    return {};
+}
+
+Result<void> receive_all(int socket, std::span<std::byte> into)
+{
+    while (!into.empty()) {
+        const auto got = ::recv(socket, into.data(), into.size(), 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return died();
+        into = into.subspan(static_cast<std::size_t>(got));
+    }
+    return {};
+}
+
+}  // namespace
+
+Channel::~Channel()
+{
+    if (socket_ >= 0)
+        close(socket_);
+}
+
+Result<void> Channel::send(FrameType type, Bytes payload, int descriptor)
+{
+    Buffer front;
+    append_u64(front, static_cast<std::uint64_t>(type));
+    append_u64(front, payload.size());
+    iovec piece{.iov_base = front.data(), .iov_len = front.size()};
+    msghdr message{};
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    if (descriptor >= 0) {
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        auto* const header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    }
+    ssize_t sent;
+    do
+        sent = sendmsg(socket_, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent <= 0)
+        return died();
+    TRY_OK(send_all(socket_, Bytes(front).subspan(static_cast<std::size_t>(sent))));
+    return send_all(socket_, payload);
+}
+
+Result<Frame> Channel::receive()
+{
+    std::array<std::byte, front_bytes> front;
+    iovec piece{.iov_base = front.data(), .iov_len = front.size()};
+    msghdr message{};
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    ssize_t got;
+    do
+        got = recvmsg(socket_, &message, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    if (got <= 0)
+        return died();
+
+    Frame frame{.type = FrameType::failed};
+    for (auto* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))
+        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+            std::memcpy(&frame.descriptor, CMSG_DATA(header), sizeof frame.descriptor);
+    const auto give_up = [&](std::unexpected<Error> error) {
+        if (frame.descriptor >= 0)
+            close(frame.descriptor);
+        return error;
+    };
+    if (const auto rest = receive_all(socket_, std::span(front).subspan(static_cast<std::size_t>(got))); !rest)
+        return give_up(std::unexpected(rest.error()));
+    const auto type = read_u64(front);
+    const auto size = read_u64(Bytes(front).subspan(8));
+    if (type >= frame_types || size > payload_bytes_max)
+        return give_up(nonsense(fmt::format("a frame of type {} with {} bytes", type, size)));
+    frame.type = static_cast<FrameType>(type);
+    frame.payload.resize(static_cast<std::size_t>(size));
+    if (const auto rest = receive_all(socket_, frame.payload); !rest)
+        return give_up(std::unexpected(rest.error()));
+    return frame;
+}
+
+Result<std::uint64_t> Unpacker::number()
+{
+    if (rest_.size() < 8)
+        return nonsense("a frame that ends inside a number");
+    const auto value = read_u64(rest_);
+    rest_ = rest_.subspan(8);
+    return value;
+}
+
+Result<Bytes> Unpacker::text()
+{
+    TRY(const auto size, number());
+    if (size > rest_.size())
+        return nonsense("a frame that ends inside a text");
+    const auto text = rest_.first(static_cast<std::size_t>(size));
+    rest_ = rest_.subspan(text.size());
+    return text;
+}
+
+Buffer pack_error(const Error& error) { return Packer().text(error.code).text(error.sentence).text(error.hint).bytes(); }
+
+Error unpack_error(Bytes payload)
+{
+    const auto read = [&]() -> Result<Error> {
+        Unpacker fields(payload);
+        TRY(const auto code, fields.text());
+        TRY(const auto sentence, fields.text());
+        TRY(const auto hint, fields.text());
+        // Codes are static: each that arrives is kept once. A worker gone wild cannot fill the memory with them.
+        static std::mutex mutex;
+        static std::set<std::string, std::less<>> codes;
+        const std::lock_guard lock(mutex);
+        if (code.size() > 64 || (codes.size() >= 1000 && !codes.contains(as_text(code))))
+            return nonsense("an error with a strange code");
+        return Error{*codes.emplace(as_text(code)).first, to_string(sentence), to_string(hint)};
+    }();
+    return read ? *read : read.error();
+}
+
+}  // namespace altiplano::compute

@@ -1,0 +1,96 @@
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/id.hpp"
+#include "base/result.hpp"
+
+#include <optional>
+
+/// What a node and its worker processes say to each other: frames over a socket pair, with descriptors beside them.
+namespace altiplano::compute {
+
+/// First the node's, then the worker's.
+enum class FrameType : std::uint8_t {
+    load,        ///< memory limit, tracker, modules folder, wasm -> loaded
+    start,       ///< nothing -> started
+    restore,     ///< an image's descriptor -> started
+    evaluate,    ///< a Work -> evaluated
+    save,        ///< a descriptor to write the image to -> saved
+    item_reply,  ///< a file, or why not
+    loaded,
+    started,     ///< state root
+    evaluated,   ///< an Evaluated
+    saved,
+    item,        ///< an item's id, and whether it was mapped before -> item_reply
+    console,     ///< descriptor number, text; answered by nothing
+    failed,      ///< an Error, instead of any answer
+};
+inline constexpr std::uint8_t frame_types = 13;
+
+struct Frame {
+    FrameType type;
+    Buffer payload{};
+    int descriptor = -1;  ///< owned; close it or hand it on
+};
+
+/// One end. One thread at a time.
+class Channel {
+public:
+    explicit Channel(int socket) : socket_(socket) {}
+    ~Channel();
+    Channel(Channel&& other) noexcept : socket_(std::exchange(other.socket_, -1)) {}
+    Channel& operator=(Channel&&) = delete;
+
+    /// @param descriptor  sent along when not -1; stays the caller's. @return compute.worker_died
+    Result<void> send(FrameType type, Bytes payload, int descriptor = -1);
+    /// @return compute.worker_died at the end of the stream; compute.worker_protocol
+    Result<Frame> receive();
+
+private:
+    int socket_;
+};
+
+/// Puts fields together; numbers take eight bytes, texts have their length before them.
+class Packer {
+public:
+    Packer& number(std::uint64_t value)
+    {
+        append_u64(bytes_, value);
+        return *this;
+    }
+    Packer& text(Bytes value)
+    {
+        append_u64(bytes_, value.size());
+        append(bytes_, value);
+        return *this;
+    }
+    Packer& text(std::string_view value) { return text(as_bytes(value)); }
+    const Buffer& bytes() const noexcept { return bytes_; }
+
+private:
+    Buffer bytes_;
+};
+
+/// Takes them apart. A worker may be hostile: too short is an error, never a crash.
+class Unpacker {
+public:
+    explicit Unpacker(Bytes bytes) : rest_(bytes) {}
+    /// @return compute.worker_protocol
+    Result<std::uint64_t> number();
+    Result<Bytes> text();
+    template <class IdType>
+    Result<IdType> id()
+    {
+        TRY(const auto bytes, text());
+        return IdType::from_bytes(bytes);
+    }
+
+private:
+    Bytes rest_;
+};
+
+/// An Error across processes: its code is made static again on arrival.
+Buffer pack_error(const Error& error);
+Error unpack_error(Bytes payload);
+
+}  // namespace altiplano::compute

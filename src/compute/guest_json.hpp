@@ -1,0 +1,16 @@
+#pragma once
+
+#include "item/data_item.hpp"
+#include "units/types.hpp"
+
+namespace altiplano::compute {
+
+/// A message as its process reads it (ao-protocol.md 5.5): the fields of the item, the place in the log, `From` by
+/// `From-Process`. Tags named From or Owner are left out, since they would pass for the fields. Bytes from 0x80 on stay
+/// as they are. Part of the semantics version: guest_json_test.cpp holds its bytes.
+std::string message_json(const units::LogEntry& entry);
+
+/// {"Process":{"Id","Owner","Tags"},"Module":{"Id","Owner","Tags"}}
+std::string env_json(const item::Header& process, const item::Header& module);
+
+}  // namespace altiplano::compute

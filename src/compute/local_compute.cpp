@@ -1,0 +1,336 @@
+#include "compute/local_compute.hpp"
+
+#include "base/log.hpp"
+#include "compute/errors.hpp"
+#include "compute/outcome.hpp"
+#include "drive/files.hpp"
+#include "store/errors.hpp"
+#include "vm/errors.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace altiplano::compute {
+
+namespace {
+constexpr int attempts_max = 3;          // a worker that dies each time is reported, not tried for ever
+constexpr std::size_t images_kept = 2;   // the newest may be cut by a crash
+}  // namespace
+
+LocalCompute::LocalCompute(units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options)
+    : scheduler_(scheduler), weave_(weave), cache_(cache), files_(files), clock_(clock), options_(std::move(options)), turns_(static_cast<std::ptrdiff_t>(options_.workers))
+{
+}
+
+Result<std::unique_ptr<LocalCompute>> LocalCompute::open(units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options)
+{
+    ENSURE(options.workers > 0 && options.start, "the node checks its options");
+    TRY_OK(files.make_directories(options.folder / "images"));
+    TRY_OK(files.make_directories(options.folder / "modules"));
+    TRY_OK(files.set_private(options.folder / "modules"));
+    return std::unique_ptr<LocalCompute>(new LocalCompute(scheduler, weave, cache, files, clock, std::move(options)));
+}
+
+LocalCompute::~LocalCompute()
+{
+    stopping_ = true;
+    const std::lock_guard lock(mutex_);
+    for (auto& [process, lane] : lanes_) {
+        const std::lock_guard busy(lane->mutex);
+        if (const auto saved = save_image(*lane); !saved)
+            log::warning("no image of {}: {} (it will be replayed)", process.text(), saved.error().sentence);
+        drop_worker(*lane);
+    }
+}
+
+std::shared_ptr<LocalCompute::Lane> LocalCompute::lane(const ProcessId& process)
+{
+    const std::lock_guard lock(mutex_);
+    auto& lane = lanes_[process];
+    if (!lane)
+        lane = std::make_shared<Lane>(process);
+    return lane;
+}
+
+std::vector<std::int64_t> LocalCompute::worker_processes()
+{
+    const std::lock_guard lock(mutex_);
+    std::vector<std::int64_t> all;
+    for (const auto& [process, lane] : lanes_)
+        if (const auto id = lane->worker_process.load())
+            all.push_back(id);
+    return all;
+}
+
+Result<units::Assignment::Semantics> LocalCompute::admit(const item::DataItem& process)
+{
+    const auto lane = this->lane(ProcessId(process.id()));
+    const std::lock_guard busy(lane->mutex);
+    const auto admitted = [&]() -> Result<units::Assignment::Semantics> {
+        TRY(lane->context, context_of(weave_, process.header()));
+        TRY_OK(start_worker(*lane));
+        return lane->context->semantics;
+    }();
+    if (!admitted) {
+        drop_worker(*lane);
+        const std::lock_guard lock(mutex_);
+        lanes_.erase(lane->process);
+    }
+    return admitted;
+}
+
+Result<std::optional<units::SlotResult>> LocalCompute::stored(const units::Slot& slot)
+{
+    TRY(const auto found, cache_.result(slot.process, slot.nonce));
+    if (!found)
+        return std::optional<units::SlotResult>{};
+    return std::optional(from_record(*found));
+}
+
+Result<units::SlotResult> LocalCompute::result(const units::Slot& slot)
+{
+    TRY(auto there, stored(slot));
+    if (there)
+        return *std::move(there);
+    // Only what is in the log has a result; asking the log first also keeps strangers from filling the map of lanes.
+    TRY(const auto entry, scheduler_.entry(slot));
+
+    const auto lane = this->lane(slot.process);
+    {
+        const std::lock_guard busy(lane->mutex);
+        if (lane->stopped)
+            return std::unexpected(*lane->stopped);
+        for (int attempt = 1;; ++attempt) {
+            if (stopping_)
+                return fail(errors::stopping, "the node is going down", "ask again when it is back: nothing is lost");
+            const auto done = advance(*lane, slot.nonce);
+            lane->used_ns = clock_.monotonic_ns();
+            if (done)
+                break;
+            // Whatever state the machine is in, the log has it all: start again from an image or from slot 0.
+            drop_worker(*lane);
+            if (lane->stopped || done.error().code != errors::worker_died || attempt == attempts_max)
+                return std::unexpected(done.error());
+            log::warning("the worker of {} died; slot {} is evaluated again", slot.process.text(), lane->next);
+        }
+    }
+    put_others_to_sleep();
+    TRY(there, stored(slot));
+    if (!there)
+        return fail(errors::unknown_slot, fmt::format("slot {} of {} was evaluated but has no result", slot.nonce, slot.process.text()));
+    return *std::move(there);
+}
+
+/// Evaluates every slot up to `nonce` that has no result yet.
+Result<void> LocalCompute::advance(Lane& lane, std::uint64_t nonce)
+{
+    TRY(auto first, cache_.results_end(lane.process));
+    for (; first <= nonce; ++first) {
+        TRY_OK(wake(lane, first));
+        TRY(const auto result, run(lane, first));
+        const auto kept = cache_.put_result(to_record(result), outbox_of(result));
+        if (!kept && kept.error().code == store::errors::result_differs)
+            lane.stopped = Error{errors::disagreement, kept.error().sentence, kept.error().hint};
+        if (!kept)
+            return std::unexpected(kept.error());
+        if (options_.on_result)
+            options_.on_result(result);
+        if (lane.gas_since_image >= options_.image_gas)
+            if (const auto saved = save_image(lane); !saved)
+                log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
+    }
+    return {};
+}
+
+Result<void> LocalCompute::load_context(Lane& lane)
+{
+    if (lane.context)
+        return {};
+    TRY(const auto spawn, scheduler_.entry({lane.process, 0}));
+    TRY(auto context, context_of(weave_, spawn.message.header()));
+    if (!spawn.assignment.semantics)
+        return fail(errors::other_semantics, "slot 0 records no semantics version");
+    TRY_OK(check_semantics(*spawn.assignment.semantics, context.semantics));
+    lane.context = std::move(context);
+    return {};
+}
+
+Result<void> LocalCompute::start_worker(Lane& lane)
+{
+    TRY(lane.worker, WorkerClient::start(options_.start));
+    lane.worker_process = lane.worker->process();
+    lane.has_machine = false;
+    return lane.worker->load(*lane.context, options_.folder / "modules", options_.tracker);
+}
+
+void LocalCompute::drop_worker(Lane& lane)
+{
+    lane.worker.reset();
+    lane.worker_process = 0;
+    lane.has_machine = false;
+}
+
+/// Makes the lane's machine ready for slot `nonce`: as it is, from an image, or by replaying the log; what is replayed
+/// must come out as it did (law 2).
+Result<void> LocalCompute::wake(Lane& lane, std::uint64_t nonce)
+{
+    if (lane.has_machine && lane.next == nonce)
+        return {};
+    TRY_OK(load_context(lane));
+    if (!lane.worker || lane.has_machine) {
+        drop_worker(lane);
+        TRY_OK(start_worker(lane));
+    }
+
+    TRY(const auto images, cache_.images(lane.process));
+    for (const auto& image : images) {
+        if (image.nonce >= nonce)
+            continue;
+        TRY(const auto recorded, cache_.result(lane.process, image.nonce));
+        const auto file = files_.open(options_.folder / "images" / image.file, Files::Mode::read);
+        const auto restored = !file ? Result<Digest>(std::unexpected(file.error())) : lane.worker->restore(**file, [&](const ItemId& item, bool) { return weave_.data(item); });
+        if (restored && recorded && *restored == recorded->state_root) {
+            lane.next = image.nonce + 1;
+            lane.root = *restored;
+            lane.has_machine = true;
+            break;
+        }
+        // An image is a cache: one that is broken, or of another history, is worth nothing.
+        log::warning("the image of {} at slot {} is not used: {}", lane.process.text(), image.nonce, restored ? "its state root is not that of the slot" : restored.error().sentence);
+        (void)cache_.remove_image(image).has_value();
+        (void)files_.remove(options_.folder / "images" / image.file).has_value();
+        drop_worker(lane);
+        TRY_OK(start_worker(lane));
+    }
+    if (!lane.has_machine) {
+        TRY(lane.root, lane.worker->begin());
+        lane.next = 0;
+        lane.has_machine = true;
+    }
+    lane.gas_since_image = 0;
+
+    while (lane.next < nonce) {
+        const auto replaying = lane.next;
+        TRY(const auto again, run(lane, replaying));
+        TRY(const auto recorded, cache_.result(lane.process, replaying));
+        if (recorded && *recorded != to_record(again)) {
+            (void)cache_.put_result(to_record(again), {}).has_value();  // kept beside the other
+            lane.stopped = Error{errors::disagreement, fmt::format("slot {} of {} came out differently when it was replayed; both results are kept", replaying, lane.process.text()),
+                "`altiplano verify` says which one the log gives"};
+            return std::unexpected(*lane.stopped);
+        }
+    }
+    return {};
+}
+
+/// Evaluates one slot on the machine that is ready for it.
+Result<units::SlotResult> LocalCompute::run(Lane& lane, std::uint64_t nonce)
+{
+    TRY(const auto entry, scheduler_.entry({lane.process, nonce}));
+    const drive::Reader reader{.process = lane.context->item.tags(), .module = lane.context->module.tags(), .height = entry.assignment.height};
+
+    turns_.acquire();
+    auto done = lane.worker->evaluate(work_of(entry, *lane.context), [&](const ItemId& item, bool) { return drive::open_admitted(weave_, reader, item); },
+        [&](int fd, std::string_view text) { tell({.slot = {lane.process, nonce}, .stream = fd, .text = std::string(text)}); });
+    turns_.release();
+    if (!done)
+        return std::unexpected(done.error());
+
+    lane.next = nonce + 1;
+    lane.root = done->state_root;
+    lane.gas_since_image += done->gas;
+    return units::SlotResult{.slot = {lane.process, nonce}, .kind = done->kind, .output = std::move(done->output), .state_root = done->state_root, .gas = done->gas};
+}
+
+/// Writes what the machine is now. Nothing when an image of this slot is there.
+Result<void> LocalCompute::save_image(Lane& lane)
+{
+    if (!lane.has_machine || lane.next == 0)
+        return {};
+    const store::ImageRecord image{.process = lane.process, .nonce = lane.next - 1, .file = fmt::format("{}-{}", lane.process.text(), lane.next - 1), .state_root = lane.root};
+    TRY(const auto before, cache_.images(lane.process));
+    if (!before.empty() && before.front().nonce == image.nonce)
+        return {};
+
+    const auto folder = options_.folder / "images";
+    const auto temporary = folder / (image.file + ".tmp");
+    TRY_OK(files_.remove(temporary));
+    {
+        TRY(const auto file, files_.open(temporary, Files::Mode::create_new));
+        if (const auto saved = lane.worker->save(*file); !saved) {
+            (void)files_.remove(temporary).has_value();
+            return saved;
+        }
+    }
+    TRY_OK(files_.rename(temporary, folder / image.file));
+    TRY_OK(files_.sync_directory(folder));
+    TRY_OK(cache_.put_image(image));
+    lane.gas_since_image = 0;
+    for (std::size_t i = images_kept - 1; i < before.size(); ++i) {
+        TRY_OK(cache_.remove_image(before[i]));
+        TRY_OK(files_.remove(folder / before[i].file));
+    }
+    return {};
+}
+
+/// Keeps `warm_max` machines; those unused for longest become images. One that is busy is left alone.
+void LocalCompute::put_others_to_sleep()
+{
+    std::vector<std::shared_ptr<Lane>> awake;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [process, lane] : lanes_)
+            if (lane->worker_process != 0)
+                awake.push_back(lane);
+    }
+    if (awake.size() <= options_.warm_max)
+        return;
+    std::vector<std::pair<std::int64_t, std::shared_ptr<Lane>>> idle;
+    for (const auto& lane : awake)
+        if (const std::unique_lock busy(lane->mutex, std::try_to_lock); busy)
+            idle.emplace_back(lane->used_ns, lane);
+    std::ranges::sort(idle, {}, [](const auto& pair) { return pair.first; });
+    for (std::size_t i = 0; i < idle.size() && awake.size() - i > options_.warm_max; ++i) {
+        auto& lane = *idle[i].second;
+        const std::unique_lock busy(lane.mutex, std::try_to_lock);
+        if (!busy || !lane.worker)
+            continue;
+        if (const auto saved = save_image(lane); !saved)
+            log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
+        drop_worker(lane);
+    }
+}
+
+std::shared_ptr<void> LocalCompute::watch(const ProcessId& process, std::function<void(const units::ConsolePiece&)> listener)
+{
+    auto watcher = std::make_shared<Watcher>();
+    watcher->listener = std::move(listener);
+    const std::lock_guard lock(mutex_);
+    auto& list = watchers_[process];
+    list.remove_if([](const auto& one) { return one.expired(); });
+    list.push_back(watcher);
+    // The handle's end waits for a call under way, then nothing is called any more.
+    return {watcher.get(), [watcher](void*) {
+                const std::lock_guard calling(watcher->mutex);
+                watcher->listener = nullptr;
+            }};
+}
+
+void LocalCompute::tell(const units::ConsolePiece& piece)
+{
+    std::vector<std::shared_ptr<Watcher>> listening;
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = watchers_.find(piece.slot.process); found != watchers_.end())
+            for (const auto& one : found->second)
+                if (auto watcher = one.lock())
+                    listening.push_back(std::move(watcher));
+    }
+    for (const auto& watcher : listening) {
+        const std::lock_guard calling(watcher->mutex);
+        if (watcher->listener)
+            watcher->listener(piece);
+    }
+}
+
+}  // namespace altiplano::compute

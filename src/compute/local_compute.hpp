@@ -1,0 +1,93 @@
+#pragma once
+
+#include "base/clock.hpp"
+#include "compute/worker_client.hpp"
+#include "store/records.hpp"
+#include "units/units.hpp"
+
+#include <list>
+#include <map>
+#include <mutex>
+#include <semaphore>
+
+namespace altiplano::compute {
+
+/// The compute unit of this node: a worker process per process that is awake, one slot of a process at a time, many
+/// processes at once. Results and outboxes go to the cache in one transaction; images save replays, no more.
+class LocalCompute final : public units::Compute {
+public:
+    struct Options {
+        Path folder;                 ///< images/ and modules/ are made here; may be deleted while nobody runs
+        WorkerStart start;
+        std::size_t workers = 1;     ///< evaluations at once
+        std::size_t warm_max = 8;    ///< workers that wait with their machine; the rest is put to sleep as images
+        std::uint64_t image_gas = 20'000'000'000;  ///< an image is written when a process has spent this since the last
+        memory::Tracker tracker = memory::Tracker::automatic;
+        /// Called after a slot's result is durable, from the thread that evaluated it.
+        std::function<void(const units::SlotResult&)> on_result{};
+    };
+
+    /// @return base.file_failed
+    static Result<std::unique_ptr<LocalCompute>> open(units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options);
+    /// Puts every awake process to sleep.
+    ~LocalCompute() override;
+
+    /// The semantics that a new process would run under, or why it cannot run here: reads and compiles its module, in a
+    /// worker that then serves the process.
+    /// @return compute.not_a_module, compute.unknown_format, compute.bad_limit, module.*
+    Result<units::Assignment::Semantics> admit(const item::DataItem& process);
+
+    Result<units::SlotResult> result(const units::Slot& slot) override;
+    Result<std::optional<units::SlotResult>> stored(const units::Slot& slot) override;
+    std::shared_ptr<void> watch(const ProcessId& process, std::function<void(const units::ConsolePiece&)> listener) override;
+
+    /// Workers that are there now, by their process ids: for the status and for tests that kill them.
+    std::vector<std::int64_t> worker_processes();
+
+private:
+    /// A process and its machine, if it is awake. `mutex` is held while a slot is evaluated.
+    struct Lane {
+        explicit Lane(ProcessId id) : process(id) {}
+        const ProcessId process;
+        std::mutex mutex;
+        std::optional<Context> context;
+        std::unique_ptr<WorkerClient> worker;
+        bool has_machine = false;
+        std::uint64_t next = 0;       ///< the slot that the machine is ready for
+        Digest root;                  ///< of its state
+        std::uint64_t gas_since_image = 0;
+        std::optional<Error> stopped; ///< a disagreement: not served any more (law 7)
+        std::int64_t used_ns = 0;
+        std::atomic<std::int64_t> worker_process = 0;
+    };
+    struct Watcher {
+        std::mutex mutex;
+        std::function<void(const units::ConsolePiece&)> listener;
+    };
+
+    LocalCompute(units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options);
+    std::shared_ptr<Lane> lane(const ProcessId& process);
+    Result<void> load_context(Lane& lane);
+    Result<void> start_worker(Lane& lane);
+    Result<void> advance(Lane& lane, std::uint64_t nonce);
+    Result<void> wake(Lane& lane, std::uint64_t nonce);
+    Result<units::SlotResult> run(Lane& lane, std::uint64_t nonce);
+    Result<void> save_image(Lane& lane);
+    void drop_worker(Lane& lane);
+    void put_others_to_sleep();
+    void tell(const units::ConsolePiece& piece);
+
+    units::Scheduler& scheduler_;
+    weave::Weave& weave_;
+    store::Cache& cache_;
+    Files& files_;
+    Clock& clock_;
+    Options options_;
+    std::counting_semaphore<> turns_;
+    std::atomic<bool> stopping_ = false;
+    std::mutex mutex_;  ///< of the two maps
+    std::map<ProcessId, std::shared_ptr<Lane>> lanes_;
+    std::map<ProcessId, std::list<std::weak_ptr<Watcher>>> watchers_;
+};
+
+}  // namespace altiplano::compute

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "compute/context.hpp"
+#include "vm/module.hpp"
+
+namespace altiplano::compute {
+
+/// A process computed again from its log alone, in this very process: what a doubter does. Uses no result and no image.
+class Recomputation {
+public:
+    /// @param spawn  slot 0, which records the semantics
+    /// @param modules  folder of compiled modules; empty: nothing is kept
+    /// @return compute.other_semantics, compute.not_a_module, module.*, weave.*, vm.*
+    static Result<std::unique_ptr<Recomputation>> begin(weave::Weave& weave, const units::LogEntry& spawn, const Path& modules);
+
+    /// The result of the next slot. Items that the guest opens are read through and their signatures verified.
+    /// @return a HostFault: nothing can be said about the slot
+    Result<units::SlotResult> next(const units::LogEntry& entry);
+
+    const Context& context() const noexcept { return context_; }
+
+private:
+    Recomputation(weave::Weave& weave, Context context) : weave_(weave), context_(std::move(context)) {}
+
+    weave::Weave& weave_;
+    Context context_;
+    std::shared_ptr<vm::Engine> engine_;
+    std::unique_ptr<vm::ModuleCache> cache_;
+    std::unique_ptr<vm::Machine> machine_;
+};
+
+}  // namespace altiplano::compute

@@ -1,0 +1,170 @@
+#include "compute/worker.hpp"
+
+#include "compute/context.hpp"
+#include "compute/errors.hpp"
+#include "compute/frames.hpp"
+#include "compute/sandbox.hpp"
+#include "drive/files.hpp"
+#include "vm/errors.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace altiplano::compute {
+
+namespace {
+
+/// The files of the guest, opened by the node: an item comes as a descriptor, or as bytes when it is small.
+class NodeFiles final : public vm::GuestFiles {
+public:
+    explicit NodeFiles(Channel& channel) : channel_(channel) {}
+
+    Result<std::unique_ptr<vm::GuestFile>> open(std::string_view path) override
+    {
+        TRY(const auto item, drive::item_of(path));
+        return ask(item, false);
+    }
+    Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId item) override { return ask(item, true); }
+
+private:
+    Result<std::unique_ptr<vm::GuestFile>> ask(const ItemId& item, bool mapped)
+    {
+        TRY_OK(channel_.send(FrameType::item, Packer().text(item.bytes()).number(mapped ? 1 : 0).bytes()));
+        TRY(auto reply, channel_.receive());
+        if (reply.type == FrameType::failed)
+            return std::unexpected(unpack_error(reply.payload));
+        Unpacker fields(reply.payload);
+        TRY(const auto size, fields.number());
+        TRY(const auto bytes, fields.text());
+        auto data = reply.descriptor >= 0 ? std::make_unique<weave::ItemData>(adopt_file(reply.descriptor), size) : std::make_unique<weave::ItemData>(to_buffer(bytes));
+        return std::make_unique<drive::ItemFile>(item, std::move(data));
+    }
+    Channel& channel_;
+};
+
+/// Gives one open descriptor to whoever writes "a file": the node names it, renames it and syncs its folder.
+class HandedFile final : public Files {
+public:
+    explicit HandedFile(int descriptor) : descriptor_(descriptor) {}
+    ~HandedFile() override
+    {
+        if (descriptor_ >= 0)
+            close(descriptor_);
+    }
+    Result<std::unique_ptr<File>> open(const Path& path, Mode) override
+    {
+        if (descriptor_ < 0)
+            return fail(errors::worker_protocol, fmt::format("no second file may be written: {}", path.string()));
+        return adopt_file(std::exchange(descriptor_, -1));
+    }
+    bool exists(const Path&) override { return false; }
+    Result<void> rename(const Path&, const Path&) override { return {}; }
+    Result<void> remove(const Path&) override { return {}; }
+    Result<void> make_directories(const Path&) override { return {}; }
+    Result<void> sync_directory(const Path&) override { return {}; }
+    Result<void> set_read_only(const Path&) override { return {}; }
+    Result<std::vector<std::string>> list(const Path&) override { return std::vector<std::string>{}; }
+
+private:
+    int descriptor_;
+};
+
+class Worker {
+public:
+    Worker(int socket, bool sandboxed) : channel_(socket), files_(channel_), sandboxed_(sandboxed) {}
+
+    int run()
+    {
+        for (;;) {
+            auto frame = channel_.receive();
+            if (!frame)
+                return frame.error().code == errors::worker_died ? 0 : 1;  // the node is gone, which is how this life ends
+            auto answer = serve(*frame);
+            if (frame->descriptor >= 0)
+                close(frame->descriptor);
+            const auto sent = answer ? channel_.send(answer->type, answer->payload) : channel_.send(FrameType::failed, pack_error(answer.error()));
+            if (!sent)
+                return 0;
+        }
+    }
+
+private:
+    Result<Frame> serve(Frame& frame)
+    {
+        switch (frame.type) {
+        case FrameType::load: return load(frame.payload);
+        case FrameType::start: return start(vm::Machine::create(module_, limits_));
+        case FrameType::restore: return start(vm::Machine::restore(module_, limits_, adopt_file(std::exchange(frame.descriptor, -1)), files_));
+        case FrameType::evaluate: return evaluate(frame.payload);
+        case FrameType::save: {
+            HandedFile file(std::exchange(frame.descriptor, -1));
+            TRY_OK(machine_->save(file, "image"));
+            return Frame{.type = FrameType::saved};
+        }
+        default: return fail(errors::worker_protocol, fmt::format("a worker got a frame of type {}", static_cast<int>(frame.type)));
+        }
+    }
+
+    Result<Frame> load(Bytes payload)
+    {
+        Unpacker fields(payload);
+        TRY(limits_.memory_bytes, fields.number());
+        TRY(const auto tracker, fields.number());
+        limits_.tracker = static_cast<memory::Tracker>(tracker);
+        TRY(const auto folder, fields.text());
+        TRY(const auto wasm, fields.text());
+        const Path modules{std::string(as_text(folder))};
+        TRY_OK(system_files().make_directories(modules));
+        if (sandboxed_)
+            TRY_OK(enter_sandbox(modules));
+        TRY(engine_, vm::Engine::create());
+        TRY(cache_, vm::ModuleCache::open(engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions()}));
+        TRY(module_, cache_->compile(wasm));
+        return Frame{.type = FrameType::loaded};
+    }
+
+    Result<Frame> start(Result<std::unique_ptr<vm::Machine>> machine)
+    {
+        if (!machine)
+            return std::unexpected(machine.error());
+        machine_ = *std::move(machine);
+        if (sandboxed_)
+            TRY_OK(close_sandbox());
+        sandboxed_ = false;  // entered for good
+        return Frame{.type = FrameType::started, .payload = Packer().text(machine_->root().bytes()).bytes()};
+    }
+
+    Result<Frame> evaluate(Bytes payload)
+    {
+        if (!machine_)
+            return fail(errors::worker_protocol, "a worker was asked to evaluate before it had a machine");
+        Unpacker fields(payload);
+        TRY(const auto message, fields.text());
+        TRY(const auto env, fields.text());
+        TRY(const auto timestamp, fields.number());
+        TRY(const auto seed, fields.id<Digest>());
+        TRY(const auto gas, fields.number());
+        const Work work{.message_json = to_string(message), .env_json = to_string(env), .timestamp_ms = static_cast<std::int64_t>(timestamp), .seed = seed, .gas_limit = gas};
+        auto done = compute::evaluate(*machine_, work, files_, [&](int fd, std::string_view text) {
+            (void)channel_.send(FrameType::console, Packer().number(static_cast<std::uint64_t>(fd)).text(text).bytes()).has_value();
+        });
+        if (!done)
+            return std::unexpected(done.error());
+        return Frame{.type = FrameType::evaluated, .payload = Packer().number(static_cast<std::uint64_t>(done->kind)).text(done->output).text(done->state_root.bytes()).number(done->gas).bytes()};
+    }
+
+    Channel channel_;
+    NodeFiles files_;
+    bool sandboxed_;
+    vm::Machine::Limits limits_;
+    std::shared_ptr<vm::Engine> engine_;
+    std::unique_ptr<vm::ModuleCache> cache_;
+    std::shared_ptr<const vm::Module> module_;
+    std::unique_ptr<vm::Machine> machine_;
+};
+
+}  // namespace
+
+int run_worker(int socket, bool sandboxed) { return Worker(socket, sandboxed).run(); }
+
+}  // namespace altiplano::compute

@@ -1,0 +1,149 @@
+// Starts and ends processes, which is this file's job.
+#include "compute/worker_client.hpp"
+
+#include "compute/errors.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace altiplano::compute {
+
+WorkerStart worker_process(Path program)
+{
+    return [program]() -> Result<StartedWorker> {
+        int ends[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+            return fail(errors::worker_died, fmt::format("no socket pair for a worker: {}", std::generic_category().message(errno)));
+        posix_spawn_file_actions_t actions;
+        posix_spawn_file_actions_init(&actions);
+        // The copy stays open in the new program, unlike the original; a same-number copy has its flag cleared as well.
+        posix_spawn_file_actions_adddup2(&actions, ends[1], 3);
+        std::string name = "altiplano";
+        std::string command = "worker";
+        char* arguments[] = {name.data(), command.data(), nullptr};
+        pid_t child = 0;
+        const int failed = posix_spawn(&child, program.c_str(), &actions, nullptr, arguments, environ);
+        posix_spawn_file_actions_destroy(&actions);
+        close(ends[1]);
+        if (failed != 0) {
+            close(ends[0]);
+            return fail(errors::worker_died, fmt::format("cannot start the worker {}: {}", program.string(), std::generic_category().message(failed)));
+        }
+        return StartedWorker{.socket = ends[0], .end = [child] {
+                                 kill(child, SIGKILL);
+                                 while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+                                 }
+                             },
+            .process = child};
+    };
+}
+
+Result<std::unique_ptr<WorkerClient>> WorkerClient::start(const WorkerStart& how)
+{
+    TRY(auto worker, how());
+    return std::unique_ptr<WorkerClient>(new WorkerClient(std::move(worker)));
+}
+
+WorkerClient::~WorkerClient()
+{
+    // A worker that runs inside this process ends when its socket does; a real one is ended, whatever it is doing.
+    if (worker_.process == 0)
+        shutdown(worker_.socket, SHUT_RDWR);
+    if (worker_.end)
+        worker_.end();
+}
+
+Result<void> WorkerClient::load(const Context& context, const Path& modules, memory::Tracker tracker)
+{
+    TRY_OK(channel_.send(FrameType::load,
+        Packer().number(context.limits.memory_bytes).number(static_cast<std::uint64_t>(tracker)).text(std::string_view(modules.native())).text(Bytes(context.wasm)).bytes()));
+    TRY(const auto loaded, answer(FrameType::loaded, {}, {}));
+    return {};
+}
+
+Result<Digest> WorkerClient::begin()
+{
+    TRY_OK(channel_.send(FrameType::start, {}));
+    TRY(const auto started, answer(FrameType::started, {}, {}));
+    return Unpacker(started.payload).id<Digest>();
+}
+
+Result<Digest> WorkerClient::restore(const File& image, const OpenItem& open)
+{
+    TRY_OK(channel_.send(FrameType::restore, {}, image.descriptor()));
+    TRY(const auto started, answer(FrameType::started, open, {}));
+    return Unpacker(started.payload).id<Digest>();
+}
+
+Result<Evaluated> WorkerClient::evaluate(const Work& work, const OpenItem& open, const Console& console)
+{
+    TRY_OK(channel_.send(FrameType::evaluate, Packer().text(work.message_json).text(work.env_json).number(static_cast<std::uint64_t>(work.timestamp_ms)).text(work.seed.bytes())
+        .number(work.gas_limit).bytes()));
+    TRY(const auto frame, answer(FrameType::evaluated, open, console));
+    Unpacker fields(frame.payload);
+    Evaluated done;
+    TRY(const auto kind, fields.number());
+    if (kind > static_cast<std::uint64_t>(units::SlotResult::Kind::guest_fault))
+        return fail(errors::worker_protocol, fmt::format("a worker process sent a result of kind {}", kind));
+    done.kind = static_cast<units::SlotResult::Kind>(kind);
+    TRY(const auto output, fields.text());
+    done.output = to_string(output);
+    TRY(done.state_root, fields.id<Digest>());
+    TRY(done.gas, fields.number());
+    return done;
+}
+
+Result<void> WorkerClient::save(const File& file)
+{
+    TRY_OK(channel_.send(FrameType::save, {}, file.descriptor()));
+    TRY(const auto saved, answer(FrameType::saved, {}, {}));
+    return {};
+}
+
+/// Serves what the worker asks meanwhile, until it answers.
+Result<Frame> WorkerClient::answer(FrameType expected, const OpenItem& open, const Console& console)
+{
+    for (;;) {
+        TRY(auto frame, channel_.receive());
+        if (frame.descriptor >= 0)
+            close(frame.descriptor);
+        if (frame.type == expected)
+            return frame;
+        switch (frame.type) {
+        case FrameType::failed: return std::unexpected(unpack_error(frame.payload));
+        case FrameType::item: TRY_OK(give_item(frame.payload, open)); break;
+        case FrameType::console: {
+            Unpacker fields(frame.payload);
+            TRY(const auto fd, fields.number());
+            TRY(const auto text, fields.text());
+            if (console)
+                console(fd == 2 ? 2 : 1, as_text(text));
+            break;
+        }
+        default: return fail(errors::worker_protocol, fmt::format("a worker process sent a frame of type {} instead of an answer", static_cast<int>(frame.type)));
+        }
+    }
+}
+
+Result<void> WorkerClient::give_item(Bytes payload, const OpenItem& open)
+{
+    Unpacker fields(payload);
+    TRY(const auto item, fields.id<ItemId>());
+    TRY(const auto mapped, fields.number());
+    const auto data = open ? open(item, mapped != 0) : fail(errors::worker_protocol, "a worker asked for an item where none can be");
+    if (!data)
+        return channel_.send(FrameType::failed, pack_error(data.error()));
+    if ((*data)->descriptor() >= 0)
+        return channel_.send(FrameType::item_reply, Packer().number((*data)->size()).text(Bytes{}).bytes(), (*data)->descriptor());
+    TRY(const auto bytes, (*data)->all());
+    return channel_.send(FrameType::item_reply, Packer().number(bytes.size()).text(Bytes(bytes)).bytes());
+}
+
+}  // namespace altiplano::compute

@@ -1,0 +1,53 @@
+#pragma once
+
+#include "compute/context.hpp"
+#include "compute/frames.hpp"
+
+namespace altiplano::compute {
+
+/// The worker's end of a socket pair, and what ends the worker; by default a process of the program itself.
+struct StartedWorker {
+    int socket = -1;
+    std::function<void()> end;  ///< called once, when the node is done with it
+    std::int64_t process = 0;   ///< its process id, for whoever looks; 0 when it is none
+};
+using WorkerStart = std::function<Result<StartedWorker>()>;
+
+/// Starts `program worker` with the socket as its descriptor 3. It dies with the thread that calls this, so call it from
+/// one that lives as long as the node. @return compute.worker_died
+WorkerStart worker_process(Path program);
+
+/// One worker process with one module, and the machine of one process in it. One thread at a time. After any Error but
+/// a refused module it is to be destroyed.
+class WorkerClient {
+public:
+    /// What answers when the guest opens an item. `mapped`: it was admitted and mapped at an earlier slot.
+    using OpenItem = std::function<Result<std::unique_ptr<weave::ItemData>>(const ItemId& item, bool mapped)>;
+    using Console = std::function<void(int fd, std::string_view text)>;
+
+    static Result<std::unique_ptr<WorkerClient>> start(const WorkerStart& how);
+    ~WorkerClient();
+
+    /// Compiles the module, or takes it from the cache in `modules`. @return module.*, compute.worker_died
+    Result<void> load(const Context& context, const Path& modules, memory::Tracker tracker);
+    /// Begins with fresh memory. @return the root of the state after constructors; module.constructors_failed, vm.*
+    Result<Digest> begin();
+    /// Begins with an image. @return the state root; vm.bad_image, vm.*
+    Result<Digest> restore(const File& image, const OpenItem& open);
+    /// @return a HostFault: compute.worker_died, vm.*, whatever `open` returned
+    Result<Evaluated> evaluate(const Work& work, const OpenItem& open, const Console& console);
+    /// Writes the state into `file` and syncs it.
+    Result<void> save(const File& file);
+
+    std::int64_t process() const noexcept { return worker_.process; }
+
+private:
+    explicit WorkerClient(StartedWorker worker) : worker_(std::move(worker)), channel_(worker_.socket) {}
+    Result<Frame> answer(FrameType expected, const OpenItem& open, const Console& console);
+    Result<void> give_item(Bytes payload, const OpenItem& open);
+
+    StartedWorker worker_;
+    Channel channel_;
+};
+
+}  // namespace altiplano::compute
