@@ -8,6 +8,7 @@
 #include "vm/errors.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <fmt/format.h>
 
 namespace altiplano::compute {
@@ -41,6 +42,16 @@ LocalCompute::~LocalCompute()
             log::warning("no image of {}: {} (it will be replayed)", process.text(), saved.error().sentence);
         drop_worker(*lane);
     }
+}
+
+void LocalCompute::stop()
+{
+    stopping_ = true;
+    const std::lock_guard lock(mutex_);
+    for (auto& [process, lane] : lanes_)
+        if (const std::unique_lock idle(lane->mutex, std::try_to_lock); !idle)
+            if (const auto id = lane->worker_process.load(); id != 0)
+                kill(static_cast<pid_t>(id), SIGKILL);
 }
 
 std::shared_ptr<LocalCompute::Lane> LocalCompute::lane(const ProcessId& process)

@@ -41,6 +41,10 @@ public:
     Result<std::optional<units::SlotResult>> stored(const units::Slot& slot) override;
     std::shared_ptr<void> watch(const ProcessId& process, std::function<void(const units::ConsolePiece&)> listener) override;
 
+    /// Gives up the evaluations under way and refuses new ones (compute.stopping): whoever waits is told at once. Idle
+    /// machines are put to sleep by the destructor.
+    void stop();
+
     /// Workers that are there now, by their process ids: for the status and for tests that kill them.
     std::vector<std::int64_t> worker_processes();
 

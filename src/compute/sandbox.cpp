@@ -8,6 +8,7 @@
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -36,40 +37,47 @@ Result<void> deny(std::initializer_list<const char*> denied)
     return {};
 }
 
-/// Files of one folder may be used; the rest of the file system is out of reach but for the kernel's own page map.
-/// Kernels before 5.13, or without Landlock, do not offer this: then the filter of close_sandbox() alone holds.
-void restrict_files(const Path& folder)
+}  // namespace
+
+bool allow_only_files(std::span<const Path> read, std::span<const Path> write)
 {
-    constexpr std::uint64_t all = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE
-        | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_EXECUTE;
+    constexpr std::uint64_t read_file = LANDLOCK_ACCESS_FS_READ_FILE;
+    constexpr std::uint64_t write_file = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
+    constexpr std::uint64_t read_folder = read_file | LANDLOCK_ACCESS_FS_READ_DIR;
+    constexpr std::uint64_t write_folder = write_file | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR;
     landlock_ruleset_attr attributes{};
-    attributes.handled_access_fs = all;
+    attributes.handled_access_fs = write_folder | LANDLOCK_ACCESS_FS_EXECUTE;
     const auto ruleset = static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0));
     if (ruleset < 0)
-        return;
-    const auto allow = [&](const char* path, std::uint64_t access) {
+        return false;
+    const auto allow = [&](const Path& path, std::uint64_t for_file, std::uint64_t for_folder) {
         landlock_path_beneath_attr rule{};
-        rule.allowed_access = access;
-        rule.parent_fd = ::open(path, O_PATH | O_CLOEXEC);
+        rule.parent_fd = ::open(path.c_str(), O_PATH | O_CLOEXEC);
         if (rule.parent_fd < 0)
             return;
+        struct stat status{};
+        rule.allowed_access = fstat(rule.parent_fd, &status) == 0 && S_ISDIR(status.st_mode) ? for_folder : for_file;
         (void)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
         ::close(rule.parent_fd);
     };
-    allow(folder.c_str(), all & ~static_cast<std::uint64_t>(LANDLOCK_ACCESS_FS_EXECUTE));
-    allow("/proc", LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
-    allow("/sys/devices/system/cpu", LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
-    (void)syscall(SYS_landlock_restrict_self, ruleset, 0);
+    for (const auto& path : read)
+        allow(path, read_file, read_folder);
+    for (const auto& path : write)
+        allow(path, write_file, write_folder);
+    // What the machine's memory and the engine read of the kernel.
+    allow("/proc", read_file, read_folder);
+    allow("/sys/devices/system/cpu", read_file, read_folder);
+    const bool enforced = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
     ::close(ruleset);
+    return enforced;
 }
-
-}  // namespace
 
 Result<void> enter_sandbox(const Path& modules_folder)
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return refused("renunciation of privileges", errno);
-    restrict_files(modules_folder);
+    // Kernels without Landlock leave it to close_sandbox(), which takes all opening away before guest code runs.
+    (void)allow_only_files({}, std::span(&modules_folder, 1));
     return deny({"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv",
         "process_vm_writev", "kill", "tkill", "pidfd_open", "pidfd_getfd", "mount", "umount2", "chroot", "pivot_root", "setns", "unshare", "bpf", "perf_event_open",
         "keyctl", "add_key", "request_key", "io_uring_setup", "init_module", "finit_module", "kexec_load", "reboot", "symlink", "symlinkat", "link", "linkat",

@@ -2,7 +2,13 @@
 
 #include "base/files.hpp"
 
+#include <span>
+
 namespace altiplano::compute {
+
+/// From here on this process can open only what lies at or under these paths, and read `/proc`.
+/// @return whether the kernel enforces it: Landlock, Linux 5.13 or newer
+bool allow_only_files(std::span<const Path> read, std::span<const Path> write);
 
 /// Gives up what a worker process never needs, before it sees a module: network, other programs, other processes, and
 /// all files but those under `modules_folder` (by Landlock where the kernel has it). @return compute.sandbox

@@ -17,6 +17,9 @@ public:
     /// @return base.file_failed
     static Result<std::unique_ptr<Blobs>> open(Files& files, Path folder);
 
+    /// One that another program may be writing: nothing is made or tidied.
+    static Result<std::unique_ptr<Blobs>> open_to_read(Files& files, Path folder);
+
     /// A blob being written. Destroyed unfinished, it leaves nothing.
     class Writer {
     public:

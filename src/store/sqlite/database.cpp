@@ -85,6 +85,20 @@ Result<std::unique_ptr<Database>> Database::open(const Path& path, Durable durab
     return database;
 }
 
+Result<std::unique_ptr<Database>> Database::open_to_read(const Path& path)
+{
+    // Readers of a write-ahead log share an index file with the writer, so the file is opened for writing as well.
+    sqlite3* handle = nullptr;
+    const int code = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+    std::unique_ptr<Database> database(new Database(handle));
+    if (code != SQLITE_OK)
+        return database_error(handle, code);
+    sqlite3_extended_result_codes(handle, 1);
+    sqlite3_busy_timeout(handle, 10'000);
+    TRY_OK(database->execute("PRAGMA query_only = ON"));
+    return database;
+}
+
 Database::~Database()
 {
     for (const auto& [sql, statement] : statements_)

@@ -63,6 +63,8 @@ public:
     enum class Durable { full, off };
     /// WAL mode. @return store.database
     static Result<std::unique_ptr<Database>> open(const Path& path, Durable durable);
+    /// One that exists; writes to it fail. @return store.database
+    static Result<std::unique_ptr<Database>> open_to_read(const Path& path);
     ~Database();
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;

@@ -319,6 +319,11 @@ private:
 
 Result<std::unique_ptr<Records>> open_records(const Path& path, SqliteOptions options)
 {
+    if (options.to_read) {
+        TRY(auto one, Database::open_to_read(path));
+        TRY(auto other, Database::open_to_read(path));
+        return std::make_unique<SqliteRecords>(std::move(one), std::move(other), options.group);
+    }
     const auto durable = options.durable ? Database::Durable::full : Database::Durable::off;
     TRY(auto writers, Database::open(path, durable));
     TRY_OK(writers->execute(schema));

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "base/files.hpp"
+#include "base/random.hpp"
+#include "item/signer.hpp"
+
+#include <memory>
+
+namespace altiplano::node {
+
+/// The layout of a node's data folder, version 1. Kept: VERSION, keys/, records.db, blobs/. Caches, which may be deleted
+/// while no node runs: cache.db, images/, modules/.
+struct DataFolder {
+    Path root;
+    Path records() const { return root / "records.db"; }
+    Path blobs() const { return root / "blobs"; }
+    Path cache() const { return root / "cache.db"; }
+    Path modules() const { return root / "modules"; }
+    Path key(std::string_view name) const { return root / "keys" / (std::string(name) + ".json"); }
+
+    /// Makes the folder or opens it, and takes its lock, which ends with the returned handle.
+    /// @return node.folder_in_use, node.newer_folder, base.*
+    Result<std::shared_ptr<void>> claim(Files& files) const;
+    /// For whoever only reads. @return node.no_folder, node.newer_folder
+    Result<void> check(Files& files) const;
+};
+
+/// The key of that file; made, for its owner's eyes only, when there is none. @return item.bad_key, base.*
+Result<item::Ed25519Signer> load_or_make_key(Files& files, Random& random, const Path& path);
+
+}  // namespace altiplano::node

@@ -1,0 +1,40 @@
+#include "node/node.hpp"
+
+#include "store/sqlite/sqlite.hpp"
+
+namespace altiplano::node {
+
+Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, Clock& clock, Random& random)
+{
+    std::unique_ptr<Node> node(new Node(options));
+    const DataFolder folder{options.data};
+    TRY(node->lock_, folder.claim(files));
+    TRY(node->authority_, load_or_make_key(files, random, folder.key("authority")));
+    TRY(node->scheduler_key_, load_or_make_key(files, random, folder.key("scheduler")));
+
+    TRY(node->records_, store::open_records(folder.records()));
+    TRY(node->blobs_, store::Blobs::open(files, folder.blobs()));
+    TRY(node->cache_, store::open_cache(folder.cache()));
+    TRY(node->weave_, weave::Weave::open(*node->records_, *node->blobs_, clock, random));
+
+    auto* const it = node.get();
+    // A new process is admitted by the compute unit, since that will have to run it.
+    node->scheduler_ = std::make_unique<scheduler::LocalScheduler>(*node->weave_, *node->records_, *node->scheduler_key_, clock,
+        scheduler::LocalScheduler::Options{.admit = [it](const item::DataItem& process) { return it->compute_->admit(process); }});
+    TRY(node->compute_, compute::LocalCompute::open(*node->scheduler_, *node->weave_, *node->cache_, files, clock,
+        {.folder = options.data, .start = compute::worker_process(options.program), .workers = options.workers, .warm_max = options.warm_max, .image_gas = options.image_gas,
+            .tracker = options.tracker}));
+    node->messenger_ = std::make_unique<messenger::LocalMessenger>(*node->scheduler_, *node->compute_, *node->weave_, *node->records_, *node->cache_, *node->authority_, clock,
+        messenger::LocalMessenger::Options{.threads = options.workers + 8});
+    TRY_OK(node->messenger_->resume());
+    return node;
+}
+
+Node::~Node()
+{
+    // Evaluations under way are given up, so that whoever waits for one is told at once; the log has them.
+    if (compute_)
+        compute_->stop();
+}
+
+}  // namespace altiplano::node

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "base/clock.hpp"
+#include "compute/local_compute.hpp"
+#include "messenger/messenger.hpp"
+#include "node/data_folder.hpp"
+#include "scheduler/scheduler.hpp"
+
+namespace altiplano::node {
+
+/// A whole AO computer on one data folder: the four units, composed. The HTTP server in front of it is http/server.hpp.
+class Node {
+public:
+    struct Options {
+        Path data;
+        Path program;              ///< what runs as `program worker`
+        std::size_t workers = 1;
+        std::size_t warm_max = 8;
+        std::uint64_t image_gas = 20'000'000'000;
+        memory::Tracker tracker = memory::Tracker::automatic;
+    };
+    /// Opens everything and takes up where the last run ended. @return node.folder_in_use, node.newer_folder, store.*, base.*
+    static Result<std::unique_ptr<Node>> open(const Options& options, Files& files, Clock& clock, Random& random);
+    ~Node();
+
+    const Options& options() const noexcept { return options_; }
+    weave::Weave& weave() noexcept { return *weave_; }
+    store::Records& records() noexcept { return *records_; }
+    store::Cache& cache() noexcept { return *cache_; }
+    units::Scheduler& scheduler() noexcept { return *scheduler_; }
+    units::Messenger& messenger() noexcept { return *messenger_; }
+    compute::LocalCompute& compute() noexcept { return *compute_; }
+    Address authority() const { return authority_->address(); }
+
+private:
+    explicit Node(Options options) : options_(std::move(options)) {}
+
+    // In the order in which they need each other; destroyed from the end.
+    Options options_;
+    std::shared_ptr<void> lock_;
+    std::optional<item::Ed25519Signer> authority_;      ///< signs what processes send, nothing else
+    std::optional<item::Ed25519Signer> scheduler_key_;  ///< signs assignments
+    std::unique_ptr<store::Records> records_;
+    std::unique_ptr<store::Blobs> blobs_;
+    std::unique_ptr<store::Cache> cache_;
+    std::unique_ptr<weave::Weave> weave_;
+    std::unique_ptr<scheduler::LocalScheduler> scheduler_;
+    std::unique_ptr<compute::LocalCompute> compute_;
+    std::unique_ptr<messenger::LocalMessenger> messenger_;
+};
+
+}  // namespace altiplano::node
