@@ -15,7 +15,7 @@ PROGRAM = os.environ.get("ALTIPLANO_BIN", str(ROOT / "build" / "release" / "bin"
 
 def guest(name):
     """The path of a guest module that ./dev setup built: "process" or "llama"."""
-    return subprocess.run([ROOT / "guest" / name / "build", "--path"], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run([ROOT / "guest" / name / "build"], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def model():

@@ -1,0 +1,230 @@
+// Starts the recomputation as a process of its own, which has given up every file but the log and the blobs.
+#include "base/base64url.hpp"
+#include "base/clock.hpp"
+#include "base/json.hpp"
+#include "cli/commands.hpp"
+#include "cli/errors.hpp"
+#include "node/errors.hpp"
+#include "node/verify.hpp"
+
+
+#include <cstdlib>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <set>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace altiplano::cli {
+
+namespace {
+
+struct VerifyOptions {
+    std::string process;
+    std::optional<std::uint64_t> slot;
+    std::string data;
+    std::string modules;
+};
+
+/// One line of the recomputation's output.
+void write_line(JsonWriter&& json)
+{
+    std::puts(std::move(json).text().c_str());
+    std::fflush(stdout);
+}
+
+Result<void> run_recompute(const VerifyOptions& options)
+{
+    TRY(const auto process, ProcessId::parse(options.process));
+    const auto isolated = [](bool enforced) { write_line(std::move(JsonWriter().begin_object().member("isolated", enforced).end_object())); };
+    return node::recompute({options.data}, process, options.slot, options.modules, isolated, [](const units::SlotResult& result) {
+        JsonWriter json;
+        json.begin_object().member("slot", result.slot.nonce).member("kind", static_cast<std::int64_t>(result.kind)).member("output", std::string_view(base64url(as_bytes(result.output))));
+        json.member("state_root", std::string_view(result.state_root.text())).member("gas", std::string_view(std::to_string(result.gas))).end_object();
+        write_line(std::move(json));
+    });
+}
+
+Result<units::SlotResult> read_line(const JsonView& line, const ProcessId& process)
+{
+    const auto bad = fail(errors::bad_answer, "the recomputation printed what it should not");
+    const auto text = [&](std::string_view name) { return line.find(name) ? line.find(name)->string() : std::nullopt; };
+    const auto slot = line.find("slot") ? line.find("slot")->integer() : std::nullopt;
+    const auto kind = line.find("kind") ? line.find("kind")->integer() : std::nullopt;
+    if (!slot || !kind || !text("output") || !text("state_root") || !text("gas"))
+        return bad;
+    TRY(const auto output, from_base64url(*text("output")));
+    TRY(const auto root, Digest::parse(*text("state_root")));
+    return units::SlotResult{.slot = {process, static_cast<std::uint64_t>(*slot)}, .kind = static_cast<units::SlotResult::Kind>(*kind), .output = to_string(output), .state_root = root,
+        .gas = std::strtoull(text("gas")->c_str(), nullptr, 10)};
+}
+
+struct Verified {
+    std::uint64_t slots = 0;      ///< how many were recomputed and compared
+    bool isolated = false;
+    std::optional<Error> wrong;
+    std::optional<std::uint64_t> wrong_slot;
+    Digest state_root;
+};
+
+Result<Verified> verify(const VerifyOptions& options, const std::string& url)
+{
+    TRY(const auto process, ProcessId::parse(options.process));
+    auto data = options.data;
+    if (data.empty()) {
+        // A node on this machine says where its folder is.
+        TRY(const auto status, Client(url).get("/~altiplano/status"));
+        data = status.field("data");
+    }
+    const node::DataFolder folder{data};
+    TRY_OK(folder.check(system_files()));
+
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return fail(errors::bad_answer, fmt::format("no pipe: {}", std::generic_category().message(errno)));
+    std::vector<std::string> arguments{"altiplano", "recompute", process.text(), "--data", data, "--modules", options.modules};
+    if (options.slot) {
+        arguments.push_back("--slot");
+        arguments.push_back(std::to_string(*options.slot));
+    }
+    std::vector<char*> raw;
+    for (auto& argument : arguments)
+        raw.push_back(argument.data());
+    raw.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    pid_t child = 0;
+    const int failed = posix_spawn(&child, own_program().c_str(), &actions, nullptr, raw.data(), environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    if (failed != 0) {
+        close(ends[0]);
+        return fail(errors::bad_answer, fmt::format("cannot start the recomputation: {}", std::generic_category().message(failed)));
+    }
+
+    Verified verified;
+    std::optional<Error> ended;
+    static std::set<std::string, std::less<>> codes;
+    const auto take = [&](const std::string& line) -> Result<void> {
+        TRY(const auto view, JsonView::parse(line));
+        if (const auto isolated = view.find("isolated")) {
+            verified.isolated = isolated->boolean().value_or(false);
+            return {};
+        }
+        if (const auto error = view.find("error")) {
+            const auto text = [&](std::string_view name) { return error->find(name) ? error->find(name)->string().value_or("") : std::string(); };
+            ended = Error{*codes.insert(text("code")).first, text("sentence"), text("hint")};
+            return {};
+        }
+        TRY(const auto recomputed, read_line(view, process));
+        if (verified.wrong)
+            return {};
+        TRY(const auto recorded, node::recorded(folder, recomputed.slot));
+        // Slots before the one that was asked for must only lead there; those that have a record are compared as well.
+        if (!recorded && options.slot && recomputed.slot.nonce != *options.slot)
+            return {};
+        if (!recorded)
+            return fail(node::errors::not_computed, fmt::format("the node has recorded no result of slot {}", recomputed.slot.nonce), "`altiplano result` makes it compute the slot");
+        if (const auto differs = node::difference(*recorded, recomputed); !differs.empty()) {
+            verified.wrong = Error{node::errors::verify_differs, fmt::format("slot {}: {}", recomputed.slot.nonce, differs), "the node's record and its log disagree: keep both"};
+            verified.wrong_slot = recomputed.slot.nonce;
+        }
+        ++verified.slots;
+        verified.state_root = recomputed.state_root;
+        return {};
+    };
+
+    Result<void> taken;
+    std::string line;
+    char piece[65536];
+    for (ssize_t got; (got = read(ends[0], piece, sizeof piece)) != 0;) {
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            break;
+        for (const char c : std::string_view(piece, static_cast<std::size_t>(got))) {
+            if (c != '\n') {
+                line += c;
+                continue;
+            }
+            if (taken)
+                taken = take(line);
+            line.clear();
+        }
+    }
+    close(ends[0]);
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (!taken)
+        return std::unexpected(taken.error());
+    if (ended) {
+        if (exit_of(ended->code) != Exit::mismatch)
+            return std::unexpected(*ended);
+        verified.wrong = verified.wrong ? verified.wrong : ended;
+    } else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        return fail(errors::bad_answer, "the recomputation ended without saying why");
+    }
+    return verified;
+}
+
+std::string default_modules()
+{
+    const char* const cache = std::getenv("XDG_CACHE_HOME");
+    const char* const home = std::getenv("HOME");
+    return (cache && *cache ? std::string(cache) : std::string(home ? home : ".") + "/.cache") + "/altiplano-verify/modules";
+}
+
+}  // namespace
+
+void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
+{
+    auto options = std::make_shared<VerifyOptions>();
+    options->modules = default_modules();
+    const auto take_options = [&](CLI::App& command) {
+        command.add_option("process", options->process)->required();
+        command.add_option("--slot", options->slot, "the last one to recompute; all by default");
+        command.add_option("--data", options->data, "the node's data folder; by default the one of the node at --url");
+        command.add_option("--modules", options->modules, "folder of compiled modules, of the doubter's own")->capture_default_str();
+    };
+
+    auto* const verifying = app.add_subcommand("verify", "computes a process again from the log and the blobs alone, and compares; exit 5 when anything differs");
+    take_options(*verifying);
+    verifying->callback([options, &common, &exit] {
+        const auto began = system_clock().monotonic_ns();
+        const auto verified = verify(*options, common.url);
+        if (!verified) {
+            exit = report(common, verified.error());
+            return;
+        }
+        if (verified->wrong) {
+            exit = report(common, *verified->wrong);
+            exit = Exit::mismatch;
+            return;
+        }
+        const auto seconds = fmt::format("{:.1f}", static_cast<double>(system_clock().monotonic_ns() - began) / 1e9);
+        JsonWriter json;
+        json.begin_object().member("process", std::string_view(options->process)).member("identical", true).member("slots", verified->slots);
+        json.member("state_root", std::string_view(verified->state_root.text())).member("isolated", verified->isolated).key("seconds").raw(seconds).end_object();
+        print(common, json.text(), {{"identical", fmt::format("{} slot{}: results, gas and state roots, recomputed in {} s", verified->slots, verified->slots == 1 ? "" : "s", seconds)},
+            {"state root", verified->state_root.text()}, {"isolated", verified->isolated ? "yes: the recomputation could open neither results nor images" : "by its code alone: this kernel has no Landlock"}});
+    });
+
+    auto* const recomputing = app.add_subcommand("recompute", "")->group("");
+    take_options(*recomputing);
+    recomputing->callback([options, &exit] {
+        if (const auto done = run_recompute(*options); !done) {
+            exit = exit_of(done.error().code);
+            JsonWriter json;
+            json.begin_object().key("error").begin_object().member("code", done.error().code).member("sentence", std::string_view(done.error().sentence)).member("hint", std::string_view(done.error().hint))
+                .end_object().end_object();
+            write_line(std::move(json));
+        }
+    });
+}
+
+}  // namespace altiplano::cli

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "cli/client.hpp"
+#include "cli/options.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace altiplano::cli {
+
+/// Each adds commands to `app`; when one is chosen it runs and sets `exit`.
+void add_node_commands(CLI::App& app, Common& common, Exit& exit);     ///< node, worker, status, key
+void add_item_commands(CLI::App& app, Common& common, Exit& exit);     ///< put, get
+void add_process_commands(CLI::App& app, Common& common, Exit& exit);  ///< spawn, send, eval, result
+void add_ask_command(CLI::App& app, Common& common, Exit& exit);
+void add_verify_commands(CLI::App& app, Common& common, Exit& exit);   ///< verify, recompute
+
+/// The path of this program, for starting itself again.
+Path own_program();
+
+/// Where a message went.
+struct Sent {
+    std::string id;
+    std::string process;
+    std::string slot;
+};
+/// Signs a message with a fresh anchor and sends it; `target` absent: an item that spawns.
+Result<Sent> send(const Client& client, const Common& common, std::optional<std::string> target, item::Tags tags, std::string data);
+/// Spawns a process that trusts the node's authority and obeys its scheduler.
+Result<Sent> spawn(const Client& client, const Common& common, const std::string& module, const std::vector<item::Tag>& tags, std::string data);
+
+/// What a guest says to people: `Output.data`, or what stands in for it; the error when there is one.
+struct Said {
+    bool failed = false;
+    std::string text;
+};
+Said said(const Answer& result);
+
+}  // namespace altiplano::cli

@@ -1,0 +1,102 @@
+#include "cli/options.hpp"
+
+#include "base/json.hpp"
+#include "base/random.hpp"
+#include "cli/errors.hpp"
+#include "node/data_folder.hpp"
+
+#include <cstdlib>
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace altiplano::cli {
+
+namespace {
+
+std::string environment(const char* name, std::string otherwise)
+{
+    const char* const value = std::getenv(name);
+    return value && *value ? value : std::move(otherwise);
+}
+
+}  // namespace
+
+Exit exit_of(std::string_view code)
+{
+    if (code == "node.verify_differs" || code == "scheduler.broken_log" || code == "weave.broken_item" || code == "weave.broken_block" || code == "compute.disagreement"
+        || code == "compute.other_semantics")
+        return Exit::mismatch;
+    if (code.find(".unknown_") != code.npos || code.ends_with(".file_missing") || code == "node.no_folder" || code == "node.not_computed")
+        return code == "compute.unknown_format" ? Exit::refused : Exit::not_found;
+    if (code == errors::bad_argument || code == "base.bad_id")
+        return Exit::usage;
+    for (const std::string_view refusing : {"item.", "module.", "scheduler.", "messenger.", "compute.not_a_module", "compute.bad_limit", "vm.memory_over_limit", "node.bad_", "node.body_",
+             "node.folder_in_use", "node.newer_folder"})
+        if (code.starts_with(refusing))
+            return Exit::refused;
+    return Exit::failure;
+}
+
+Common defaults()
+{
+    return {.url = environment("ALTIPLANO_NODE", "http://127.0.0.1:4000"),
+        .wallet = environment("ALTIPLANO_WALLET", environment("XDG_CONFIG_HOME", environment("HOME", ".") + "/.config") + "/altiplano/wallet.json")};
+}
+
+Result<item::Ed25519Signer> Common::key() const { return node::load_or_make_key(system_files(), system_random(), wallet); }
+
+Result<item::Tag> parse_tag(std::string_view text)
+{
+    const auto equals = text.find('=');
+    if (equals == text.npos || equals == 0)
+        return fail(errors::bad_argument, fmt::format("'{}' is no tag", text), "write it as Name=value");
+    return item::Tag{std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
+}
+
+bool colours()
+{
+    const char* const none = std::getenv("NO_COLOR");
+    return isatty(STDOUT_FILENO) != 0 && (!none || !*none);
+}
+
+std::string printable(std::string_view text)
+{
+    std::string clean;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte >= 0x20 ? byte != 0x7f : c == '\n' || c == '\t')
+            clean += c;
+    }
+    return clean;
+}
+
+Exit report(const Common& common, const Error& error, std::string_view kept)
+{
+    if (common.json) {
+        JsonWriter json;
+        json.begin_object().key("error").begin_object().member("code", error.code).member("sentence", std::string_view(error.sentence)).member("hint", std::string_view(error.hint)).end_object().end_object();
+        std::puts(json.text().c_str());
+    } else {
+        std::fprintf(stderr, "error  %s: %s\n", std::string(error.code).c_str(), printable(error.sentence).c_str());
+        if (!error.hint.empty())
+            std::fprintf(stderr, "hint   %s\n", printable(error.hint).c_str());
+        if (!kept.empty())
+            std::fprintf(stderr, "kept   %s\n", std::string(kept).c_str());
+    }
+    return exit_of(error.code);
+}
+
+void print(const Common& common, const std::string& json, const std::vector<std::pair<std::string, std::string>>& lines)
+{
+    if (common.json) {
+        std::puts(json.c_str());
+        return;
+    }
+    std::size_t width = 0;
+    for (const auto& [name, value] : lines)
+        width = std::max(width, name.size());
+    for (const auto& [name, value] : lines)
+        std::puts(fmt::format("{:{}}  {}", name, width, printable(value)).c_str());
+}
+
+}  // namespace altiplano::cli
