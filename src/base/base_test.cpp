@@ -1,3 +1,4 @@
+#include "base/test_folder.hpp"
 #include "base/base64url.hpp"
 #include "base/errors.hpp"
 #include "base/executor.hpp"
@@ -45,7 +46,7 @@ TEST(Hash, is_the_same_in_pieces)
 TEST(Files, keeps_what_is_private_from_others)
 {
     auto& files = system_files();
-    const Path folder = Path(testing::TempDir()) / "altiplano-private";
+    const TestFolder folder;
     ASSERT_TRUE(files.make_directories(folder));
     ASSERT_TRUE(write_file(files, folder / "key", as_bytes("k")));
     ASSERT_TRUE(files.set_private(folder));
@@ -59,7 +60,7 @@ TEST(Files, keeps_what_is_private_from_others)
 TEST(Files, writes_whole_or_not_at_all)
 {
     auto& files = system_files();
-    const Path folder = Path(testing::TempDir()) / "altiplano-files";
+    const TestFolder folder;
     ASSERT_TRUE(files.make_directories(folder));
     ASSERT_TRUE(write_file(files, folder / "a", as_bytes("one")));
     ASSERT_TRUE(write_file(files, folder / "a", as_bytes("two")));

@@ -1,11 +1,10 @@
-#include "base/base64url.hpp"
+#include "base/test_folder.hpp"
 #include "drive/errors.hpp"
 #include "drive/files.hpp"
 #include "item/signer.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "vm/errors.hpp"
 
-#include <filesystem>
 #include <gtest/gtest.h>
 
 using namespace altiplano;
@@ -17,8 +16,6 @@ class ADrive : public testing::Test {
 protected:
     ADrive()
     {
-        std::filesystem::remove_all(folder);
-        std::filesystem::create_directories(folder);
         records = store::open_records(folder / "records.db", {.durable = false}).value();
         blobs = store::Blobs::open(system_files(), folder / "blobs").value();
         weave = weave::Weave::open(*records, *blobs, system_clock(), system_random()).value();
@@ -46,7 +43,7 @@ protected:
     }
     std::uint64_t tip() { return weave->tip().value().height; }
 
-    Path folder = Path(testing::TempDir()) / ("altiplano-drive-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    TestFolder folder;
     item::Ed25519Signer attestor = item::Ed25519Signer::generate(system_random());
     item::Ed25519Signer stranger = item::Ed25519Signer::generate(system_random());
     std::unique_ptr<store::Records> records;

@@ -150,8 +150,14 @@ constexpr std::uint8_t page_dirty = 2;
 
 std::array<Watched, 4096> watched;
 std::mutex watched_rows;
-struct sigaction handler_before;
 
+// Wasmtime takes a write to a watched page for a trap of the guest, so our handler must come first, whoever was installed
+// first. There are two of ours: should Wasmtime come on top of the one, the other goes on top of it, and what neither
+// wants still ends at the handler that the program began with.
+constexpr std::size_t layers = 2;
+struct sigaction handler_before[layers];
+
+template <std::size_t layer>
 void on_fault(int signal, siginfo_t* info, void* context)
 {
     const auto at = reinterpret_cast<std::uintptr_t>(info->si_addr);
@@ -170,13 +176,14 @@ void on_fault(int signal, siginfo_t* info, void* context)
         state.store(page_dirty, std::memory_order_relaxed);
         return;
     }
-    if ((handler_before.sa_flags & SA_SIGINFO) != 0) {
-        handler_before.sa_sigaction(signal, info, context);
-    } else if (handler_before.sa_handler == SIG_DFL || handler_before.sa_handler == SIG_IGN) {
+    const auto& before = handler_before[layer];
+    if ((before.sa_flags & SA_SIGINFO) != 0) {
+        before.sa_sigaction(signal, info, context);
+    } else if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN) {
         // Nobody's fault but the program's: the instruction runs again and ends it.
-        sigaction(signal, &handler_before, nullptr);
+        sigaction(signal, &before, nullptr);
     } else {
-        handler_before.sa_handler(signal);
+        before.sa_handler(signal);
     }
 }
 
@@ -302,16 +309,24 @@ private:
 
 void install_fault_handler()
 {
-    static std::once_flag once;
-    std::call_once(once, [] {
-        struct sigaction action{};
-        action.sa_sigaction = on_fault;
-        // On the alternate stack: a guest's stack overflow arrives here too. Not deferred: the handler before us may
-        // leave by a jump.
-        action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-        sigemptyset(&action.sa_mask);
-        sigaction(SIGSEGV, &action, &handler_before);
-    });
+    static std::mutex mutex;
+    static std::size_t installed = 0;
+    constexpr void (*ours[layers])(int, siginfo_t*, void*) = {on_fault<0>, on_fault<1>};
+
+    const std::lock_guard lock(mutex);
+    struct sigaction now{};
+    sigaction(SIGSEGV, nullptr, &now);
+    const bool on_top = installed > 0 && (now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == ours[installed - 1];
+    if (on_top || installed == layers)
+        return;
+    struct sigaction action{};
+    action.sa_sigaction = ours[installed];
+    // On the alternate stack: a guest's stack overflow arrives here too. Not deferred: the handler before us may leave
+    // by a jump.
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGSEGV, &action, &handler_before[installed]);
+    ++installed;
 }
 
 Result<std::unique_ptr<DirtyTracker>> DirtyTracker::create(Tracker kind, std::byte* base, std::uint64_t reserved_bytes, int committed_file)

@@ -83,8 +83,8 @@ private:
     std::unique_ptr<Private> private_;
 };
 
-/// Installs the signal handler of Tracker::fault in front of what is installed now. Call it once after everything else
-/// that handles SIGSEGV; regions do it themselves when first needed.
+/// Puts the signal handler of Tracker::fault in front of what is installed now, unless it is there. Regions do it
+/// themselves.
 void install_fault_handler();
 
 }  // namespace altiplano::memory

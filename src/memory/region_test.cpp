@@ -1,3 +1,4 @@
+#include "base/test_folder.hpp"
 #include "memory/image.hpp"
 #include "base/hash.hpp"
 #include "memory/errors.hpp"
@@ -196,7 +197,8 @@ TEST_P(AnyTracker, gives_the_root_that_the_bytes_alone_give_after_any_history)
 TEST_P(AnyTracker, comes_back_from_an_image_with_the_same_root)
 {
     SKIP_WITHOUT_TRACKER();
-    const Path path = Path(testing::TempDir()) / "region_test.image";
+    const TestFolder folder;
+    const Path path = folder / "image";
     const int item = item_file(2);
     const ItemId id(sha256(as_bytes("item")));
     const auto globals = to_buffer("sixteen bytes...");

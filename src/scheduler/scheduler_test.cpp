@@ -1,12 +1,12 @@
 #include "scheduler/scheduler.hpp"
 
 #include "base/executor.hpp"
+#include "base/test_folder.hpp"
 #include "item/errors.hpp"
 #include "scheduler/errors.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "units/assignment.hpp"
 
-#include <filesystem>
 #include <gtest/gtest.h>
 
 using namespace altiplano;
@@ -18,8 +18,6 @@ class AScheduler : public testing::Test {
 protected:
     AScheduler()
     {
-        std::filesystem::remove_all(folder);
-        std::filesystem::create_directories(folder);
         records = store::open_records(folder / "records.db", {.durable = false}).value();
         blobs = store::Blobs::open(system_files(), folder / "blobs").value();
         weave = weave::Weave::open(*records, *blobs, system_clock(), system_random()).value();
@@ -41,7 +39,7 @@ protected:
     }
     ProcessId spawn() { return scheduler->assign(process(key.address().text())).value().slot.process; }
 
-    Path folder = Path(testing::TempDir()) / ("altiplano-scheduler-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    TestFolder folder;
     item::Ed25519Signer wallet = item::Ed25519Signer::generate(system_random());
     item::Ed25519Signer key = item::Ed25519Signer::generate(system_random());
     std::unique_ptr<store::Records> records;

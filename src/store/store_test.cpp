@@ -1,6 +1,7 @@
 // The suite that every store must pass, whatever keeps its records.
 #include "base/errors.hpp"
 #include "base/executor.hpp"
+#include "base/test_folder.hpp"
 #include "store/blobs.hpp"
 #include "store/errors.hpp"
 #include "store/sqlite/sqlite.hpp"
@@ -20,14 +21,6 @@ IdType id(int number)
     return IdType(sha256(as_bytes(std::to_string(number))));
 }
 
-Path fresh_folder(std::string_view name)
-{
-    const Path path = Path(testing::TempDir()) / ("altiplano-store-" + std::string(name));
-    std::filesystem::remove_all(path);
-    std::filesystem::create_directories(path);
-    return path;
-}
-
 ItemRecord item(int number, std::uint64_t height, std::string owner = "alice")
 {
     return {.id = id<ItemId>(number), .header = to_buffer("header"), .data = to_buffer("data"), .blob = {}, .data_size = 4, .height = height,
@@ -36,7 +29,7 @@ ItemRecord item(int number, std::uint64_t height, std::string owner = "alice")
 
 class AnyStore : public testing::TestWithParam<SqliteOptions> {
 protected:
-    Path folder = fresh_folder("any");
+    TestFolder folder;
     std::unique_ptr<Records> records = open_records(folder / "records.db", GetParam()).value();
     std::unique_ptr<Cache> cache = open_cache(folder / "cache.db", GetParam()).value();
 
@@ -188,7 +181,7 @@ TEST_P(AnyStore, lists_images_newest_first)
 
 TEST(Blobs, are_named_by_their_bytes_and_never_change)
 {
-    const auto folder = fresh_folder("blobs");
+    const TestFolder folder;
     const auto blobs = Blobs::open(system_files(), folder).value();
     const std::string content(200'000, 'x');
     const auto write = [&] {
@@ -213,11 +206,11 @@ TEST(Blobs, are_named_by_their_bytes_and_never_change)
 
 TEST(Blobs, leave_nothing_when_they_are_not_finished)
 {
-    const auto folder = fresh_folder("unfinished");
+    const TestFolder folder;
     const auto blobs = Blobs::open(system_files(), folder).value();
     {
         const auto writer = blobs->write().value();
         ASSERT_TRUE(writer->append(as_bytes("half")));
     }
-    EXPECT_TRUE(std::filesystem::is_empty(folder));
+    EXPECT_TRUE(std::filesystem::is_empty(Path(folder)));
 }

@@ -15,6 +15,7 @@ inline constexpr std::string_view invalid = "module.invalid";                   
 inline constexpr std::string_view legacy_exceptions = "module.legacy_exceptions";
 inline constexpr std::string_view threads = "module.threads";                        ///< atomics or shared memory
 inline constexpr std::string_view multi_memory = "module.multi_memory";
+inline constexpr std::string_view feature = "module.feature";                        ///< GC, custom page sizes, stack switching, ...
 inline constexpr std::string_view no_memory = "module.no_memory";
 inline constexpr std::string_view imported_memory = "module.imported_memory";
 inline constexpr std::string_view imported_state = "module.imported_state";          ///< a table, global or tag is imported

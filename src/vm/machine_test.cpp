@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
 
@@ -659,4 +660,35 @@ TEST(Machine, runs_from_a_thread_with_a_small_stack)
     ASSERT_EQ(pthread_join(thread, nullptr), 0);
     pthread_attr_destroy(&attributes);
     EXPECT_EQ(shared.second, "deep");
+}
+
+// ---- faults of the host
+
+TEST(HostFault, is_what_the_kernel_refuses_and_never_an_answer)
+{
+    // A child of its own, started anew: the engine's threads do not survive a fork.
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    // A process may have the memory, this machine does not: memory.grow answers -1 to the guest, and whatever the guest
+    // makes of that must not be recorded.
+    EXPECT_EXIT(
+        {
+            auto machine = machine_of(guest_wat("(drop (memory.grow (i64.const 4096))) (i64.const 900)", "", "", "i64 2 65536"));
+            rlimit limit{};
+            getrlimit(RLIMIT_DATA, &limit);
+            limit.rlim_cur = 1 << 20;
+            setrlimit(RLIMIT_DATA, &limit);
+            const auto done = machine->handle({.message_json = "{}", .env_json = "{}", .gas_limit = plenty});
+            const auto again = machine->handle({.message_json = "{}", .env_json = "{}", .gas_limit = plenty});
+            const bool right = !done && done.error().code == errors::host_memory && !again && again.error().code == errors::machine_lost
+                && !machine->commit() && !machine->roll_back();
+            std::fprintf(stderr, "%s\n", done ? "answered" : std::string(done.error().code).c_str());
+            std::_Exit(right ? 0 : 1);
+        },
+        testing::ExitedWithCode(0), "vm.host_memory");
+}
+
+TEST(Machine, takes_the_largest_gas_limit)
+{
+    auto machine = machine_of(guest_wat("(i64.const 900)"));
+    EXPECT_EQ(run(*machine, "{}", UINT64_MAX).gas_used, run(*machine).gas_used);
 }

@@ -1,6 +1,7 @@
 #include "weave/weave.hpp"
 
 #include "item/errors.hpp"
+#include "base/test_folder.hpp"
 #include "item/signer.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "weave/errors.hpp"
@@ -24,8 +25,6 @@ class AWeave : public testing::Test {
 protected:
     AWeave()
     {
-        std::filesystem::remove_all(folder);
-        std::filesystem::create_directories(folder);
         records = store::open_records(folder / "records.db", {.durable = false}).value();
         blobs = store::Blobs::open(system_files(), folder / "blobs").value();
         weave = Weave::open(*records, *blobs, clock, system_random()).value();
@@ -36,7 +35,7 @@ protected:
     }
     Result<Block> put(const item::DataItem& one) { return weave->put({stage(one, *blobs).value()}); }
 
-    Path folder = Path(testing::TempDir()) / ("altiplano-weave-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    TestFolder folder;
     SlowClock clock;
     item::Ed25519Signer signer = item::Ed25519Signer::generate(system_random());
     std::unique_ptr<store::Records> records;
