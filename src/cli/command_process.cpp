@@ -7,7 +7,7 @@
 
 namespace altiplano::cli {
 
-Result<Sent> send(const Client& client, const Common& common, std::optional<std::string> target, item::Tags tags, std::string data)
+Result<item::DataItem> sign(const Common& common, std::optional<std::string> target, item::Tags tags, std::string data)
 {
     item::Fields fields{.tags = std::move(tags), .data = to_buffer(std::string_view(data.empty() ? " " : data))};
     if (target) {
@@ -18,7 +18,12 @@ Result<Sent> send(const Client& client, const Common& common, std::optional<std:
     system_random().fill(anchor);
     fields.anchor = to_string(anchor);
     TRY(const auto key, common.key());
-    TRY(const auto item, item::build(std::move(fields), key));
+    return item::build(std::move(fields), key);
+}
+
+Result<Sent> send(const Client& client, const Common& common, std::optional<std::string> target, item::Tags tags, std::string data)
+{
+    TRY(const auto item, sign(common, std::move(target), std::move(tags), std::move(data)));
     TRY(const auto answer, client.post("/", item.wire()));
     return Sent{.id = answer.field("id"), .process = answer.field("process"), .slot = answer.field("slot")};
 }
@@ -65,6 +70,7 @@ void add_process_commands(CLI::App& app, Common& common, Exit& exit)
         std::string action;
         std::string data;
         std::string code;
+        std::string output;
         std::vector<std::string> tags;
         std::uint64_t slot = 0;
     };
@@ -105,6 +111,7 @@ void add_process_commands(CLI::App& app, Common& common, Exit& exit)
     sending->add_option("--action", options->action);
     sending->add_option("--data", options->data);
     sending->add_option("--tag", options->tags, "Name=value, any number");
+    sending->add_option("--output,-o", options->output, "write the signed item to this file instead of sending it");
     sending->callback([=, &common, &exit] {
         const auto sent = [&]() -> Result<Sent> {
             TRY(const auto more, tags_of(options->tags));
@@ -113,7 +120,11 @@ void add_process_commands(CLI::App& app, Common& common, Exit& exit)
                 tags.add("Action", options->action);
             for (const auto& tag : more)
                 tags.add(tag.name, tag.value);
-            return send(Client(common.url), common, options->process, std::move(tags), options->data);
+            if (options->output.empty())
+                return send(Client(common.url), common, options->process, std::move(tags), options->data);
+            TRY(const auto item, sign(common, options->process, std::move(tags), options->data));
+            TRY_OK(write_file(system_files(), options->output, item.wire()));
+            return Sent{.id = item.id().text(), .process = options->process, .slot = "null"};
         }();
         if (!sent)
             exit = report(common, sent.error(), nothing_kept);

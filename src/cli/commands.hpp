@@ -23,7 +23,9 @@ struct Sent {
     std::string process;
     std::string slot;
 };
-/// Signs a message with a fresh anchor and sends it; `target` absent: an item that spawns.
+/// A message signed with a fresh anchor; `target` absent: an item that spawns.
+Result<item::DataItem> sign(const Common& common, std::optional<std::string> target, item::Tags tags, std::string data);
+/// The same, sent.
 Result<Sent> send(const Client& client, const Common& common, std::optional<std::string> target, item::Tags tags, std::string data);
 /// Spawns a process that trusts the node's authority and obeys its scheduler.
 Result<Sent> spawn(const Client& client, const Common& common, const std::string& module, const std::vector<item::Tag>& tags, std::string data);

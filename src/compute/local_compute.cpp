@@ -80,6 +80,10 @@ Result<units::Assignment::Semantics> LocalCompute::admit(const item::DataItem& p
     const auto admitted = [&]() -> Result<units::Assignment::Semantics> {
         TRY(lane->context, context_of(weave_, process.header()));
         TRY_OK(start_worker(*lane));
+        // Constructors run now: what cannot begin within its limits is refused, not stuck at slot 0.
+        TRY(lane->root, lane->worker->begin());
+        lane->next = 0;
+        lane->has_machine = true;
         return lane->context->semantics;
     }();
     if (!admitted) {

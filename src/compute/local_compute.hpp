@@ -34,7 +34,7 @@ public:
 
     /// The semantics that a new process would run under, or why it cannot run here: reads and compiles its module, in a
     /// worker that then serves the process.
-    /// @return compute.not_a_module, compute.unknown_format, compute.bad_limit, module.*
+    /// @return compute.not_a_module, compute.unknown_format, compute.bad_limit, module.*, vm.memory_over_limit
     Result<units::Assignment::Semantics> admit(const item::DataItem& process);
 
     Result<units::SlotResult> result(const units::Slot& slot) override;

@@ -1,11 +1,13 @@
 // Starts and ends processes, which is this file's job.
 #include "compute/worker_client.hpp"
 
+#include "base/executor.hpp"
 #include "compute/errors.hpp"
 
 #include <cerrno>
 #include <csignal>
 #include <fmt/format.h>
+#include <future>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -15,33 +17,46 @@ extern char** environ;
 
 namespace altiplano::compute {
 
+namespace {
+
+Result<StartedWorker> start_process(const Path& program)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return fail(errors::worker_died, fmt::format("no socket pair for a worker: {}", std::generic_category().message(errno)));
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    // The copy stays open in the new program, unlike the original; a same-number copy has its flag cleared as well.
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 3);
+    std::string name = "altiplano";
+    std::string command = "worker";
+    char* arguments[] = {name.data(), command.data(), nullptr};
+    pid_t child = 0;
+    const int failed = posix_spawn(&child, program.c_str(), &actions, nullptr, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    if (failed != 0) {
+        close(ends[0]);
+        return fail(errors::worker_died, fmt::format("cannot start the worker {}: {}", program.string(), std::generic_category().message(failed)));
+    }
+    return StartedWorker{.socket = ends[0], .end = [child] {
+                             kill(child, SIGKILL);
+                             while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+                             }
+                         },
+        .process = child};
+}
+
+}  // namespace
+
 WorkerStart worker_process(Path program)
 {
-    return [program]() -> Result<StartedWorker> {
-        int ends[2];
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-            return fail(errors::worker_died, fmt::format("no socket pair for a worker: {}", std::generic_category().message(errno)));
-        posix_spawn_file_actions_t actions;
-        posix_spawn_file_actions_init(&actions);
-        // The copy stays open in the new program, unlike the original; a same-number copy has its flag cleared as well.
-        posix_spawn_file_actions_adddup2(&actions, ends[1], 3);
-        std::string name = "altiplano";
-        std::string command = "worker";
-        char* arguments[] = {name.data(), command.data(), nullptr};
-        pid_t child = 0;
-        const int failed = posix_spawn(&child, program.c_str(), &actions, nullptr, arguments, environ);
-        posix_spawn_file_actions_destroy(&actions);
-        close(ends[1]);
-        if (failed != 0) {
-            close(ends[0]);
-            return fail(errors::worker_died, fmt::format("cannot start the worker {}: {}", program.string(), std::generic_category().message(failed)));
-        }
-        return StartedWorker{.socket = ends[0], .end = [child] {
-                                 kill(child, SIGKILL);
-                                 while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-                                 }
-                             },
-            .process = child};
+    // The kernel ends a worker when the thread that started it ends (PR_SET_PDEATHSIG), so one thread starts them all and
+    // lives as long as this function object.
+    return [program = std::move(program), spawner = std::shared_ptr<Executor>(thread_pool("spawner", 1))]() -> Result<StartedWorker> {
+        std::promise<Result<StartedWorker>> started;
+        spawner->post([&] { started.set_value(start_process(program)); });
+        return started.get_future().get();
     };
 }
 

@@ -13,8 +13,8 @@ struct StartedWorker {
 };
 using WorkerStart = std::function<Result<StartedWorker>()>;
 
-/// Starts `program worker` with the socket as its descriptor 3. It dies with the thread that calls this, so call it from
-/// one that lives as long as the node. @return compute.worker_died
+/// Starts `program worker` with the socket as its descriptor 3. Workers die with this function object, and with the node.
+/// @return compute.worker_died
 WorkerStart worker_process(Path program);
 
 /// One worker process with one module, and the machine of one process in it. One thread at a time. After any Error but

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = os.environ.get("ALTIPLANO_BIN", str(ROOT / "build" / "release" / "bin" / "altiplano"))
@@ -24,6 +25,15 @@ def model():
 
 class Failed(Exception):
     """A command that ended with another exit code than the test expects."""
+
+
+def wait_for(condition, seconds=60):
+    """Returns when the condition holds; a failure when it does not for too long."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise Failed("waited in vain")
+        time.sleep(0.05)
 
 
 class Node:
@@ -86,6 +96,11 @@ class Node:
         """`altiplano --json ...`: the one document it prints."""
         out, _ = self.run("--json", *arguments, status=status, timeout=timeout)
         return json.loads(out)
+
+    def get(self, path):
+        """A path of the node, as JSON."""
+        with urllib.request.urlopen(self.url + path, timeout=600) as answer:
+            return json.load(answer)
 
     def __enter__(self):
         return self.start()
