@@ -71,7 +71,7 @@ private:
 
 class Worker {
 public:
-    Worker(int socket, bool sandboxed) : channel_(socket), files_(channel_), sandboxed_(sandboxed) {}
+    Worker(int socket, WorkerOptions options) : channel_(socket), files_(channel_), options_(std::move(options)) {}
 
     int run()
     {
@@ -113,13 +113,15 @@ private:
         limits_.tracker = static_cast<memory::Tracker>(tracker);
         TRY(const auto folder, fields.text());
         TRY(const auto wasm, fields.text());
+        // Read before the sandbox closes the way to any file.
+        const auto other = options_.instead ? options_.instead(wasm) : Buffer{};
         const Path modules{std::string(as_text(folder))};
         TRY_OK(system_files().make_directories(modules));
-        if (sandboxed_)
+        if (options_.sandboxed)
             TRY_OK(enter_sandbox(modules));
         TRY(engine_, vm::Engine::create());
         TRY(cache_, vm::ModuleCache::open(engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions()}));
-        TRY(module_, cache_->compile(wasm));
+        TRY(module_, cache_->compile(other.empty() ? wasm : Bytes(other)));
         return Frame{.type = FrameType::loaded};
     }
 
@@ -128,9 +130,9 @@ private:
         if (!machine)
             return std::unexpected(machine.error());
         machine_ = *std::move(machine);
-        if (sandboxed_)
+        if (options_.sandboxed)
             TRY_OK(close_sandbox());
-        sandboxed_ = false;  // entered for good
+        options_.sandboxed = false;  // entered for good
         return Frame{.type = FrameType::started, .payload = Packer().text(machine_->root().bytes()).bytes()};
     }
 
@@ -155,7 +157,7 @@ private:
 
     Channel channel_;
     NodeFiles files_;
-    bool sandboxed_;
+    WorkerOptions options_;
     vm::Machine::Limits limits_;
     std::shared_ptr<vm::Engine> engine_;
     std::unique_ptr<vm::ModuleCache> cache_;
@@ -165,6 +167,6 @@ private:
 
 }  // namespace
 
-int run_worker(int socket, bool sandboxed) { return Worker(socket, sandboxed).run(); }
+int run_worker(int socket, WorkerOptions options) { return Worker(socket, std::move(options)).run(); }
 
 }  // namespace altiplano::compute

@@ -1,11 +1,20 @@
 #pragma once
 
+#include "base/bytes.hpp"
+
+#include <functional>
+
 namespace altiplano::compute {
+
+struct WorkerOptions {
+    bool sandboxed = true;  ///< false only where this runs inside another process (tests)
+    /// What is run in place of the module that was asked for: for a test of how wrong workers are caught.
+    std::function<Buffer(Bytes wasm)> instead{};
+};
 
 /// A worker process's whole life: evaluates one process for the node at the other end of `socket`, until that end
 /// closes. It holds no key, opens no database and no network; what its guest may read, the node opens.
-/// @param sandboxed  false only where this runs inside another process (tests)
 /// @return the exit status
-int run_worker(int socket, bool sandboxed = true);
+int run_worker(int socket, WorkerOptions options = {});
 
 }  // namespace altiplano::compute

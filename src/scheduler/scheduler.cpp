@@ -140,15 +140,21 @@ Result<units::LogEntry> LogReader::entry(const units::Slot& slot)
         TRY(const auto info, process(slot.process));
         return fail(errors::unknown_slot, fmt::format("slot {} of {} is not there: its log has {} slots, from 0", slot.nonce, slot.process.text(), info.slots));
     }
+    // What the log names is in the weave from the transaction that wrote the entry: if not, the log was changed.
+    const auto broken = [&](const Error& error) -> std::unexpected<Error> {
+        if (error.code == weave::errors::unknown_item)
+            return fail(errors::broken_log, fmt::format("slot {} of {}: {}", slot.nonce, slot.process.text(), error.sentence));
+        return fail_while(fmt::format("slot {} of {}", slot.nonce, slot.process.text()), error);
+    };
     auto assignment = read_stored(weave_, found->assignment);
     if (!assignment)
-        return fail_while(fmt::format("slot {} of {}", slot.nonce, slot.process.text()), assignment.error());
+        return broken(assignment.error());
     if (assignment->slot != slot || assignment->message != found->message)
         return fail(errors::broken_log, fmt::format("the log has message {} in slot {}, but its assignment {} says message {} in slot {}", found->message.text(), slot.nonce,
             assignment->id.text(), assignment->message.text(), assignment->slot.nonce));
     auto message = weave_.whole(found->message);
     if (!message)
-        return fail_while(fmt::format("slot {} of {}", slot.nonce, slot.process.text()), message.error());
+        return broken(message.error());
     return units::LogEntry{.assignment = *std::move(assignment), .message = *std::move(message)};
 }
 
