@@ -27,6 +27,14 @@ class Failed(Exception):
     """A command that ended with another exit code than the test expects."""
 
 
+def parse(text):
+    """The JSON document in what a command printed; None when it printed none, because it was killed or killed for."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
 def wait_for(condition, seconds=60):
     """Returns when the condition holds; a failure when it does not for too long."""
     end = time.monotonic() + seconds
