@@ -1,0 +1,117 @@
+// `bench eval`: trivial Evals per second in a process of ours, durable: each message signed, verified, assigned, logged,
+// evaluated in a worker, its result and state root stored and synced. Against AO's loader with AO's module, which keeps
+// all in memory and signs, logs and stores nothing.
+//   bench_eval ALTIPLANO PROCESS.wasm "COMMAND OF THE OUTSIDE" [--json] [--smoke]
+#include "base/executor.hpp"
+#include "base/json.hpp"
+#include "lib/bench.hpp"
+#include "node/node.hpp"
+
+#include <cstdio>
+#include <filesystem>
+#include <fmt/format.h>
+
+using namespace altiplano;
+
+namespace {
+
+template <class T>
+T must(Result<T> result)
+{
+    if (!result) {
+        fmt::print(stderr, "{}: {}\n", result.error().code, result.error().sentence);
+        std::exit(1);
+    }
+    return *std::move(result);
+}
+
+/// A node with one Lua process.
+class Home {
+public:
+    Home(const Path& program, const Path& wasm) : key_(item::Ed25519Signer::generate(system_random()))
+    {
+        std::filesystem::create_directories(folder_);
+        node_ = must(node::Node::open({.data = folder_, .program = program, .workers = 2}, system_files(), system_clock(), system_random()));
+        const auto module = must(item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Module"}, {"Module-Format", "wasm64-wasi-altiplano_1"}}, .data = must(read_file(system_files(), wasm))}, key_));
+        must(node_->weave().put({must(weave::stage(module, node_->weave().blobs()))}));
+        const auto spawn = must(item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Module", module.id().text()}, {"Scheduler", node_->scheduler().address().text()}}}, key_));
+        process_ = must(node_->messenger().accept(spawn)).slot->process;
+        must(node_->compute().result({process_, 0}));
+    }
+    ~Home()
+    {
+        node_.reset();
+        std::error_code ignored;
+        std::filesystem::remove_all(folder_, ignored);
+    }
+
+    /// Sends a trivial Eval and waits for its result. @return what the process gave
+    std::uint64_t eval(std::uint64_t number)
+    {
+        const auto message = must(item::build({.target = Digest(process_), .tags = {{"Data-Protocol", "ao"}, {"Type", "Message"}, {"Action", "Eval"}},
+                                                  .data = to_buffer(fmt::format("return {} + 1 --{}", number, counter_++))}, key_));
+        const auto accepted = must(node_->messenger().accept(message));
+        const auto result = must(node_->compute().result(*accepted.slot));
+        const auto answer = must(JsonView::parse(result.output));
+        const auto output = answer.find("response")->find("Output");
+        const auto data = output->find("data");
+        const auto text = data->find("output") ? data->find("output")->text() : data->text();
+        return std::stoull(*text);
+    }
+
+private:
+    Path folder_ = std::filesystem::temp_directory_path() / fmt::format("altiplano-bench-{}", system_clock().monotonic_ns());
+    item::Ed25519Signer key_;
+    std::unique_ptr<node::Node> node_;
+    ProcessId process_;
+    std::atomic<std::uint64_t> counter_ = 0;
+};
+
+bench::Sample outside(const std::string& command, std::uint64_t messages)
+{
+    std::string output;
+    auto* const pipe = popen(fmt::format("{} {}", command, messages).c_str(), "r");
+    char piece[4096];
+    while (const auto got = fread(piece, 1, sizeof piece, pipe))
+        output.append(piece, got);
+    if (pclose(pipe) != 0) {
+        fmt::print(stderr, "failed: {}\n", command);
+        std::exit(1);
+    }
+    const auto answer = must(JsonView::parse(output));
+    return {.figure = answer.find("messages_per_second")->number().value(), .work = static_cast<std::uint64_t>(answer.find("work")->integer().value())};
+}
+
+bench::Sample ours(Home& home, std::uint64_t messages, std::size_t at_once)
+{
+    std::atomic<std::uint64_t> work = 0;
+    const double seconds = bench::seconds([&] {
+        const auto pool = thread_pool("callers", at_once);
+        for (std::size_t caller = 0; caller < at_once; ++caller)
+            pool->post([&, caller] {
+                for (std::uint64_t number = 1 + caller; number <= messages; number += at_once)
+                    work += home.eval(number);
+            });
+    });
+    return {.figure = static_cast<double>(messages) / seconds, .work = work};
+}
+
+}  // namespace
+
+int main(int count, char** values)
+{
+    const auto given = bench::arguments(count, values);
+    if (given.rest.size() != 3) {
+        fmt::print(stderr, "usage: bench_eval ALTIPLANO PROCESS.wasm \"COMMAND OF THE OUTSIDE\" [--json] [--smoke]\n");
+        return 2;
+    }
+    Home home(given.rest[0], given.rest[1]);
+    const std::uint64_t messages = given.smoke ? 10 : 200;
+    const std::uint64_t theirs = given.smoke ? 10 : 200;
+    const int runs = given.smoke ? 1 : 5;
+    const auto row = [&](const char* name, std::size_t at_once) {
+        return bench::in_turn(name, "ao-loader, aos2_0_6", "messages/s", bench::Better::more, runs, [&] { return ours(home, messages, at_once); },
+            [&] { return outside(given.rest[2], theirs); });
+    };
+    bench::report({row("eval, durable, one by one", 1), row("eval, durable, eight callers", 8)}, given.json);
+}
