@@ -1,5 +1,9 @@
 #include "base/files.hpp"
 
+#include <atomic>
+#include <fmt/format.h>
+#include <unistd.h>
+
 namespace altiplano {
 
 Result<Buffer> read_file(Files& files, const Path& path)
@@ -14,16 +18,17 @@ Result<Buffer> read_file(Files& files, const Path& path)
 
 Result<void> write_file(Files& files, const Path& path, Bytes bytes)
 {
+    // A name of its own, since several processes may be writing the same file: workers that compile one module.
+    static std::atomic<unsigned> count = 0;
     auto temporary = path;
-    temporary += ".tmp";
-    TRY_OK(files.remove(temporary));
+    temporary += fmt::format(".{}-{}.tmp", getpid(), count++);
     const auto write = [&]() -> Result<void> {
         TRY(const auto file, files.open(temporary, Files::Mode::create_new));
         TRY_OK(file->write_at(0, bytes));
         return file->sync();
     };
     if (auto written = write(); !written) {
-        // The error that matters is the first one; a temporary file left behind is replaced by the next try.
+        // The error that matters is the first one.
         (void)files.remove(temporary).has_value();
         return written;
     }

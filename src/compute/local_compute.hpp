@@ -17,8 +17,8 @@ namespace altiplano::compute {
 class LocalCompute final : public units::Compute {
 public:
     struct Options {
-        Path folder;                 ///< images/ and modules/ are made here; may be deleted while nobody runs
-        WorkerStart start;
+        Path folder{};               ///< images/ and modules/ are made here; may be deleted while nobody runs
+        WorkerStart start{};
         std::size_t workers = 1;     ///< evaluations at once
         std::size_t warm_max = 8;    ///< workers that wait with their machine; the rest is put to sleep as images
         std::uint64_t image_gas = 20'000'000'000;  ///< an image is written when a process has spent this since the last

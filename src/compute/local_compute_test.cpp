@@ -1,0 +1,349 @@
+#include "compute/local_compute.hpp"
+
+#include "base/executor.hpp"
+#include "base/test_folder.hpp"
+#include "compute/errors.hpp"
+#include "compute/recompute.hpp"
+#include "compute/worker.hpp"
+#include "item/signer.hpp"
+#include "store/sqlite/sqlite.hpp"
+#include "units/assignment.hpp"
+#include "vm/test_wat.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+using namespace altiplano;
+using namespace altiplano::compute;
+using Kind = units::SlotResult::Kind;
+
+namespace {
+
+/// A guest that keeps a counter at 4096 and answers {"ok":true,"response":{"Output":"0"}} with its last digit counted up,
+/// unless the message holds `!`: then by the letter behind it (e error, t trap, l endless loop, p prints).
+std::string counter_guest()
+{
+    return vm::test::guest_wat(
+        R"wat((local $at i64) (local $what i32)
+            (local.set $at (local.get $message))
+            (block $found (loop $next
+                (br_if $found (i32.eqz (i32.load8_u (local.get $at))))
+                (br_if $found (i32.eq (i32.load8_u (local.get $at)) (i32.const 33)))
+                (local.set $at (i64.add (local.get $at) (i64.const 1)))
+                (br $next)))
+            (local.set $what (i32.load8_u (i64.add (local.get $at) (i64.const 1))))
+            (i32.store8 (i64.const 1065) (i32.add (i32.load8_u (i64.const 1065)) (i32.const 1)))
+            (if (i32.eq (local.get $what) (i32.const 101)) (then (return (i64.const 2000))))
+            (if (i32.eq (local.get $what) (i32.const 116)) (then (unreachable)))
+            (if (i32.eq (local.get $what) (i32.const 108)) (then (loop $ever (br $ever))))
+            (if (i32.eq (local.get $what) (i32.const 112)) (then (drop (call $write (i32.const 1) (i64.const 3000) (i64.const 1) (i64.const 3100)))))
+            (i64.const 1024))wat",
+        R"wat((data (i64.const 1024) "{\"ok\":true,\"response\":{\"Output\":{\"data\":\"0\"}}}\00")
+            (data (i64.const 2000) "{\"ok\":true,\"response\":{\"Error\":\"asked for\"}}\00")
+            (data (i64.const 3000) "\18\0c\00\00\00\00\00\00\05\00\00\00\00\00\00\00")
+            (data (i64.const 3096) "hello"))wat",
+        R"wat((import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i64 i64 i64) (result i32))))wat");
+}
+
+/// Logs in memory: what a compute unit needs of a scheduler.
+class MemoryScheduler final : public units::Scheduler {
+public:
+    explicit MemoryScheduler(std::function<units::Assignment::Semantics(const item::DataItem&)> semantics) : semantics_(std::move(semantics)) {}
+    Result<units::Assignment> assign(const item::DataItem& item) override
+    {
+        const bool spawns = !item.target();
+        const auto process = spawns ? ProcessId(item.id()) : ProcessId(*item.target());
+        const auto semantics = spawns ? std::optional(semantics_(item)) : std::nullopt;
+        const std::lock_guard lock(mutex_);
+        auto& log = logs_[process];
+        units::AssignmentFields fields{.slot = {process, log.size()}, .message = item.id(), .hash_chain = units::first_link(process), .height = 1000, .block_hash = {},
+            .timestamp_ms = 1000 + static_cast<std::int64_t>(log.size()), .semantics = semantics};
+        if (!log.empty())
+            fields.hash_chain = units::next_link(log.back().assignment.id, log.back().assignment.hash_chain);
+        auto made = units::sign_assignment(fields, key_).value();
+        log.push_back({made, item});
+        return made;
+    }
+    Result<units::LogEntry> entry(const units::Slot& slot) override
+    {
+        const std::lock_guard lock(mutex_);
+        const auto& log = logs_[slot.process];
+        if (slot.nonce >= log.size())
+            return fail("scheduler.unknown_slot", "not there");
+        return log[slot.nonce];
+    }
+    Result<units::Slot> slot_of(const ProcessId&, const ItemId&) override { return fail("unused", ""); }
+    Result<units::ProcessInfo> process(const ProcessId&) override { return fail("unused", ""); }
+    Result<std::vector<ProcessId>> processes() override { return std::vector<ProcessId>{}; }
+    Address address() const override { return key_.address(); }
+
+private:
+    item::Ed25519Signer key_{std::array<std::byte, 32>{std::byte{5}}};
+    std::function<units::Assignment::Semantics(const item::DataItem&)> semantics_;
+    std::mutex mutex_;
+    std::map<ProcessId, std::vector<units::LogEntry>> logs_;
+};
+
+/// Workers on threads of this process.
+WorkerStart worker_thread(std::atomic<int>& started)
+{
+    return [&started]() -> Result<StartedWorker> {
+        int ends[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+        ++started;
+        auto thread = std::shared_ptr<Executor>(thread_pool("worker", 1));
+        thread->post([socket = ends[1]] { run_worker(socket, {.sandboxed = false}); });
+        return StartedWorker{.socket = ends[0], .end = [thread]() mutable { thread.reset(); }, .process = 0};
+    };
+}
+
+/// Workers that are dead on arrival.
+WorkerStart dead_worker(std::atomic<int>& started)
+{
+    return [&started]() -> Result<StartedWorker> {
+        int ends[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+        ++started;
+        close(ends[1]);
+        return StartedWorker{.socket = ends[0], .end = {}, .process = 0};
+    };
+}
+
+class ACompute : public testing::Test {
+protected:
+    ACompute()
+    {
+        records = store::open_records(folder / "records.db", {.durable = false}).value();
+        blobs = store::Blobs::open(system_files(), folder / "blobs").value();
+        weave = weave::Weave::open(*records, *blobs, system_clock(), system_random()).value();
+        scheduler = std::make_unique<MemoryScheduler>([this](const item::DataItem& process) { return context_of(*weave, process.header()).value().semantics; });
+        compute = open("one");
+    }
+    ~ACompute() override { compute.reset(); }
+
+    std::unique_ptr<LocalCompute> open(const Path& name, LocalCompute::Options options = {})
+    {
+        std::filesystem::create_directories(folder / name);
+        caches.push_back(store::open_cache(folder / name / "cache.db", {.durable = false}).value());
+        cache = caches.back().get();
+        options.folder = folder / name;
+        if (!options.start)
+            options.start = worker_thread(started);
+        return LocalCompute::open(*scheduler, *weave, *cache, system_files(), system_clock(), std::move(options)).value();
+    }
+    ItemId put(Buffer data, item::Tags tags)
+    {
+        const auto one = item::build({.tags = std::move(tags), .data = std::move(data)}, key).value();
+        EXPECT_TRUE(weave->put({weave::stage(one, *blobs).value()}));
+        return one.id();
+    }
+    ItemId module(std::string_view wat, std::string format = "wasm64-wasi-altiplano_1")
+    {
+        return put(vm::test::wat(wat), {{"Type", "Module"}, {"Module-Format", std::move(format)}});
+    }
+    item::DataItem process_item(const ItemId& of, item::Tags more = {})
+    {
+        item::Tags tags{{"Module", of.text()}};
+        for (const auto& tag : more)
+            tags.add(tag.name, tag.value);
+        return item::build({.anchor = std::string(32, static_cast<char>('a' + spawned++)), .tags = std::move(tags)}, key).value();
+    }
+    ProcessId spawn(item::Tags more = {}) { return scheduler->assign(process_item(module(counter_guest()), std::move(more))).value().slot.process; }
+    units::Slot send(const ProcessId& to, std::string data)
+    {
+        return scheduler->assign(item::build({.target = Digest(to), .anchor = std::string(32, static_cast<char>(sent++)), .data = to_buffer(std::string_view(data))}, key).value()).value().slot;
+    }
+    std::vector<units::SlotResult> all(LocalCompute& by, const ProcessId& process, std::uint64_t slots)
+    {
+        std::vector<units::SlotResult> found;
+        for (std::uint64_t nonce = 0; nonce < slots; ++nonce)
+            found.push_back(by.result({process, nonce}).value());
+        return found;
+    }
+    static void expect_equal(const std::vector<units::SlotResult>& one, const std::vector<units::SlotResult>& other)
+    {
+        ASSERT_EQ(one.size(), other.size());
+        for (std::size_t i = 0; i < one.size(); ++i) {
+            EXPECT_EQ(one[i].kind, other[i].kind) << i;
+            EXPECT_EQ(one[i].output, other[i].output) << i;
+            EXPECT_EQ(one[i].state_root, other[i].state_root) << i;
+            EXPECT_EQ(one[i].gas, other[i].gas) << i;
+        }
+    }
+    /// A process with every kind of outcome in its log.
+    ProcessId mixed()
+    {
+        const auto process = spawn({{"Compute-Limit", "1000000"}});
+        for (const auto* data : {"one", "!e", "two", "!t", "three", "!l", "four"})
+            send(process, data);
+        return process;
+    }
+
+    TestFolder folder;
+    item::Ed25519Signer key = item::Ed25519Signer::generate(system_random());
+    std::unique_ptr<store::Records> records;
+    std::unique_ptr<store::Blobs> blobs;
+    std::unique_ptr<weave::Weave> weave;
+    std::unique_ptr<MemoryScheduler> scheduler;
+    std::vector<std::unique_ptr<store::Cache>> caches;
+    store::Cache* cache = nullptr;
+    std::atomic<int> started = 0;
+    int spawned = 0;
+    int sent = 0;
+    std::unique_ptr<LocalCompute> compute;  // last: it uses the others
+};
+
+}  // namespace
+
+TEST_F(ACompute, evaluates_each_slot_once_and_in_order)
+{
+    const auto process = spawn();
+    send(process, "one");
+    const auto slot = send(process, "two");
+    EXPECT_FALSE(compute->stored(slot).value());
+    EXPECT_NE(compute->result(slot).value().output.find(R"("data":"3")"), std::string::npos) << "slots 0, 1 and 2 counted";
+    EXPECT_NE(compute->stored({process, 1}).value()->output.find(R"("data":"2")"), std::string::npos);
+    EXPECT_EQ(compute->result({process, 9}).error().code, "scheduler.unknown_slot");
+    EXPECT_EQ(started, 1);
+}
+
+TEST_F(ACompute, keeps_the_memory_when_a_message_fails)
+{
+    const auto process = mixed();
+    const auto results = all(*compute, process, 8);
+    const Kind kinds[] = {Kind::result, Kind::result, Kind::error, Kind::result, Kind::guest_fault, Kind::result, Kind::guest_fault, Kind::result};
+    for (std::size_t i = 0; i < 8; ++i)
+        EXPECT_EQ(results[i].kind, kinds[i]) << i;
+    for (const std::size_t i : {2U, 4U, 6U})
+        EXPECT_EQ(results[i].state_root, results[i - 1].state_root) << i;
+    EXPECT_TRUE(results[4].output.starts_with("trap.unreachable: "));
+    EXPECT_TRUE(results[6].output.starts_with("trap.out_of_gas: "));
+    EXPECT_EQ(results[6].gas, 1'000'000U);
+    EXPECT_NE(results[7].output.find(R"("data":"5")"), std::string::npos) << "what failed was not counted";
+}
+
+TEST_F(ACompute, gives_the_same_from_the_log_alone_however_it_gets_there)
+{
+    const auto process = mixed();
+    const auto results = all(*compute, process, 8);
+    for (const auto tracker : {memory::Tracker::kernel, memory::Tracker::fault, memory::Tracker::compare}) {
+        const auto name = "tracker" + std::to_string(static_cast<int>(tracker));
+        expect_equal(results, all(*open(name, {.tracker = tracker}), process, 8));
+    }
+    expect_equal(results, all(*open("images", {.image_gas = 0}), process, 8));
+    started = 0;
+    expect_equal(results, all(*open("sleepy", {.warm_max = 0}), process, 8));
+
+    const auto again = Recomputation::begin(*weave, scheduler->entry({process, 0}).value(), folder / "doubter").value();
+    std::vector<units::SlotResult> recomputed;
+    for (std::uint64_t nonce = 0; nonce < 8; ++nonce)
+        recomputed.push_back(again->next(scheduler->entry({process, nonce}).value()).value());
+    expect_equal(results, recomputed);
+}
+
+TEST_F(ACompute, goes_on_from_an_image_after_a_stop)
+{
+    const auto process = spawn();
+    send(process, "one");
+    const auto before = compute->result({process, 1}).value();
+    compute.reset();
+    ASSERT_EQ(caches.back()->images(process).value().size(), 1U) << "put to sleep by the stop";
+    compute = open("one");
+    EXPECT_NE(compute->result(send(process, "two")).value().output.find(R"("data":"3")"), std::string::npos);
+    EXPECT_EQ(compute->stored({process, 1}).value()->state_root, before.state_root);
+}
+
+TEST_F(ACompute, replays_when_an_image_is_broken)
+{
+    const auto process = spawn();
+    send(process, "one");
+    ASSERT_TRUE(compute->result({process, 1}));
+    compute.reset();
+    const auto image = caches.back()->images(process).value().front();
+    const auto file = system_files().open(folder / "one" / "images" / image.file, Files::Mode::create).value();
+    ASSERT_TRUE(file->write_at(file->size().value() / 2, as_bytes("broken")));
+    compute = open("one");
+    EXPECT_NE(compute->result(send(process, "two")).value().output.find(R"("data":"3")"), std::string::npos);
+}
+
+TEST_F(ACompute, stops_serving_a_process_whose_replay_differs)
+{
+    const auto process = spawn();
+    send(process, "one");
+    // A record that the log does not give.
+    auto other = open("other");
+    auto wrong = compute->result({process, 0}).value();
+    ASSERT_TRUE(cache->put_result({.process = process, .nonce = 0, .kind = 0, .output = wrong.output + " ", .state_root = wrong.state_root, .gas = wrong.gas}, {}));
+    EXPECT_EQ(other->result({process, 1}).error().code, compute::errors::disagreement);
+    EXPECT_EQ(cache->disagreements(process).value().size(), 1U) << "both are kept";
+    EXPECT_EQ(other->result({process, 1}).error().code, compute::errors::disagreement);
+}
+
+TEST_F(ACompute, tries_a_dying_worker_three_times_and_records_nothing)
+{
+    const auto process = spawn();
+    started = 0;
+    auto dying = open("dying", {.start = dead_worker(started)});
+    EXPECT_EQ(dying->result({process, 0}).error().code, compute::errors::worker_died);
+    EXPECT_EQ(started, 3);
+    EXPECT_FALSE(dying->stored({process, 0}).value());
+}
+
+TEST_F(ACompute, shows_what_a_guest_prints_to_whoever_watches)
+{
+    const auto process = spawn();
+    std::mutex mutex;
+    std::string seen;
+    auto handle = compute->watch(process, [&](const units::ConsolePiece& piece) {
+        const std::lock_guard lock(mutex);
+        EXPECT_EQ(piece.slot.nonce, 1U);
+        EXPECT_EQ(piece.stream, 1);
+        seen += piece.text;
+    });
+    ASSERT_TRUE(compute->result(send(process, "!p")));
+    EXPECT_EQ(seen, "hello");
+    handle.reset();
+    ASSERT_TRUE(compute->result(send(process, "!p")));
+    EXPECT_EQ(seen, "hello");
+}
+
+TEST_F(ACompute, refuses_what_it_cannot_run_before_it_is_spawned)
+{
+    const auto refusal = [&](const ItemId& module, item::Tags more = {}) {
+        const auto admitted = compute->admit(process_item(module, std::move(more)));
+        return admitted ? std::string_view("admitted") : admitted.error().code;
+    };
+    EXPECT_EQ(refusal(module(counter_guest())), "admitted");
+    EXPECT_EQ(refusal(ItemId{}), compute::errors::not_a_module);
+    EXPECT_EQ(refusal(put({}, {{"Type", "Message"}})), compute::errors::not_a_module);
+    EXPECT_EQ(refusal(module(counter_guest(), "wasm32-unknown")), compute::errors::unknown_format);
+    EXPECT_EQ(refusal(module(counter_guest()), {{"Compute-Limit", "x"}}), compute::errors::bad_limit);
+    EXPECT_EQ(refusal(module(counter_guest()), {{"Memory-Limit", "1-kb"}}), "vm.memory_over_limit");
+    EXPECT_EQ(refusal(put(to_buffer("no wasm"), {{"Type", "Module"}, {"Module-Format", "wasm64-wasi-altiplano_1"}})), "module.not_wasm");
+    EXPECT_EQ(refusal(module("(module)")), "module.no_memory");
+}
+
+TEST_F(ACompute, refuses_a_process_of_other_semantics)
+{
+    const auto of = module(counter_guest());
+    scheduler = std::make_unique<MemoryScheduler>([](const item::DataItem&) { return units::Assignment::Semantics{99, {}, {}}; });
+    compute = open("other-semantics");
+    const auto process = scheduler->assign(process_item(of)).value().slot.process;
+    EXPECT_EQ(compute->result({process, 0}).error().code, compute::errors::other_semantics);
+}
+
+TEST_F(ACompute, serves_many_processes_at_once)
+{
+    auto many = open("many", {.workers = 3, .warm_max = 2});
+    std::vector<ProcessId> processes;
+    for (int i = 0; i < 4; ++i) {
+        processes.push_back(spawn());
+        for (int j = 0; j < 5; ++j)
+            send(processes.back(), "x");
+    }
+    {
+        const auto pool = thread_pool("askers", 8);
+        for (int i = 0; i < 16; ++i)
+            pool->post([&, i] { EXPECT_NE(many->result({processes[static_cast<std::size_t>(i) % 4], 5}).value().output.find(R"("data":"6")"), std::string::npos); });
+    }
+}
