@@ -38,7 +38,11 @@ LocalMessenger::LocalMessenger(units::Scheduler& scheduler, units::Compute& comp
 
 LocalMessenger::~LocalMessenger()
 {
-    stopping_ = true;
+    {
+        // Under the mutex: whoever posts holds it and looks first, so nothing is posted to what is going away.
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
     later_.reset();
     executor_.reset();
 }
@@ -66,6 +70,8 @@ Result<void> LocalMessenger::resume()
 void LocalMessenger::wake(const ProcessId& process)
 {
     const std::lock_guard lock(mutex_);
+    if (stopping_)
+        return;  // the next start takes it up
     auto& pump = pumps_[process];
     if (pump.running) {
         pump.again = true;
