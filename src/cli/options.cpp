@@ -62,10 +62,14 @@ bool colours()
 std::string printable(std::string_view text)
 {
     std::string clean;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte >= 0x20 ? byte != 0x7f : c == '\n' || c == '\t')
-            clean += c;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+        // U+0080 to U+009F steer terminals as well: U+009B begins the same sequences as ESC [.
+        if (byte == 0xc2 && next >= 0x80 && next < 0xa0)
+            ++i;
+        else if (byte >= 0x20 ? byte != 0x7f : byte == '\n' || byte == '\t')
+            clean += text[i];
     }
     return clean;
 }
