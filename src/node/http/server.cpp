@@ -139,6 +139,8 @@ private:
             reply = refused ? error_reply(*refused) : (*body)->finish();
         } else if (request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS") {
             reply = site_.get(request);
+            if (request.method == "HEAD" && reply.events)
+                reply = {.content_type = "text/event-stream"};
             whole = parser.is_done();
         } else {
             reply = error_reply({errors::bad_method, fmt::format("{} is not a method of this node", request.method), {}});

@@ -1,0 +1,216 @@
+// Speaks HTTP by hand, so that what goes over the wire is what the test says: sockets are its job.
+#include "node/http/server.hpp"
+
+#include "node/errors.hpp"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <mutex>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+using namespace altiplano;
+using namespace altiplano::node;
+using namespace altiplano::node::http;
+
+namespace {
+
+/// Answers with what it was asked; refuses bodies that hold `!`.
+class EchoSite final : public Site {
+public:
+    Reply get(const Request& request) override
+    {
+        std::string said = request.method + " " + request.path;
+        for (const auto& [name, value] : request.query)
+            said += " " + name + "=" + value;
+        if (request.path == "/events")
+            return {.events = [](std::function<void(std::string)> push) {
+                push("one");
+                return std::shared_ptr<void>();
+            }};
+        return {.content_type = "text/plain", .body = said};
+    }
+    Result<std::unique_ptr<Body>> post(const Request& request) override
+    {
+        if (request.path == "/nowhere")
+            return fail(errors::unknown_path, "nothing there");
+        return std::make_unique<EchoBody>();
+    }
+
+private:
+    class EchoBody final : public Body {
+    public:
+        Result<void> append(Bytes piece) override
+        {
+            if (as_text(piece).find('!') != std::string_view::npos)
+                return fail(errors::body_over_limit, "enough");
+            got_ += as_text(piece);
+            return {};
+        }
+        Reply finish() override { return {.content_type = "text/plain", .body = got_}; }
+
+    private:
+        std::string got_;
+    };
+};
+
+class Connection {
+public:
+    explicit Connection(std::uint16_t port) : socket_(socket(AF_INET, SOCK_STREAM, 0))
+    {
+        const timeval patience{.tv_sec = 10, .tv_usec = 0};
+        setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        EXPECT_EQ(connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    }
+    ~Connection() { close(socket_); }
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    void say(std::string_view text) { EXPECT_EQ(send(socket_, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size())); }
+    /// Reads until the answer so far ends with `end`, or the other side is silent or gone.
+    std::string hear(std::string_view end)
+    {
+        std::string heard;
+        char piece[4096];
+        while (!heard.ends_with(end) || end.empty()) {
+            const auto got = recv(socket_, piece, sizeof piece, 0);
+            if (got <= 0)
+                break;
+            heard.append(piece, static_cast<std::size_t>(got));
+        }
+        return heard;
+    }
+    std::string hear_all() { return hear(""); }
+
+private:
+    int socket_;
+};
+
+class AServer : public testing::Test {
+protected:
+    AServer() : server(Server::listen(site, {.threads = 2}).value()) {}
+    std::string answer(std::string_view request)
+    {
+        Connection connection(server->port());
+        connection.say(request);
+        return connection.hear_all();
+    }
+    EchoSite site;
+    std::unique_ptr<Server> server;
+};
+
+const std::string host = "Host: 127.0.0.1\r\n";
+
+bool holds(const std::string& text, std::string_view what) { return text.find(what) != std::string::npos; }
+
+}  // namespace
+
+TEST_F(AServer, serves_one_request_after_another_on_a_connection)
+{
+    Connection connection(server->port());
+    connection.say("GET /first HTTP/1.1\r\n" + host + "\r\n");
+    EXPECT_TRUE(connection.hear("GET /first").starts_with("HTTP/1.1 200 OK"));
+    connection.say("POST /second HTTP/1.1\r\n" + host + "Content-Length: 4\r\n\r\nbody");
+    EXPECT_TRUE(connection.hear("body").starts_with("HTTP/1.1 200 OK"));
+    connection.say("GET /third HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n");
+    EXPECT_TRUE(connection.hear_all().ends_with("GET /third"));
+}
+
+TEST_F(AServer, decodes_path_and_query)
+{
+    EXPECT_TRUE(answer("GET /a%20b?Type=x%26y&empty&n=1+2 HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n").ends_with("GET /a b Type=x&y empty= n=1 2"));
+    EXPECT_TRUE(answer("GET /%zz%2 HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n").ends_with("GET /%zz%2"));
+}
+
+TEST_F(AServer, serves_only_this_machine_s_names)
+{
+    for (const auto& name : std::vector<std::string>{"localhost", "localhost:4000", "127.0.0.1:1", "[::1]", "[::1]:80"})
+        EXPECT_TRUE(answer("GET / HTTP/1.1\r\nHost: " + name + "\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 200")) << name;
+    for (const auto& name : std::vector<std::string>{"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example:4000", ""}) {
+        const auto refused = answer("GET / HTTP/1.1\r\nHost: " + name + "\r\nConnection: close\r\n\r\n");
+        EXPECT_TRUE(refused.starts_with("HTTP/1.1 403")) << name;
+        EXPECT_TRUE(holds(refused, "node.bad_host")) << name;
+    }
+    EXPECT_TRUE(answer("POST / HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 1\r\n\r\nx").starts_with("HTTP/1.1 403"));
+    EXPECT_TRUE(answer("GET / HTTP/1.1\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 403")) << "no Host at all";
+}
+
+TEST_F(AServer, answers_head_without_a_body)
+{
+    const auto head = answer("HEAD /x HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n");
+    EXPECT_TRUE(head.starts_with("HTTP/1.1 200"));
+    EXPECT_TRUE(holds(head, "Content-Length: 7\r\n"));
+    EXPECT_TRUE(head.ends_with("\r\n\r\n"));
+    const auto events = answer("HEAD /events HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n");
+    EXPECT_TRUE(events.starts_with("HTTP/1.1 200"));
+    EXPECT_TRUE(events.ends_with("\r\n\r\n")) << events;
+    EXPECT_FALSE(holds(events, "listening"));
+}
+
+TEST_F(AServer, takes_a_body_in_chunks)
+{
+    EXPECT_TRUE(answer("POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").ends_with("\r\n\r\nabcde"));
+}
+
+TEST_F(AServer, asks_for_a_body_that_waits_for_that)
+{
+    Connection connection(server->port());
+    connection.say("POST / HTTP/1.1\r\n" + host + "Content-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
+    EXPECT_TRUE(connection.hear("\r\n\r\n").starts_with("HTTP/1.1 100 Continue"));
+    connection.say("body");
+    EXPECT_TRUE(connection.hear_all().ends_with("body"));
+}
+
+TEST_F(AServer, refuses_a_body_before_it_is_whole_and_closes)
+{
+    Connection connection(server->port());
+    connection.say("POST / HTTP/1.1\r\n" + host + "Content-Length: 1000000\r\n\r\n" + std::string(300'000, '!'));
+    const auto refused = connection.hear_all();
+    EXPECT_TRUE(refused.starts_with("HTTP/1.1 413")) << refused;
+    EXPECT_TRUE(holds(refused, "Connection: close"));
+    EXPECT_TRUE(answer("POST /nowhere HTTP/1.1\r\n" + host + "Content-Length: 3\r\n\r\nabc").starts_with("HTTP/1.1 404"));
+}
+
+TEST_F(AServer, refuses_other_methods_by_code)
+{
+    const auto refused = answer("DELETE / HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n");
+    EXPECT_TRUE(refused.starts_with("HTTP/1.1 405"));
+    EXPECT_TRUE(holds(refused, "node.bad_method"));
+}
+
+TEST_F(AServer, lets_go_of_who_speaks_no_http_and_serves_the_next)
+{
+    EXPECT_FALSE(answer("garbage\r\n\r\n").starts_with("HTTP/1.1 200"));
+    EXPECT_FALSE(answer("GET / HTTP/1.1\r\n" + host + "X: " + std::string(20'000, 'x') + "\r\n\r\n").starts_with("HTTP/1.1 200"));
+    EXPECT_TRUE(answer("GET / HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n").starts_with("HTTP/1.1 200"));
+}
+
+TEST_F(AServer, writes_events_as_they_come)
+{
+    Connection connection(server->port());
+    connection.say("GET /events HTTP/1.1\r\n" + host + "\r\n");
+    const auto heard = connection.hear("data: one\n\n");
+    EXPECT_TRUE(holds(heard, "Content-Type: text/event-stream"));
+    EXPECT_TRUE(holds(heard, ": listening\n\ndata: one\n\n"));
+}
+
+TEST_F(AServer, does_not_share_its_port)
+{
+    const auto second = Server::listen(site, {.port = server->port()});
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, errors::cannot_listen);
+}
+
+TEST_F(AServer, ends_while_a_client_listens)
+{
+    Connection connection(server->port());
+    connection.say("GET /events HTTP/1.1\r\n" + host + "\r\n");
+    connection.hear("data: one\n\n");
+    server.reset();
+    EXPECT_EQ(connection.hear_all(), "");
+}
