@@ -15,8 +15,7 @@ using namespace altiplano;
 
 namespace {
 
-template <class T>
-T must(Result<T> result)
+template <class T> T must(Result<T> result)
 {
     if (!result) {
         fmt::print(stderr, "{}: {}\n", result.error().code, result.error().sentence);
@@ -28,13 +27,21 @@ T must(Result<T> result)
 /// A node with one Lua process.
 class Home {
 public:
-    Home(const Path& program, const Path& wasm) : key_(item::Ed25519Signer::generate(system_random()))
+    Home(const Path& program, const Path& wasm)
+        : key_(item::Ed25519Signer::generate(system_random()))
     {
         std::filesystem::create_directories(folder_);
-        node_ = must(node::Node::open({.data = folder_, .program = program, .workers = 2}, system_files(), system_clock(), system_random()));
-        const auto module = must(item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Module"}, {"Module-Format", "wasm64-wasi-altiplano_1"}}, .data = must(read_file(system_files(), wasm))}, key_));
+        node_ = must(node::Node::open(
+            {.data = folder_, .program = program, .workers = 2}, system_files(), system_clock(), system_random()));
+        const auto module =
+            must(item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Module"}, {"Module-Format", "wasm64-wasi-altiplano_1"}},
+                                 .data = must(read_file(system_files(), wasm))},
+                key_));
         must(node_->weave().put({must(weave::stage(module, node_->weave().blobs()))}));
-        const auto spawn = must(item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Module", module.id().text()}, {"Scheduler", node_->scheduler().address().text()}}}, key_));
+        const auto spawn =
+            must(item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Module", module.id().text()},
+                                  {"Scheduler", node_->scheduler().address().text()}}},
+                key_));
         process_ = must(node_->messenger().accept(spawn)).slot->process;
         must(node_->compute().result({process_, 0}));
     }
@@ -48,8 +55,10 @@ public:
     /// Sends a trivial Eval and waits for its result. @return what the process gave
     std::uint64_t eval(std::uint64_t number)
     {
-        const auto message = must(item::build({.target = Digest(process_), .tags = {{"Data-Protocol", "ao"}, {"Type", "Message"}, {"Action", "Eval"}},
-                                                  .data = to_buffer(fmt::format("return {} + 1 --{}", number, counter_++))}, key_));
+        const auto message = must(item::build({.target = Digest(process_),
+                                                  .tags = {{"Data-Protocol", "ao"}, {"Type", "Message"}, {"Action", "Eval"}},
+                                                  .data = to_buffer(fmt::format("return {} + 1 --{}", number, counter_++))},
+            key_));
         const auto accepted = must(node_->messenger().accept(message));
         const auto result = must(node_->compute().result(*accepted.slot));
         const auto answer = must(JsonView::parse(result.output));
@@ -79,7 +88,8 @@ bench::Sample outside(const std::string& command, std::uint64_t messages)
         std::exit(1);
     }
     const auto answer = must(JsonView::parse(output));
-    return {.figure = answer.find("messages_per_second")->number().value(), .work = static_cast<std::uint64_t>(answer.find("work")->integer().value())};
+    return {.figure = answer.find("messages_per_second")->number().value(),
+        .work = static_cast<std::uint64_t>(answer.find("work")->integer().value())};
 }
 
 bench::Sample ours(Home& home, std::uint64_t messages, std::size_t at_once)
@@ -110,7 +120,8 @@ int main(int count, char** values)
     const std::uint64_t theirs = given.smoke ? 10 : 200;
     const int runs = given.smoke ? 1 : 5;
     const auto row = [&](const char* name, std::size_t at_once) {
-        return bench::in_turn(name, "ao-loader, aos2_0_6", "messages/s", bench::Better::more, runs, [&] { return ours(home, messages, at_once); },
+        return bench::in_turn(
+            name, "ao-loader, aos2_0_6", "messages/s", bench::Better::more, runs, [&] { return ours(home, messages, at_once); },
             [&] { return outside(given.rest[2], theirs); });
     };
     bench::report({row("eval, durable, one by one", 1), row("eval, durable, eight callers", 8)}, given.json);

@@ -30,9 +30,11 @@ int main(int count, char** values)
     };
     const auto blake3 = [&](Bytes bytes) {
         std::array<std::byte, 32> out;
-        altiplano_blake3(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), reinterpret_cast<const std::uint8_t*>(key.array().data()), reinterpret_cast<std::uint8_t*>(out.data()));
+        altiplano_blake3(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(),
+            reinterpret_cast<const std::uint8_t*>(key.array().data()), reinterpret_cast<std::uint8_t*>(out.data()));
         return out;
     };
-    bench::report({bench::in_turn("page of 4 KiB, keyed BLAKE3", "SHA-256, OpenSSL", "GB/s", bench::Better::more, given.smoke ? 1 : 21, hashed(blake3), hashed([](Bytes bytes) { return sha256(bytes); }))},
+    bench::report({bench::in_turn("page of 4 KiB, keyed BLAKE3", "SHA-256, OpenSSL", "GB/s", bench::Better::more,
+                      given.smoke ? 1 : 21, hashed(blake3), hashed([](Bytes bytes) { return sha256(bytes); }))},
         given.json);
 }

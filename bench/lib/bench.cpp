@@ -39,8 +39,8 @@ double median(std::vector<double> figures)
     return figures.size() % 2 != 0 ? figures[half] : (figures[half - 1] + figures[half]) / 2;
 }
 
-Row in_turn(std::string name, std::string outside_name, std::string unit, Better better, int runs, const std::function<Sample()>& ours,
-    const std::function<Sample()>& outside)
+Row in_turn(std::string name, std::string outside_name, std::string unit, Better better, int runs,
+    const std::function<Sample()>& ours, const std::function<Sample()>& outside)
 {
     std::vector<double> our_figures;
     std::vector<double> their_figures;
@@ -54,8 +54,14 @@ Row in_turn(std::string name, std::string outside_name, std::string unit, Better
         our_work = mine.work;
         their_work = theirs.work;
     }
-    Row row{.name = std::move(name), .outside_name = std::move(outside_name), .ours = median(our_figures), .outside = median(their_figures),
-        .unit = std::move(unit), .better = better == Better::less ? "less" : "more", .ratio = 0, .work = {}};
+    Row row{.name = std::move(name),
+        .outside_name = std::move(outside_name),
+        .ours = median(our_figures),
+        .outside = median(their_figures),
+        .unit = std::move(unit),
+        .better = better == Better::less ? "less" : "more",
+        .ratio = 0,
+        .work = {}};
     row.ratio = better == Better::less ? row.outside / row.ours : row.ours / row.outside;
     row.work = our_work == their_work ? fmt::format("{:x}", our_work) : fmt::format("DIFFERS {:x} {:x}", our_work, their_work);
     return row;
@@ -66,15 +72,17 @@ void report(const std::vector<Row>& rows, bool json)
     if (json) {
         std::string text = "{\"rows\": [";
         for (const auto& row : rows)
-            text += fmt::format("{}{{\"case\": \"{}\", \"ours\": {:.6g}, \"outside\": {:.6g}, \"against\": \"{}\", \"unit\": \"{}\", \"better\": "
-                                "\"{}\", \"ratio\": {:.4g}, \"work\": \"{}\"}}",
-                &row == rows.data() ? "" : ", ", row.name, row.ours, row.outside, row.outside_name, row.unit, row.better, row.ratio, row.work);
+            text += fmt::format(
+                "{}{{\"case\": \"{}\", \"ours\": {:.6g}, \"outside\": {:.6g}, \"against\": \"{}\", \"unit\": \"{}\", \"better\": "
+                "\"{}\", \"ratio\": {:.4g}, \"work\": \"{}\"}}",
+                &row == rows.data() ? "" : ", ", row.name, row.ours, row.outside, row.outside_name, row.unit, row.better,
+                row.ratio, row.work);
         fmt::print("{}]}}\n", text);
         return;
     }
     for (const auto& row : rows)
-        fmt::print("{:<34} ours {:>10.5g} {:<10} {:>18} {:>10.5g} {:<10}  better: {}  ratio {:.3g}  work {}\n", row.name, row.ours, row.unit,
-            row.outside_name, row.outside, row.unit, row.better, row.ratio, row.work);
+        fmt::print("{:<34} ours {:>10.5g} {:<10} {:>18} {:>10.5g} {:<10}  better: {}  ratio {:.3g}  work {}\n", row.name,
+            row.ours, row.unit, row.outside_name, row.outside, row.unit, row.better, row.ratio, row.work);
 }
 
 Arguments arguments(int count, char** values)

@@ -20,8 +20,8 @@ struct Row {
     std::string outside_name;
     double ours = 0;
     double outside = 0;
-    std::string unit;      ///< "s", "messages/s", "tokens/s"
-    std::string better;    ///< "less" or "more"
+    std::string unit;  ///< "s", "messages/s", "tokens/s"
+    std::string better;  ///< "less" or "more"
     double ratio = 0;
     std::string work;
 };
@@ -51,8 +51,7 @@ struct Arguments {
 Arguments arguments(int count, char** values);
 
 /// Keeps a compiler from dropping what produced `value`.
-template <class T>
-void used(const T& value)
+template <class T> void used(const T& value)
 {
     asm volatile("" : : "r"(&value) : "memory");
 }

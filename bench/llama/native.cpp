@@ -36,7 +36,7 @@ int main(int count, char** values)
     const int decode_tokens = std::atoi(values[3]);
     const int repetitions = std::atoi(values[4]);
 
-    llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
+    llama_log_set([](ggml_log_level, const char*, void*) { }, nullptr);
     auto model_parameters = llama_model_default_params();
     model_parameters.n_gpu_layers = 0;
     llama_model* model = llama_model_load_from_file(values[1], model_parameters);
@@ -75,7 +75,8 @@ int main(int count, char** values)
         prefill.push_back(prompt_tokens / (prompted - began));
         decode.push_back(decode_tokens / (thread_seconds() - prompted));
     }
-    std::printf("{\"prefill\": %.2f, \"decode\": %.2f, \"work\": %d}\n", median(prefill), median(decode), prompt_tokens + decode_tokens);
+    std::printf(
+        "{\"prefill\": %.2f, \"decode\": %.2f, \"work\": %d}\n", median(prefill), median(decode), prompt_tokens + decode_tokens);
     llama_free(context);
     llama_model_free(model);
 }

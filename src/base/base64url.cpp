@@ -53,7 +53,8 @@ Result<Buffer> from_base64url(std::string_view text)
         const auto digit = digits[static_cast<unsigned char>(text[i])];
         if (digit == no_digit)
             return fail(errors::bad_base64url,
-                fmt::format("character {} is byte 0x{:02x}, which is not in the base64url alphabet", i, static_cast<unsigned char>(text[i])));
+                fmt::format("character {} is byte 0x{:02x}, which is not in the base64url alphabet", i,
+                    static_cast<unsigned char>(text[i])));
         bits = bits << 6 | digit;
         held += 6;
         if (held >= 8) {

@@ -1,9 +1,9 @@
-#include "base/test_folder.hpp"
 #include "base/base64url.hpp"
 #include "base/errors.hpp"
 #include "base/executor.hpp"
 #include "base/files.hpp"
 #include "base/hash.hpp"
+#include "base/test_folder.hpp"
 
 #include <atomic>
 #include <gtest/gtest.h>

@@ -6,11 +6,16 @@ namespace altiplano {
 
 namespace {
 
-const EVP_MD* algorithm(const Digest*) { return EVP_sha256(); }
-const EVP_MD* algorithm(const Sha384*) { return EVP_sha384(); }
+const EVP_MD* algorithm(const Digest*)
+{
+    return EVP_sha256();
+}
+const EVP_MD* algorithm(const Sha384*)
+{
+    return EVP_sha384();
+}
 
-template <class Digest_>
-Digest_ finish_into(EVP_MD_CTX* context)
+template <class Digest_> Digest_ finish_into(EVP_MD_CTX* context)
 {
     std::array<std::byte, sizeof(Digest_)> out;
     unsigned length = 0;
@@ -21,33 +26,31 @@ Digest_ finish_into(EVP_MD_CTX* context)
 
 }  // namespace
 
-template <class Digest_>
-struct Hasher<Digest_>::Context {
+template <class Digest_> struct Hasher<Digest_>::Context {
     EVP_MD_CTX* evp = EVP_MD_CTX_new();
-    Context() { ENSURE(evp && EVP_DigestInit_ex(evp, algorithm(static_cast<Digest_*>(nullptr)), nullptr) == 1, "OpenSSL has SHA-2"); }
+    Context()
+    {
+        ENSURE(evp && EVP_DigestInit_ex(evp, algorithm(static_cast<Digest_*>(nullptr)), nullptr) == 1, "OpenSSL has SHA-2");
+    }
     Context(const Context&) = delete;
     Context& operator=(const Context&) = delete;
     ~Context() { EVP_MD_CTX_free(evp); }
 };
 
 template <class Digest_>
-Hasher<Digest_>::Hasher() : context_(std::make_unique<Context>())
+Hasher<Digest_>::Hasher()
+    : context_(std::make_unique<Context>())
 {
 }
-template <class Digest_>
-Hasher<Digest_>::Hasher(Hasher&&) noexcept = default;
-template <class Digest_>
-Hasher<Digest_>& Hasher<Digest_>::operator=(Hasher&&) noexcept = default;
-template <class Digest_>
-Hasher<Digest_>::~Hasher() = default;
+template <class Digest_> Hasher<Digest_>::Hasher(Hasher&&) noexcept = default;
+template <class Digest_> Hasher<Digest_>& Hasher<Digest_>::operator=(Hasher&&) noexcept = default;
+template <class Digest_> Hasher<Digest_>::~Hasher() = default;
 
-template <class Digest_>
-void Hasher<Digest_>::update(Bytes bytes)
+template <class Digest_> void Hasher<Digest_>::update(Bytes bytes)
 {
     ENSURE(EVP_DigestUpdate(context_->evp, bytes.data(), bytes.size()) == 1, "a digest takes any bytes");
 }
-template <class Digest_>
-Digest_ Hasher<Digest_>::finish()
+template <class Digest_> Digest_ Hasher<Digest_>::finish()
 {
     return finish_into<Digest_>(context_->evp);
 }

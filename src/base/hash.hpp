@@ -14,8 +14,7 @@ Digest sha256(Bytes bytes);
 Sha384 sha384(Bytes bytes);
 
 /// A hash fed piece by piece, for data that is not held in memory. One thread.
-template <class Digest_>
-class Hasher {
+template <class Digest_> class Hasher {
 public:
     Hasher();
     Hasher(Hasher&&) noexcept;

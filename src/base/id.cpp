@@ -20,13 +20,17 @@ Result<std::array<std::byte, 32>> id_from_bytes(Bytes bytes)
 Result<std::array<std::byte, 32>> parse_id(std::string_view text)
 {
     if (text.size() != 43)
-        return fail(errors::bad_id, fmt::format("an id has 43 characters, not {}", text.size()), "copy the whole id, without quotes");
+        return fail(
+            errors::bad_id, fmt::format("an id has 43 characters, not {}", text.size()), "copy the whole id, without quotes");
     auto bytes = from_base64url(text);
     if (!bytes)
         return fail(errors::bad_id, fmt::format("'{}' is not an id: {}", text, bytes.error().sentence));
     return id_from_bytes(*bytes);
 }
 
-std::string id_text(Bytes bytes) { return base64url(bytes); }
+std::string id_text(Bytes bytes)
+{
+    return base64url(bytes);
+}
 
 }  // namespace altiplano::detail

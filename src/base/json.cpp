@@ -49,7 +49,10 @@ void append_escaped(std::string& out, char c)
     }
 }
 
-bool needs_escape(char c) { return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\' || c == 0x7f; }
+bool needs_escape(char c)
+{
+    return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\' || c == 0x7f;
+}
 
 void append_utf8(std::string& out, std::uint32_t code)
 {
@@ -82,13 +85,17 @@ std::optional<std::uint32_t> four_digits(std::string_view text)
 /// Walks over one value; used once to check the whole text, and again over parts of it that are known to be right.
 class Walker {
 public:
-    explicit Walker(std::string_view text) : text_(text) {}
+    explicit Walker(std::string_view text)
+        : text_(text)
+    {
+    }
 
     std::size_t position() const { return position_; }
 
     void skip_space()
     {
-        while (position_ < text_.size() && (text_[position_] == ' ' || text_[position_] == '\t' || text_[position_] == '\n' || text_[position_] == '\r'))
+        while (position_ < text_.size()
+            && (text_[position_] == ' ' || text_[position_] == '\t' || text_[position_] == '\n' || text_[position_] == '\r'))
             ++position_;
     }
     bool at_end() const { return position_ == text_.size(); }
@@ -355,11 +362,14 @@ Result<JsonView> JsonView::parse(std::string_view text)
     walker.skip_space();
     const auto began = walker.position();
     if (!walker.value(depth_max))
-        return fail(errors::bad_json, fmt::format("this is not JSON, or nested deeper than {}: it breaks at byte {} of {}", depth_max, walker.position(), text.size()));
+        return fail(errors::bad_json,
+            fmt::format("this is not JSON, or nested deeper than {}: it breaks at byte {} of {}", depth_max, walker.position(),
+                text.size()));
     const auto ended = walker.position();
     walker.skip_space();
     if (!walker.at_end())
-        return fail(errors::bad_json, fmt::format("{} bytes follow the JSON value that ends at byte {}", text.size() - ended, ended));
+        return fail(
+            errors::bad_json, fmt::format("{} bytes follow the JSON value that ends at byte {}", text.size() - ended, ended));
     return JsonView(text.substr(began, ended - began));
 }
 
@@ -455,7 +465,10 @@ std::optional<std::int64_t> JsonView::integer() const
     return kind() == Kind::number && error == std::errc{} && stopped == end ? std::optional(value) : std::nullopt;
 }
 
-std::optional<bool> JsonView::boolean() const { return kind() == Kind::boolean ? std::optional(text_ == "true") : std::nullopt; }
+std::optional<bool> JsonView::boolean() const
+{
+    return kind() == Kind::boolean ? std::optional(text_ == "true") : std::nullopt;
+}
 
 std::optional<std::string> JsonView::text() const
 {

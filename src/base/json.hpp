@@ -16,10 +16,13 @@ namespace altiplano {
 class JsonWriter {
 public:
     enum class Text {
-        guest,   ///< bytes of 0x80 and above stay as they are, so that binary data reaches a process unharmed
+        guest,  ///< bytes of 0x80 and above stay as they are, so that binary data reaches a process unharmed
         client,  ///< what is not UTF-8 becomes U+FFFD, as every JSON reader expects
     };
-    explicit JsonWriter(Text text = Text::client) : policy_(text) {}
+    explicit JsonWriter(Text text = Text::client)
+        : policy_(text)
+    {
+    }
 
     JsonWriter& begin_object();
     JsonWriter& end_object();
@@ -80,7 +83,10 @@ public:
     std::optional<std::string> text() const;
 
 private:
-    explicit JsonView(std::string_view text) : text_(text) {}
+    explicit JsonView(std::string_view text)
+        : text_(text)
+    {
+    }
     std::string_view text_;
 };
 

@@ -9,7 +9,14 @@ using namespace altiplano;
 TEST(JsonWriter, writes_in_the_order_of_the_calls)
 {
     JsonWriter json;
-    json.begin_object().member("a", "x\n\"\\").member("n", std::int64_t{-3}).key("list").begin_array().number(std::uint64_t{1}).boolean(true).null();
+    json.begin_object()
+        .member("a", "x\n\"\\")
+        .member("n", std::int64_t{-3})
+        .key("list")
+        .begin_array()
+        .number(std::uint64_t{1})
+        .boolean(true)
+        .null();
     json.begin_object().end_object().end_array().member("last", false).end_object();
     EXPECT_EQ(json.text(), R"({"a":"x\n\"\\","n":-3,"list":[1,true,null,{}],"last":false})");
 }
@@ -54,6 +61,7 @@ TEST(JsonView, refuses_every_truncation_and_deep_nesting)
     EXPECT_TRUE(JsonView::parse(std::string(64, '[') + std::string(64, ']')));
     EXPECT_FALSE(JsonView::parse(std::string(65, '[') + std::string(65, ']')));
     EXPECT_FALSE(JsonView::parse(std::string(1'000'000, '[')));
-    for (const auto* bad : {"", " ", "{]", "01", "1.", "\"\n\"", "\"\\x\"", "tru", "{\"a\" 1}", "[1,]", "{,}", "1 2", "+1", "nul"})
+    for (const auto* bad :
+        {"", " ", "{]", "01", "1.", "\"\n\"", "\"\\x\"", "tru", "{\"a\" 1}", "[1,]", "{,}", "1 2", "+1", "nul"})
         EXPECT_FALSE(JsonView::parse(bad)) << bad;
 }

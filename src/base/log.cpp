@@ -31,7 +31,13 @@ spdlog::level::level_enum spd(Level level)
 
 }  // namespace
 
-void set_level(Level level) { logger().set_level(spd(level)); }
-void write(Level level, std::string_view line) { logger().log(spd(level), spdlog::string_view_t(line.data(), line.size())); }
+void set_level(Level level)
+{
+    logger().set_level(spd(level));
+}
+void write(Level level, std::string_view line)
+{
+    logger().log(spd(level), spdlog::string_view_t(line.data(), line.size()));
+}
 
 }  // namespace altiplano::log

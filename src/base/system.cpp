@@ -30,8 +30,7 @@ public:
     void sleep_ms(std::int64_t duration_ms) override
     {
         timespec left{duration_ms / 1000, (duration_ms % 1000) * 1'000'000};
-        while (nanosleep(&left, &left) != 0 && errno == EINTR) {
-        }
+        while (nanosleep(&left, &left) != 0 && errno == EINTR) { }
     }
 
 private:
@@ -70,7 +69,11 @@ std::unexpected<Error> file_error(int number, std::string_view doing, const Path
 
 class SystemFile final : public File {
 public:
-    SystemFile(int descriptor, Path path) : descriptor_(descriptor), path_(std::move(path)) {}
+    SystemFile(int descriptor, Path path)
+        : descriptor_(descriptor)
+        , path_(std::move(path))
+    {
+    }
     ~SystemFile() override { close(descriptor_); }
     SystemFile(const SystemFile&) = delete;
     SystemFile& operator=(const SystemFile&) = delete;
@@ -267,7 +270,10 @@ Random& system_random()
     return random;
 }
 
-std::unique_ptr<File> adopt_file(int descriptor) { return std::make_unique<SystemFile>(descriptor, Path("an open file")); }
+std::unique_ptr<File> adopt_file(int descriptor)
+{
+    return std::make_unique<SystemFile>(descriptor, Path("an open file"));
+}
 
 Files& system_files()
 {
@@ -275,6 +281,9 @@ Files& system_files()
     return files;
 }
 
-std::unique_ptr<Executor> thread_pool(std::string_view name, std::size_t threads) { return std::make_unique<ThreadPool>(name, threads); }
+std::unique_ptr<Executor> thread_pool(std::string_view name, std::size_t threads)
+{
+    return std::make_unique<ThreadPool>(name, threads);
+}
 
 }  // namespace altiplano

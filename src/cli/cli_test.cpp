@@ -8,11 +8,14 @@ using namespace altiplano::cli;
 
 TEST(ExitCodes, tell_kinds_of_failure_apart)
 {
-    for (const auto* code : {"node.verify_differs", "scheduler.broken_log", "weave.broken_item", "weave.broken_block", "compute.disagreement", "compute.other_semantics"})
+    for (const auto* code : {"node.verify_differs", "scheduler.broken_log", "weave.broken_item", "weave.broken_block",
+             "compute.disagreement", "compute.other_semantics"})
         EXPECT_EQ(exit_of(code), Exit::mismatch) << code;
-    for (const auto* code : {"scheduler.unknown_process", "scheduler.unknown_slot", "weave.unknown_item", "base.file_missing", "node.no_folder"})
+    for (const auto* code :
+        {"scheduler.unknown_process", "scheduler.unknown_slot", "weave.unknown_item", "base.file_missing", "node.no_folder"})
         EXPECT_EQ(exit_of(code), Exit::not_found) << code;
-    for (const auto* code : {"item.bad_signature", "module.not_wasm", "scheduler.missing_tag", "compute.unknown_format", "compute.bad_limit", "node.folder_in_use"})
+    for (const auto* code : {"item.bad_signature", "module.not_wasm", "scheduler.missing_tag", "compute.unknown_format",
+             "compute.bad_limit", "node.folder_in_use"})
         EXPECT_EQ(exit_of(code), Exit::refused) << code;
     for (const auto* code : {"cli.bad_argument", "base.bad_id"})
         EXPECT_EQ(exit_of(code), Exit::usage) << code;

@@ -18,7 +18,8 @@ std::string_view static_code(std::string code)
 
 /// One request. The callbacks are of C and must not throw.
 struct Transfer {
-    explicit Transfer(const std::string& url) : handle(curl_easy_init())
+    explicit Transfer(const std::string& url)
+        : handle(curl_easy_init())
     {
         ENSURE(handle, "libcurl gives handles");
         curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
@@ -26,9 +27,10 @@ struct Transfer {
         curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
         curl_easy_setopt(handle, CURLOPT_PROXY, "");
         curl_easy_setopt(handle, CURLOPT_WRITEDATA, this);
-        curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, +[](char* data, std::size_t, std::size_t size, void* self) -> std::size_t {
-            return static_cast<Transfer*>(self)->receive({data, size}) ? size : 0;
-        });
+        curl_easy_setopt(
+            handle, CURLOPT_WRITEFUNCTION, +[](char* data, std::size_t, std::size_t size, void* self) -> std::size_t {
+                return static_cast<Transfer*>(self)->receive({data, size}) ? size : 0;
+            });
     }
     ~Transfer()
     {
@@ -67,14 +69,18 @@ struct Transfer {
         // A server that refuses in the middle of an upload answers and closes: its answer counts, not the closing.
         const bool answered = status() >= 400 && !body.empty();
         if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST)
-            return fail(errors::no_node, fmt::format("nobody answers at {}", url), "start one with `altiplano node --data DIR`, or name its address with --url or ALTIPLANO_NODE");
+            return fail(errors::no_node, fmt::format("nobody answers at {}", url),
+                "start one with `altiplano node --data DIR`, or name its address with --url or ALTIPLANO_NODE");
         if (code != CURLE_OK && !answered && !(ended && code == CURLE_WRITE_ERROR))
-            return fail(errors::no_node, fmt::format("the request to {} failed: {}", url, *message ? message : curl_easy_strerror(code)));
+            return fail(
+                errors::no_node, fmt::format("the request to {} failed: {}", url, *message ? message : curl_easy_strerror(code)));
         if (status() < 400)
             return {};
         const auto answer = JsonView::parse(body);
         const auto error = answer ? answer->find("error") : std::nullopt;
-        const auto text = [&](std::string_view name) { return error && error->find(name) ? error->find(name)->string().value_or("") : std::string(); };
+        const auto text = [&](std::string_view name) {
+            return error && error->find(name) ? error->find(name)->string().value_or("") : std::string();
+        };
         if (text("code").empty())
             return fail(errors::bad_answer, fmt::format("{} answered {} without saying why", url, status()));
         return fail(static_code(text("code")), text("sentence"), text("hint"));
@@ -119,7 +125,8 @@ Result<void> Client::download(const std::string& path, const std::function<Resul
     return transfer.run(url_);
 }
 
-Result<Answer> Client::post(const std::string& path, std::uint64_t size, const std::function<Result<std::size_t>(std::span<std::byte>)>& read) const
+Result<Answer> Client::post(
+    const std::string& path, std::uint64_t size, const std::function<Result<std::size_t>(std::span<std::byte>)>& read) const
 {
     struct Source {
         const std::function<Result<std::size_t>(std::span<std::byte>)>& read;
@@ -133,15 +140,16 @@ Result<Answer> Client::post(const std::string& path, std::uint64_t size, const s
     curl_easy_setopt(transfer.handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(size));
     curl_easy_setopt(transfer.handle, CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
     curl_easy_setopt(transfer.handle, CURLOPT_READDATA, &source);
-    curl_easy_setopt(transfer.handle, CURLOPT_READFUNCTION, +[](char* into, std::size_t, std::size_t room, void* self) -> std::size_t {
-        auto& from = *static_cast<Source*>(self);
-        const auto got = from.read(std::span(reinterpret_cast<std::byte*>(into), room));
-        if (!got) {
-            from.failure = got.error();
-            return CURL_READFUNC_ABORT;
-        }
-        return *got;
-    });
+    curl_easy_setopt(
+        transfer.handle, CURLOPT_READFUNCTION, +[](char* into, std::size_t, std::size_t room, void* self) -> std::size_t {
+            auto& from = *static_cast<Source*>(self);
+            const auto got = from.read(std::span(reinterpret_cast<std::byte*>(into), room));
+            if (!got) {
+                from.failure = got.error();
+                return CURL_READFUNC_ABORT;
+            }
+            return *got;
+        });
     TRY_OK(transfer.run(url_));
     return Answer{std::move(transfer.body)};
 }
@@ -156,7 +164,8 @@ Result<Answer> Client::post(const std::string& path, Bytes body) const
     });
 }
 
-Result<void> Client::events(const std::string& path, const std::function<void()>& ready, const std::function<bool(std::string_view)>& take) const
+Result<void> Client::events(
+    const std::string& path, const std::function<void()>& ready, const std::function<bool(std::string_view)>& take) const
 {
     Transfer transfer(url_ + path);
     std::string line;

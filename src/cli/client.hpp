@@ -20,18 +20,23 @@ struct Answer {
 /// Talks to a node over HTTP. Errors of the node come back as they are, with its codes.
 class Client {
 public:
-    explicit Client(std::string url) : url_(std::move(url)) {}
+    explicit Client(std::string url)
+        : url_(std::move(url))
+    {
+    }
 
     /// @return cli.no_node, cli.bad_answer, or the node's own error
     Result<Answer> get(const std::string& path) const;
     /// The bytes at a path, as they come. @return as `get`; what `take` returned
     Result<void> download(const std::string& path, const std::function<Result<void>(Bytes)>& take) const;
     /// An item whose data is produced by `read` in order. @return as `get`
-    Result<Answer> post(const std::string& path, std::uint64_t size, const std::function<Result<std::size_t>(std::span<std::byte>)>& read) const;
+    Result<Answer> post(
+        const std::string& path, std::uint64_t size, const std::function<Result<std::size_t>(std::span<std::byte>)>& read) const;
     Result<Answer> post(const std::string& path, Bytes body) const;
     /// Follows server-sent events until `take` returns false or the other side ends. `ready` is called once when the node
     /// listens. @return as `get`
-    Result<void> events(const std::string& path, const std::function<void()>& ready, const std::function<bool(std::string_view data)>& take) const;
+    Result<void> events(const std::string& path, const std::function<void()>& ready,
+        const std::function<bool(std::string_view data)>& take) const;
 
 private:
     std::string url_;

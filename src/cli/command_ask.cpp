@@ -28,23 +28,28 @@ struct AskOptions {
 /// Prints what a process prints, as it does, on a thread of its own.
 class Listener {
 public:
-    Listener(const Client& client, std::string process, bool show) : thread_([this, client, process = std::move(process), show] {
-        (void)client.events("/~altiplano/console/" + process, [this] { set(ready_); }, [this, show](std::string_view data) {
-            const auto event = JsonView::parse(data);
-            const auto slot = event ? event->find("slot") : std::nullopt;
-            const auto text = event ? event->find("text") : std::nullopt;
-            const auto stream = event ? event->find("stream") : std::nullopt;
-            if (over_)
-                return false;
-            if (!slot || !text || !stream || stream->integer() != 1)
-                return true;
-            const std::lock_guard lock(mutex_);
-            pieces_.emplace_back(slot->integer().value_or(0), text->string().value_or(""));
-            if (show)
-                print_wanted();
-            return true;
-        }).has_value();
-    })
+    Listener(const Client& client, std::string process, bool show)
+        : thread_([this, client, process = std::move(process), show] {
+            (void)client
+                .events(
+                    "/~altiplano/console/" + process, [this] { set(ready_); },
+                    [this, show](std::string_view data) {
+                        const auto event = JsonView::parse(data);
+                        const auto slot = event ? event->find("slot") : std::nullopt;
+                        const auto text = event ? event->find("text") : std::nullopt;
+                        const auto stream = event ? event->find("stream") : std::nullopt;
+                        if (over_)
+                            return false;
+                        if (!slot || !text || !stream || stream->integer() != 1)
+                            return true;
+                        const std::lock_guard lock(mutex_);
+                        pieces_.emplace_back(slot->integer().value_or(0), text->string().value_or(""));
+                        if (show)
+                            print_wanted();
+                        return true;
+                    })
+                .has_value();
+        })
     {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [&] { return ready_; });
@@ -124,18 +129,23 @@ Result<std::string> process_for(const Client& client, const Common& common, AskO
     if (options.module.empty()) {
         TRY(const auto module, newest(client, "Type=Module&Name=llama"));
         if (!module)
-            return fail(errors::bad_argument, "no --module is named, and the node has no module with the name llama", "`altiplano put llama.wasm --module --name llama` stores it");
+            return fail(errors::bad_argument, "no --module is named, and the node has no module with the name llama",
+                "`altiplano put llama.wasm --module --name llama` stores it");
         options.module = *module;
     }
     if (options.model.empty())
-        return fail(errors::bad_argument, "no --model and no --process is named", "`altiplano put model.gguf --attest` stores one and prints its id");
+        return fail(errors::bad_argument, "no --model and no --process is named",
+            "`altiplano put model.gguf --attest` stores one and prints its id");
 
     TRY(const auto key, common.key());
     const auto me = key.address().text();
-    TRY(const auto there, newest(client, fmt::format("Type=Process&Module={}&Model={}&owner={}", options.module, options.model, me)));
+    TRY(const auto there,
+        newest(client, fmt::format("Type=Process&Module={}&Model={}&owner={}", options.module, options.model, me)));
     if (there)
         return *there;
-    TRY(const auto made, spawn(client, common, options.module, {{"Name", "ask"}, {"Model", options.model}, {"Extension", "WeaveDrive"}, {"Attestor", me}}, ""));
+    TRY(const auto made,
+        spawn(client, common, options.module,
+            {{"Name", "ask"}, {"Model", options.model}, {"Extension", "WeaveDrive"}, {"Attestor", me}}, ""));
     return made.process;
 }
 
@@ -146,7 +156,8 @@ Result<void> ask(AskOptions& options, const Common& common, Exit& exit)
     const bool show = !common.json;
     Listener listener(client, process, show);
 
-    item::Tags tags{{"Data-Protocol", "ao"}, {"Variant", "ao.TN.1"}, {"Type", "Message"}, {"Action", "Ask"}, {"Max-Tokens", std::to_string(options.tokens)}};
+    item::Tags tags{{"Data-Protocol", "ao"}, {"Variant", "ao.TN.1"}, {"Type", "Message"}, {"Action", "Ask"},
+        {"Max-Tokens", std::to_string(options.tokens)}};
     if (!options.system.empty())
         tags.add("System", options.system);
     if (!options.seed.empty())
@@ -160,14 +171,23 @@ Result<void> ask(AskOptions& options, const Common& common, Exit& exit)
     const auto response = view.find("result") ? view.find("result")->find("response") : std::nullopt;
     const auto output = response ? response->find("Output") : std::nullopt;
     const auto stats = output ? output->find("stats") : std::nullopt;
-    const auto number = [&](std::string_view name) { return stats && stats->find(name) ? stats->find(name)->integer().value_or(0) : 0; };
+    const auto number = [&](std::string_view name) {
+        return stats && stats->find(name) ? stats->find(name)->integer().value_or(0) : 0;
+    };
     const auto generated = number("generated_tokens");
     const auto seconds = listener.seconds();
 
     JsonWriter json;
-    json.begin_object().member("process", std::string_view(sent.process)).key("slot").raw(sent.slot).member("message", std::string_view(sent.id)).member("answer", std::string_view(words.failed ? "" : words.text));
+    json.begin_object()
+        .member("process", std::string_view(sent.process))
+        .key("slot")
+        .raw(sent.slot)
+        .member("message", std::string_view(sent.id))
+        .member("answer", std::string_view(words.failed ? "" : words.text));
     json.member("generated_tokens", generated).member("prompt_tokens", number("prompt_tokens"));
-    json.member("tokens_per_second", std::string_view(seconds > 0 && generated > 1 ? fmt::format("{:.1f}", static_cast<double>(generated - 1) / seconds) : "0"));
+    json.member("tokens_per_second",
+        std::string_view(
+            seconds > 0 && generated > 1 ? fmt::format("{:.1f}", static_cast<double>(generated - 1) / seconds) : "0"));
     json.key("gas").raw(answer.field("gas")).member("state_root", std::string_view(answer.field("state_root")));
     if (words.failed)
         json.member("error", std::string_view(words.text));

@@ -24,8 +24,12 @@ Result<item::Tags> tags_of(const PutOptions& options)
 {
     item::Tags tags;
     if (options.module)
-        tags = {{"Data-Protocol", "ao"}, {"Type", "Module"}, {"Variant", "ao.TN.1"}, {"Module-Format", options.format}, {"Input-Encoding", "JSON-V1"}, {"Output-Encoding", "JSON-V1"}};
-    tags.add("Content-Type", !options.type.empty() ? options.type : options.module ? "application/wasm" : "application/octet-stream");
+        tags = {{"Data-Protocol", "ao"}, {"Type", "Module"}, {"Variant", "ao.TN.1"}, {"Module-Format", options.format},
+            {"Input-Encoding", "JSON-V1"}, {"Output-Encoding", "JSON-V1"}};
+    tags.add("Content-Type",
+        !options.type.empty() ? options.type
+            : options.module  ? "application/wasm"
+                              : "application/octet-stream");
     if (!options.name.empty())
         tags.add("Name", options.name);
     for (const auto& text : options.tags) {
@@ -72,7 +76,8 @@ Result<std::string> put_file(const Client& client, const item::Signer& key, cons
 
 Result<void> attest(const Client& client, const item::Signer& key, const std::string& id)
 {
-    TRY(const auto statement, item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Attestation"}, {"Variant", "ao.TN.1"}, {"Message", id}}}, key));
+    TRY(const auto statement,
+        item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Attestation"}, {"Variant", "ao.TN.1"}, {"Message", id}}}, key));
     TRY(const auto stored, client.post("/tx", statement.wire()));
     return {};
 }
@@ -89,7 +94,7 @@ void add_item_commands(CLI::App& app, Common& common, Exit& exit)
     put->add_option("--format", options->format, "of a module")->capture_default_str();
     put->add_option("--name", options->name, "becomes the tag Name");
     put->add_option("--content-type", options->type);
-    put->add_option("--tag", options->tags, "Name=value, any number");
+    put->add_option("--tag", options->tags, "Name=value, any number")->allow_extra_args(false);
     put->callback([options, &common, &exit] {
         const Client client(common.url);
         const auto id = [&]() -> Result<std::string> {

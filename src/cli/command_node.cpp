@@ -39,9 +39,14 @@ Result<void> run_node(const NodeOptions& options)
         : options.tracker == "fault"                 ? memory::Tracker::fault
         : options.tracker == "compare"               ? memory::Tracker::compare
                                                      : memory::Tracker::automatic;
-    TRY(const auto node, node::Node::open({.data = options.data, .program = options.worker_program.empty() ? own_program() : Path(options.worker_program), .workers = options.workers,
-                                              .warm_max = options.warm, .image_gas = options.image_gas, .tracker = tracker},
-                             system_files(), system_clock(), system_random()));
+    TRY(const auto node,
+        node::Node::open({.data = options.data,
+                             .program = options.worker_program.empty() ? own_program() : Path(options.worker_program),
+                             .workers = options.workers,
+                             .warm_max = options.warm,
+                             .image_gas = options.image_gas,
+                             .tracker = tracker},
+            system_files(), system_clock(), system_random()));
     const auto site = node::http::routes(*node);
     TRY(auto server, node::http::Server::listen(*site, {.port = options.port}));
     std::printf("ready http://127.0.0.1:%d\n", server->port());
@@ -73,9 +78,13 @@ void add_node_commands(CLI::App& app, Common& common, Exit& exit)
     node->add_option("--port", options->port, "on 127.0.0.1; 0 takes a free one")->capture_default_str();
     node->add_option("--workers", options->workers, "evaluations at once")->check(CLI::Range(1, 1024))->capture_default_str();
     node->add_option("--warm", options->warm, "idle machines kept in memory")->capture_default_str();
-    node->add_option("--image-gas", options->image_gas, "gas after which a process is written as an image, to save replays")->capture_default_str();
-    node->add_option("--tracker", options->tracker, "how written pages are found; shows in no result")->check(CLI::IsMember({"automatic", "kernel", "fault", "compare"}))->capture_default_str();
-    node->add_option("--worker-program", options->worker_program, "the program that runs as worker; this one by default")->group("");
+    node->add_option("--image-gas", options->image_gas, "gas after which a process is written as an image, to save replays")
+        ->capture_default_str();
+    node->add_option("--tracker", options->tracker, "how written pages are found; shows in no result")
+        ->check(CLI::IsMember({"automatic", "kernel", "fault", "compare"}))
+        ->capture_default_str();
+    node->add_option("--worker-program", options->worker_program, "the program that runs as worker; this one by default")
+        ->group("");
     node->callback([options, &common, &exit] {
         if (const auto done = run_node(*options); !done)
             exit = report(common, done.error());
@@ -110,7 +119,11 @@ void add_node_commands(CLI::App& app, Common& common, Exit& exit)
             return;
         }
         JsonWriter json;
-        json.begin_object().member("address", std::string_view(wallet->address().text())).member("file", std::string_view(common.wallet)).member("type", "ed25519").end_object();
+        json.begin_object()
+            .member("address", std::string_view(wallet->address().text()))
+            .member("file", std::string_view(common.wallet))
+            .member("type", "ed25519")
+            .end_object();
         print(common, json.text(), {{"address", wallet->address().text()}, {"file", common.wallet}, {"type", "ed25519"}});
     });
 }

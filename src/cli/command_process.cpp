@@ -7,7 +7,8 @@
 
 namespace altiplano::cli {
 
-Result<item::DataItem> sign(const Common& common, std::optional<std::string> target, item::Tags tags, std::string data)
+Result<item::DataItem> sign(
+    const Common& common, const std::optional<std::string>& target, item::Tags tags, const std::string& data)
 {
     item::Fields fields{.tags = std::move(tags), .data = to_buffer(std::string_view(data.empty() ? " " : data))};
     if (target) {
@@ -21,20 +22,23 @@ Result<item::DataItem> sign(const Common& common, std::optional<std::string> tar
     return item::build(std::move(fields), key);
 }
 
-Result<Sent> send(const Client& client, const Common& common, std::optional<std::string> target, item::Tags tags, std::string data)
+Result<Sent> send(const Client& client, const Common& common, const std::optional<std::string>& target, item::Tags tags,
+    const std::string& data)
 {
-    TRY(const auto item, sign(common, std::move(target), std::move(tags), std::move(data)));
+    TRY(const auto item, sign(common, target, std::move(tags), data));
     TRY(const auto answer, client.post("/", item.wire()));
     return Sent{.id = answer.field("id"), .process = answer.field("process"), .slot = answer.field("slot")};
 }
 
-Result<Sent> spawn(const Client& client, const Common& common, const std::string& module, const std::vector<item::Tag>& more, std::string data)
+Result<Sent> spawn(const Client& client, const Common& common, const std::string& module, const std::vector<item::Tag>& more,
+    const std::string& data)
 {
     TRY(const auto info, client.get("/info"));
-    item::Tags tags{{"Data-Protocol", "ao"}, {"Variant", "ao.TN.1"}, {"Type", "Process"}, {"Module", module}, {"Scheduler", info.field("scheduler")}, {"Authority", info.field("authority")}};
+    item::Tags tags{{"Data-Protocol", "ao"}, {"Variant", "ao.TN.1"}, {"Type", "Process"}, {"Module", module},
+        {"Scheduler", info.field("scheduler")}, {"Authority", info.field("authority")}};
     for (const auto& tag : more)
         tags.add(tag.name, tag.value);
-    return send(client, common, std::nullopt, std::move(tags), std::move(data));
+    return send(client, common, std::nullopt, std::move(tags), data);
 }
 
 Said said(const Answer& result)
@@ -45,7 +49,8 @@ Said said(const Answer& result)
     const auto answer = *view->find("result");
     const auto response = answer.find("response");
     if (!response || response->kind() != JsonView::Kind::object)
-        return {.failed = result.field("outcome") != "result", .text = response ? response->text().value_or(std::string(response->raw())) : std::string(answer.raw())};
+        return {.failed = result.field("outcome") != "result",
+            .text = response ? response->text().value_or(std::string(response->raw())) : std::string(answer.raw())};
     const auto text_of = [](const JsonView& value) {
         const auto* inner = &value;
         std::optional<JsonView> data = value.find("data");
@@ -87,14 +92,19 @@ void add_process_commands(CLI::App& app, Common& common, Exit& exit)
     };
     const auto show_sent = [&common](const Sent& sent) {
         JsonWriter json;
-        json.begin_object().member("id", std::string_view(sent.id)).member("process", std::string_view(sent.process)).key("slot").raw(sent.slot).end_object();
+        json.begin_object()
+            .member("id", std::string_view(sent.id))
+            .member("process", std::string_view(sent.process))
+            .key("slot")
+            .raw(sent.slot)
+            .end_object();
         print(common, json.text(), {{"id", sent.id}, {"process", sent.process}, {"slot", sent.slot}});
     };
 
     auto* const spawning = app.add_subcommand("spawn", "makes a process of a module");
     spawning->add_option("--module", options->module, "id of the module")->required();
     spawning->add_option("--data", options->data);
-    spawning->add_option("--tag", options->tags, "Name=value, any number");
+    spawning->add_option("--tag", options->tags, "Name=value, any number")->allow_extra_args(false);
     spawning->callback([=, &common, &exit] {
         const auto sent = [&]() -> Result<Sent> {
             TRY(const auto tags, tags_of(options->tags));
@@ -110,7 +120,7 @@ void add_process_commands(CLI::App& app, Common& common, Exit& exit)
     sending->add_option("process", options->process)->required();
     sending->add_option("--action", options->action);
     sending->add_option("--data", options->data);
-    sending->add_option("--tag", options->tags, "Name=value, any number");
+    sending->add_option("--tag", options->tags, "Name=value, any number")->allow_extra_args(false);
     sending->add_option("--output,-o", options->output, "write the signed item to this file instead of sending it");
     sending->callback([=, &common, &exit] {
         const auto sent = [&]() -> Result<Sent> {
@@ -152,7 +162,9 @@ void add_process_commands(CLI::App& app, Common& common, Exit& exit)
     evaluating->callback([=, &common, &exit] {
         const Client client(common.url);
         const auto answer = [&]() -> Result<Answer> {
-            TRY(const auto sent, send(client, common, options->process, {{"Data-Protocol", "ao"}, {"Variant", "ao.TN.1"}, {"Type", "Message"}, {"Action", "Eval"}}, options->code));
+            TRY(const auto sent,
+                send(client, common, options->process,
+                    {{"Data-Protocol", "ao"}, {"Variant", "ao.TN.1"}, {"Type", "Message"}, {"Action", "Eval"}}, options->code));
             return client.get(fmt::format("/~altiplano/result/{}/{}", sent.process, sent.slot));
         }();
         if (!answer)

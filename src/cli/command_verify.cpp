@@ -7,7 +7,6 @@
 #include "node/errors.hpp"
 #include "node/verify.hpp"
 
-
 #include <cstdlib>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -15,8 +14,6 @@
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char** environ;
 
 namespace altiplano::cli {
 
@@ -39,11 +36,18 @@ void write_line(JsonWriter&& json)
 Result<void> run_recompute(const VerifyOptions& options)
 {
     TRY(const auto process, ProcessId::parse(options.process));
-    const auto isolated = [](bool enforced) { write_line(std::move(JsonWriter().begin_object().member("isolated", enforced).end_object())); };
+    const auto isolated = [](bool enforced) {
+        write_line(std::move(JsonWriter().begin_object().member("isolated", enforced).end_object()));
+    };
     return node::recompute({options.data}, process, options.slot, options.modules, isolated, [](const units::SlotResult& result) {
         JsonWriter json;
-        json.begin_object().member("slot", result.slot.nonce).member("kind", static_cast<std::int64_t>(result.kind)).member("output", std::string_view(base64url(as_bytes(result.output))));
-        json.member("state_root", std::string_view(result.state_root.text())).member("gas", std::string_view(std::to_string(result.gas))).end_object();
+        json.begin_object()
+            .member("slot", result.slot.nonce)
+            .member("kind", static_cast<std::int64_t>(result.kind))
+            .member("output", std::string_view(base64url(as_bytes(result.output))));
+        json.member("state_root", std::string_view(result.state_root.text()))
+            .member("gas", std::string_view(std::to_string(result.gas)))
+            .end_object();
         write_line(std::move(json));
     });
 }
@@ -58,12 +62,15 @@ Result<units::SlotResult> read_line(const JsonView& line, const ProcessId& proce
         return bad;
     TRY(const auto output, from_base64url(*text("output")));
     TRY(const auto root, Digest::parse(*text("state_root")));
-    return units::SlotResult{.slot = {process, static_cast<std::uint64_t>(*slot)}, .kind = static_cast<units::SlotResult::Kind>(*kind), .output = to_string(output), .state_root = root,
+    return units::SlotResult{.slot = {process, static_cast<std::uint64_t>(*slot)},
+        .kind = static_cast<units::SlotResult::Kind>(*kind),
+        .output = to_string(output),
+        .state_root = root,
         .gas = std::strtoull(text("gas")->c_str(), nullptr, 10)};
 }
 
 struct Verified {
-    std::uint64_t slots = 0;      ///< how many were recomputed and compared
+    std::uint64_t slots = 0;  ///< how many were recomputed and compared
     bool isolated = false;
     std::optional<Error> wrong;
     std::optional<std::uint64_t> wrong_slot;
@@ -91,6 +98,7 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
         arguments.push_back(std::to_string(*options.slot));
     }
     std::vector<char*> raw;
+    raw.reserve(arguments.size() + 1);
     for (auto& argument : arguments)
         raw.push_back(argument.data());
     raw.push_back(nullptr);
@@ -103,7 +111,8 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
     close(ends[1]);
     if (failed != 0) {
         close(ends[0]);
-        return fail(errors::bad_answer, fmt::format("cannot start the recomputation: {}", std::generic_category().message(failed)));
+        return fail(
+            errors::bad_answer, fmt::format("cannot start the recomputation: {}", std::generic_category().message(failed)));
     }
 
     Verified verified;
@@ -116,7 +125,9 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
             return {};
         }
         if (const auto error = view.find("error")) {
-            const auto text = [&](std::string_view name) { return error->find(name) ? error->find(name)->string().value_or("") : std::string(); };
+            const auto text = [&](std::string_view name) {
+                return error->find(name) ? error->find(name)->string().value_or("") : std::string();
+            };
             ended = Error{*codes.insert(text("code")).first, text("sentence"), text("hint")};
             return {};
         }
@@ -128,9 +139,12 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
         if (!recorded && options.slot && recomputed.slot.nonce != *options.slot)
             return {};
         if (!recorded)
-            return fail(node::errors::not_computed, fmt::format("the node has recorded no result of slot {}", recomputed.slot.nonce), "`altiplano result` makes it compute the slot");
+            return fail(node::errors::not_computed,
+                fmt::format("the node has recorded no result of slot {}", recomputed.slot.nonce),
+                "`altiplano result` makes it compute the slot");
         if (const auto differs = node::difference(*recorded, recomputed); !differs.empty()) {
-            verified.wrong = Error{node::errors::verify_differs, fmt::format("slot {}: {}", recomputed.slot.nonce, differs), "the node's record and its log disagree: keep both"};
+            verified.wrong = Error{node::errors::verify_differs, fmt::format("slot {}: {}", recomputed.slot.nonce, differs),
+                "the node's record and its log disagree: keep both"};
             verified.wrong_slot = recomputed.slot.nonce;
         }
         ++verified.slots;
@@ -158,8 +172,7 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
     }
     close(ends[0]);
     int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) { }
     if (!taken)
         return std::unexpected(taken.error());
     if (ended) {
@@ -189,10 +202,12 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
         command.add_option("process", options->process)->required();
         command.add_option("--slot", options->slot, "the last one to recompute; all by default");
         command.add_option("--data", options->data, "the node's data folder; by default the one of the node at --url");
-        command.add_option("--modules", options->modules, "folder of compiled modules, of the doubter's own")->capture_default_str();
+        command.add_option("--modules", options->modules, "folder of compiled modules, of the doubter's own")
+            ->capture_default_str();
     };
 
-    auto* const verifying = app.add_subcommand("verify", "computes a process again from the log and the blobs alone, and compares; exit 5 when anything differs");
+    auto* const verifying = app.add_subcommand(
+        "verify", "computes a process again from the log and the blobs alone, and compares; exit 5 when anything differs");
     take_options(*verifying);
     verifying->callback([options, &common, &exit] {
         const auto began = system_clock().monotonic_ns();
@@ -208,10 +223,23 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
         }
         const auto seconds = fmt::format("{:.1f}", static_cast<double>(system_clock().monotonic_ns() - began) / 1e9);
         JsonWriter json;
-        json.begin_object().member("process", std::string_view(options->process)).member("identical", true).member("slots", verified->slots);
-        json.member("state_root", std::string_view(verified->state_root.text())).member("isolated", verified->isolated).key("seconds").raw(seconds).end_object();
-        print(common, json.text(), {{"identical", fmt::format("{} slot{}: results, gas and state roots, recomputed in {} s", verified->slots, verified->slots == 1 ? "" : "s", seconds)},
-            {"state root", verified->state_root.text()}, {"isolated", verified->isolated ? "yes: the recomputation could open neither results nor images" : "by its code alone: this kernel has no Landlock"}});
+        json.begin_object()
+            .member("process", std::string_view(options->process))
+            .member("identical", true)
+            .member("slots", verified->slots);
+        json.member("state_root", std::string_view(verified->state_root.text()))
+            .member("isolated", verified->isolated)
+            .key("seconds")
+            .raw(seconds)
+            .end_object();
+        print(common, json.text(),
+            {{"identical",
+                 fmt::format("{} slot{}: results, gas and state roots, recomputed in {} s", verified->slots,
+                     verified->slots == 1 ? "" : "s", seconds)},
+                {"state root", verified->state_root.text()},
+                {"isolated",
+                    verified->isolated ? "yes: the recomputation could open neither results nor images"
+                                       : "by its code alone: this kernel has no Landlock"}});
     });
 
     auto* const recomputing = app.add_subcommand("recompute", "")->group("");
@@ -220,8 +248,14 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
         if (const auto done = run_recompute(*options); !done) {
             exit = exit_of(done.error().code);
             JsonWriter json;
-            json.begin_object().key("error").begin_object().member("code", done.error().code).member("sentence", std::string_view(done.error().sentence)).member("hint", std::string_view(done.error().hint))
-                .end_object().end_object();
+            json.begin_object()
+                .key("error")
+                .begin_object()
+                .member("code", done.error().code)
+                .member("sentence", std::string_view(done.error().sentence))
+                .member("hint", std::string_view(done.error().hint))
+                .end_object()
+                .end_object();
             write_line(std::move(json));
         }
     });

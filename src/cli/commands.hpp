@@ -8,11 +8,11 @@
 namespace altiplano::cli {
 
 /// Each adds commands to `app`; when one is chosen it runs and sets `exit`.
-void add_node_commands(CLI::App& app, Common& common, Exit& exit);     ///< node, worker, status, key
-void add_item_commands(CLI::App& app, Common& common, Exit& exit);     ///< put, get
+void add_node_commands(CLI::App& app, Common& common, Exit& exit);  ///< node, worker, status, key
+void add_item_commands(CLI::App& app, Common& common, Exit& exit);  ///< put, get
 void add_process_commands(CLI::App& app, Common& common, Exit& exit);  ///< spawn, send, eval, result
 void add_ask_command(CLI::App& app, Common& common, Exit& exit);
-void add_verify_commands(CLI::App& app, Common& common, Exit& exit);   ///< verify, recompute
+void add_verify_commands(CLI::App& app, Common& common, Exit& exit);  ///< verify, recompute
 
 /// The path of this program, for starting itself again.
 Path own_program();
@@ -24,11 +24,14 @@ struct Sent {
     std::string slot;
 };
 /// A message signed with a fresh anchor; `target` absent: an item that spawns.
-Result<item::DataItem> sign(const Common& common, std::optional<std::string> target, item::Tags tags, std::string data);
+Result<item::DataItem> sign(
+    const Common& common, const std::optional<std::string>& target, item::Tags tags, const std::string& data);
 /// The same, sent.
-Result<Sent> send(const Client& client, const Common& common, std::optional<std::string> target, item::Tags tags, std::string data);
+Result<Sent> send(const Client& client, const Common& common, const std::optional<std::string>& target, item::Tags tags,
+    const std::string& data);
 /// Spawns a process that trusts the node's authority and obeys its scheduler.
-Result<Sent> spawn(const Client& client, const Common& common, const std::string& module, const std::vector<item::Tag>& tags, std::string data);
+Result<Sent> spawn(const Client& client, const Common& common, const std::string& module, const std::vector<item::Tag>& tags,
+    const std::string& data);
 
 /// What a guest says to people: `Output.data`, or what stands in for it; the error when there is one.
 struct Said {

@@ -1,6 +1,46 @@
+#include "base/id.hpp"
 #include "cli/commands.hpp"
 
+#include <algorithm>
 #include <curl/curl.h>
+
+namespace {
+
+// One id in 64 begins with a hyphen, and would pass for an option. Such an argument gets a blank before it while the
+// command line is taken apart; every option and positional argument then takes it off again.
+constexpr char shield = ' ';
+
+bool is_id_like_an_option(std::string_view text)
+{
+    return text.starts_with('-') && altiplano::ItemId::parse(text);
+}
+
+std::vector<std::string> shielded(int argc, char** argv)
+{
+    std::vector<std::string> arguments(argv + 1, argv + argc);
+    for (auto& argument : arguments)
+        if (is_id_like_an_option(argument))
+            argument.insert(argument.begin(), shield);
+    std::ranges::reverse(arguments);  // the order that CLI11 wants
+    return arguments;
+}
+
+void take_shields_off(CLI::App& app)
+{
+    for (auto* const option : app.get_options())
+        if (option->get_items_expected_max() > 0)
+            option->transform(
+                [](std::string text) {
+                    if (text.starts_with(shield) && is_id_like_an_option(std::string_view(text).substr(1)))
+                        text.erase(0, 1);
+                    return text;
+                },
+                "");
+    for (auto* const command : app.get_subcommands([](const CLI::App*) { return true; }))
+        take_shields_off(*command);
+}
+
+}  // namespace
 
 int main(int argc, char** argv)
 {
@@ -20,8 +60,9 @@ int main(int argc, char** argv)
     add_process_commands(app, common, exit);
     add_ask_command(app, common, exit);
     add_verify_commands(app, common, exit);
+    take_shields_off(app);
     try {
-        app.parse(argc, argv);
+        app.parse(shielded(argc, argv));
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::usage);
     }

@@ -23,15 +23,16 @@ std::string environment(const char* name, std::string otherwise)
 
 Exit exit_of(std::string_view code)
 {
-    if (code == "node.verify_differs" || code == "scheduler.broken_log" || code == "weave.broken_item" || code == "weave.broken_block" || code == "compute.disagreement"
-        || code == "compute.other_semantics")
+    if (code == "node.verify_differs" || code == "scheduler.broken_log" || code == "weave.broken_item"
+        || code == "weave.broken_block" || code == "compute.disagreement" || code == "compute.other_semantics")
         return Exit::mismatch;
-    if (code.find(".unknown_") != code.npos || code.ends_with(".file_missing") || code == "node.no_folder" || code == "node.not_computed")
+    if (code.find(".unknown_") != code.npos || code.ends_with(".file_missing") || code == "node.no_folder"
+        || code == "node.not_computed")
         return code == "compute.unknown_format" ? Exit::refused : Exit::not_found;
     if (code == errors::bad_argument || code == "base.bad_id")
         return Exit::usage;
-    for (const std::string_view refusing : {"item.", "module.", "scheduler.", "messenger.", "compute.not_a_module", "compute.bad_limit", "vm.memory_over_limit", "node.bad_", "node.body_",
-             "node.folder_in_use", "node.newer_folder"})
+    for (const std::string_view refusing : {"item.", "module.", "scheduler.", "messenger.", "compute.not_a_module",
+             "compute.bad_limit", "vm.memory_over_limit", "node.bad_", "node.body_", "node.folder_in_use", "node.newer_folder"})
         if (code.starts_with(refusing))
             return Exit::refused;
     return Exit::failure;
@@ -40,10 +41,14 @@ Exit exit_of(std::string_view code)
 Common defaults()
 {
     return {.url = environment("ALTIPLANO_NODE", "http://127.0.0.1:4000"),
-        .wallet = environment("ALTIPLANO_WALLET", environment("XDG_CONFIG_HOME", environment("HOME", ".") + "/.config") + "/altiplano/wallet.json")};
+        .wallet = environment("ALTIPLANO_WALLET",
+            environment("XDG_CONFIG_HOME", environment("HOME", ".") + "/.config") + "/altiplano/wallet.json")};
 }
 
-Result<item::Ed25519Signer> Common::key() const { return node::load_or_make_key(system_files(), system_random(), wallet); }
+Result<item::Ed25519Signer> Common::key() const
+{
+    return node::load_or_make_key(system_files(), system_random(), wallet);
+}
 
 Result<item::Tag> parse_tag(std::string_view text)
 {
@@ -78,7 +83,14 @@ Exit report(const Common& common, const Error& error, std::string_view kept)
 {
     if (common.json) {
         JsonWriter json;
-        json.begin_object().key("error").begin_object().member("code", error.code).member("sentence", std::string_view(error.sentence)).member("hint", std::string_view(error.hint)).end_object().end_object();
+        json.begin_object()
+            .key("error")
+            .begin_object()
+            .member("code", error.code)
+            .member("sentence", std::string_view(error.sentence))
+            .member("hint", std::string_view(error.hint))
+            .end_object()
+            .end_object();
         std::puts(json.text().c_str());
     } else {
         std::fprintf(stderr, "error  %s: %s\n", std::string(error.code).c_str(), printable(error.sentence).c_str());

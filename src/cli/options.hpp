@@ -15,9 +15,9 @@ Exit exit_of(std::string_view code);
 
 /// Options that every command takes.
 struct Common {
-    bool json = false;         ///< print exactly one document
-    std::string url;           ///< of the node; from ALTIPLANO_NODE, else http://127.0.0.1:4000
-    std::string wallet;        ///< file of the key that signs; from ALTIPLANO_WALLET, else under ~/.config/altiplano
+    bool json = false;  ///< print exactly one document
+    std::string url;  ///< of the node; from ALTIPLANO_NODE, else http://127.0.0.1:4000
+    std::string wallet;  ///< file of the key that signs; from ALTIPLANO_WALLET, else under ~/.config/altiplano
 
     /// The key of the wallet, made at its first use. @return item.bad_key, base.*
     Result<item::Ed25519Signer> key() const;

@@ -23,28 +23,44 @@ std::vector<std::pair<std::string, Digest>> specifications()
 
 }  // namespace
 
-bool runs_format(std::string_view format) { return format == "wasm64-wasi-altiplano_1" || format == "wasm32-wasi-altiplano_1"; }
+bool runs_format(std::string_view format)
+{
+    return format == "wasm64-wasi-altiplano_1" || format == "wasm32-wasi-altiplano_1";
+}
 
-vm::Extensions extensions() { return {drive::extension()}; }
+vm::Extensions extensions()
+{
+    return {drive::extension()};
+}
 
 Result<Context> context_of(weave::Weave& weave, const item::Header& process)
 {
     const auto named = process.tags().first("Module");
     const auto module_id = ModuleId::parse(named.value_or(""));
     if (!module_id)
-        return fail(errors::not_a_module, fmt::format("the process {} names the module {}, which is no id", process.id().text(), named.value_or("(none)")));
+        return fail(errors::not_a_module,
+            fmt::format("the process {} names the module {}, which is no id", process.id().text(), named.value_or("(none)")));
     auto module = weave.whole(ItemId(*module_id));
     if (!module && module.error().code == weave::errors::unknown_item)
-        return fail(errors::not_a_module, fmt::format("the module {} is not in this weave", module_id->text()), "`altiplano put FILE.wasm --module` stores one");
+        return fail(errors::not_a_module, fmt::format("the module {} is not in this weave", module_id->text()),
+            "`altiplano put FILE.wasm --module` stores one");
     if (!module)
         return std::unexpected(module.error());
     if (!module->tags().has("Type", "Module"))
         return fail(errors::not_a_module, fmt::format("the item {} is no module: it has no tag Type: Module", module_id->text()));
     const auto format = module->tags().first("Module-Format").value_or("(none)");
     if (!runs_format(format))
-        return fail(errors::unknown_format, fmt::format("the module {} has the format {}; this node runs wasm64-wasi-altiplano_1 and wasm32-wasi-altiplano_1", module_id->text(), format));
+        return fail(errors::unknown_format,
+            fmt::format("the module {} has the format {}; this node runs wasm64-wasi-altiplano_1 and wasm32-wasi-altiplano_1",
+                module_id->text(), format));
 
-    Context context{.process = ProcessId(process.id()), .item = process, .module = module->header(), .wasm = to_buffer(module->data()), .limits = {}, .env_json = {}, .semantics = {}};
+    Context context{.process = ProcessId(process.id()),
+        .item = process,
+        .module = module->header(),
+        .wasm = to_buffer(module->data()),
+        .limits = {},
+        .env_json = {},
+        .semantics = {}};
     TRY(context.limits, limits_of(process.tags(), module->tags()));
     context.env_json = env_json(process, module->header());
     context.semantics = {.version = semantics_version, .module_sha256 = sha256(context.wasm), .extensions = specifications()};
@@ -54,11 +70,16 @@ Result<Context> context_of(weave::Weave& weave, const item::Header& process)
 Result<void> check_semantics(const units::Assignment::Semantics& recorded, const units::Assignment::Semantics& ours)
 {
     if (recorded.version != ours.version)
-        return fail(errors::other_semantics, fmt::format("slot 0 records semantics version {}, this program has {}", recorded.version, ours.version), "run it with the program of that version");
+        return fail(errors::other_semantics,
+            fmt::format("slot 0 records semantics version {}, this program has {}", recorded.version, ours.version),
+            "run it with the program of that version");
     if (recorded.module_sha256 != ours.module_sha256)
-        return fail(errors::other_semantics, fmt::format("slot 0 records a module with SHA-256 {}, the module here has {}", recorded.module_sha256.text(), ours.module_sha256.text()));
+        return fail(errors::other_semantics,
+            fmt::format("slot 0 records a module with SHA-256 {}, the module here has {}", recorded.module_sha256.text(),
+                ours.module_sha256.text()));
     if (recorded.extensions != ours.extensions)
-        return fail(errors::other_semantics, "slot 0 records other extensions, or other specifications of them, than this program has");
+        return fail(
+            errors::other_semantics, "slot 0 records other extensions, or other specifications of them, than this program has");
     return {};
 }
 
@@ -69,14 +90,25 @@ Work work_of(const units::LogEntry& entry, const Context& context)
     append(seed, assignment.hash_chain.bytes());
     append(seed, assignment.slot.process.bytes());
     append_u64(seed, assignment.slot.nonce);
-    return {.message_json = message_json(entry), .env_json = context.env_json, .timestamp_ms = assignment.timestamp_ms, .seed = sha256(seed), .gas_limit = context.limits.gas};
+    return {.message_json = message_json(entry),
+        .env_json = context.env_json,
+        .timestamp_ms = assignment.timestamp_ms,
+        .seed = sha256(seed),
+        .gas_limit = context.limits.gas};
 }
 
-Result<Evaluated> evaluate(vm::Machine& machine, const Work& work, vm::GuestFiles& files, const std::function<void(int, std::string_view)>& console)
+Result<Evaluated> evaluate(
+    vm::Machine& machine, const Work& work, vm::GuestFiles& files, const std::function<void(int, std::string_view)>& console)
 {
     // The run. A trap or an empty tank is an outcome of the guest; a fault of the host comes back as an Error.
-    TRY(auto run, machine.handle({.message_json = work.message_json, .env_json = work.env_json, .timestamp_ms = work.timestamp_ms, .seed = work.seed,
-        .gas_limit = work.gas_limit, .files = &files, .console = console}));
+    TRY(auto run,
+        machine.handle({.message_json = work.message_json,
+            .env_json = work.env_json,
+            .timestamp_ms = work.timestamp_ms,
+            .seed = work.seed,
+            .gas_limit = work.gas_limit,
+            .files = &files,
+            .console = console}));
 
     // What stays: a failed message keeps the memory that it started from. After a guest fault it is back already.
     Evaluated done{.output = {}, .state_root = {}, .gas = run.gas_used};

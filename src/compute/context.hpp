@@ -54,6 +54,7 @@ struct Evaluated {
     std::uint64_t gas = 0;
 };
 /// Runs one message to its end and commits, or rolls back what failed. @return a HostFault: destroy the machine
-Result<Evaluated> evaluate(vm::Machine& machine, const Work& work, vm::GuestFiles& files, const std::function<void(int, std::string_view)>& console);
+Result<Evaluated> evaluate(
+    vm::Machine& machine, const Work& work, vm::GuestFiles& files, const std::function<void(int, std::string_view)>& console);
 
 }  // namespace altiplano::compute

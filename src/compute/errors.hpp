@@ -4,14 +4,15 @@
 
 /// The codes of the room `compute`. All are HostFaults or refusals: nothing is recorded for the slot.
 namespace altiplano::compute::errors {
-inline constexpr std::string_view worker_died = "compute.worker_died";                ///< killed or crashed: the slot stays open
-inline constexpr std::string_view worker_protocol = "compute.worker_protocol";        ///< it said what no worker says
-inline constexpr std::string_view not_a_module = "compute.not_a_module";              ///< the item that Module names is no module
-inline constexpr std::string_view unknown_format = "compute.unknown_format";          ///< a Module-Format that this node does not run
-inline constexpr std::string_view bad_limit = "compute.bad_limit";                    ///< a Memory-Limit or Compute-Limit that says nothing
-inline constexpr std::string_view other_semantics = "compute.other_semantics";        ///< slot 0 records semantics that this program does not have
-inline constexpr std::string_view disagreement = "compute.disagreement";              ///< a recomputation differs: the process is not served
+inline constexpr std::string_view worker_died = "compute.worker_died";  ///< killed or crashed: the slot stays open
+inline constexpr std::string_view worker_protocol = "compute.worker_protocol";  ///< it said what no worker says
+inline constexpr std::string_view not_a_module = "compute.not_a_module";  ///< the item that Module names is no module
+inline constexpr std::string_view unknown_format = "compute.unknown_format";  ///< a Module-Format that this node does not run
+inline constexpr std::string_view bad_limit = "compute.bad_limit";  ///< a Memory-Limit or Compute-Limit that says nothing
+inline constexpr std::string_view other_semantics =
+    "compute.other_semantics";  ///< slot 0 records semantics that this program does not have
+inline constexpr std::string_view disagreement = "compute.disagreement";  ///< a recomputation differs: the process is not served
 inline constexpr std::string_view unknown_slot = "compute.unknown_slot";
-inline constexpr std::string_view stopping = "compute.stopping";                      ///< the node is going down
-inline constexpr std::string_view sandbox = "compute.sandbox";                        ///< the kernel refused to lock a worker in
+inline constexpr std::string_view stopping = "compute.stopping";  ///< the node is going down
+inline constexpr std::string_view sandbox = "compute.sandbox";  ///< the kernel refused to lock a worker in
 }  // namespace altiplano::compute::errors

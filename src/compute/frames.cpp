@@ -17,8 +17,14 @@ namespace {
 constexpr std::size_t front_bytes = 16;  // type, payload size
 constexpr std::uint64_t payload_bytes_max = std::uint64_t{1} << 30;
 
-std::unexpected<Error> died() { return fail(errors::worker_died, "the worker process ended before it answered", "the slot stays open and is evaluated again"); }
-std::unexpected<Error> nonsense(std::string_view what) { return fail(errors::worker_protocol, fmt::format("a worker process sent {}", what)); }
+std::unexpected<Error> died()
+{
+    return fail(errors::worker_died, "the worker process ended before it answered", "the slot stays open and is evaluated again");
+}
+std::unexpected<Error> nonsense(std::string_view what)
+{
+    return fail(errors::worker_protocol, fmt::format("a worker process sent {}", what));
+}
 
 Result<void> send_all(int socket, Bytes bytes)
 {
@@ -141,7 +147,10 @@ Result<Bytes> Unpacker::text()
     return text;
 }
 
-Buffer pack_error(const Error& error) { return Packer().text(error.code).text(error.sentence).text(error.hint).bytes(); }
+Buffer pack_error(const Error& error)
+{
+    return Packer().text(error.code).text(error.sentence).text(error.hint).bytes();
+}
 
 Error unpack_error(Bytes payload)
 {

@@ -11,19 +11,19 @@ namespace altiplano::compute {
 
 /// First the node's, then the worker's.
 enum class FrameType : std::uint8_t {
-    load,        ///< memory limit, tracker, modules folder, wasm -> loaded
-    start,       ///< nothing -> started
-    restore,     ///< an image's descriptor -> started
-    evaluate,    ///< a Work -> evaluated
-    save,        ///< a descriptor to write the image to -> saved
+    load,  ///< memory limit, tracker, modules folder, wasm -> loaded
+    start,  ///< nothing -> started
+    restore,  ///< an image's descriptor -> started
+    evaluate,  ///< a Work -> evaluated
+    save,  ///< a descriptor to write the image to -> saved
     item_reply,  ///< a file, or why not
     loaded,
-    started,     ///< state root
-    evaluated,   ///< an Evaluated
+    started,  ///< state root
+    evaluated,  ///< an Evaluated
     saved,
-    item,        ///< an item's id, and whether it was mapped before -> item_reply
-    console,     ///< descriptor number, text; answered by nothing
-    failed,      ///< an Error, instead of any answer
+    item,  ///< an item's id, and whether it was mapped before -> item_reply
+    console,  ///< descriptor number, text; answered by nothing
+    failed,  ///< an Error, instead of any answer
 };
 inline constexpr std::uint8_t frame_types = 13;
 
@@ -36,9 +36,15 @@ struct Frame {
 /// One end. One thread at a time.
 class Channel {
 public:
-    explicit Channel(int socket) : socket_(socket) {}
+    explicit Channel(int socket)
+        : socket_(socket)
+    {
+    }
     ~Channel();
-    Channel(Channel&& other) noexcept : socket_(std::exchange(other.socket_, -1)) {}
+    Channel(Channel&& other) noexcept
+        : socket_(std::exchange(other.socket_, -1))
+    {
+    }
     Channel& operator=(Channel&&) = delete;
 
     /// @param descriptor  sent along when not -1; stays the caller's. @return compute.worker_died
@@ -74,12 +80,14 @@ private:
 /// Takes them apart. A worker may be hostile: too short is an error, never a crash.
 class Unpacker {
 public:
-    explicit Unpacker(Bytes bytes) : rest_(bytes) {}
+    explicit Unpacker(Bytes bytes)
+        : rest_(bytes)
+    {
+    }
     /// @return compute.worker_protocol
     Result<std::uint64_t> number();
     Result<Bytes> text();
-    template <class IdType>
-    Result<IdType> id()
+    template <class IdType> Result<IdType> id()
     {
         TRY(const auto bytes, text());
         return IdType::from_bytes(bytes);

@@ -52,7 +52,8 @@ TEST(Frames, that_are_cut_or_nonsense_are_errors)
         close(ends.raw[0]);
         EXPECT_EQ(other.receive().error().code, errors::worker_died) << cut;
     }
-    for (const auto& [type, size] : {std::pair<std::uint64_t, std::uint64_t>{frame_types, 0}, {UINT64_MAX, 0}, {0, UINT64_MAX}, {0, (std::uint64_t{1} << 30) + 1}}) {
+    for (const auto& [type, size] : {std::pair<std::uint64_t, std::uint64_t>{frame_types, 0}, {UINT64_MAX, 0}, {0, UINT64_MAX},
+             {0, (std::uint64_t{1} << 30) + 1}}) {
         const Ends ends;
         Channel other(ends.raw[1]);
         Buffer bad;
@@ -91,7 +92,10 @@ TEST(Errors, keep_their_code_across_processes_and_cannot_flood_it)
             (void)unpack_error(pack_error({"vm.host_memory", "", ""}));
             int accepted = 0;
             for (int i = 0; i < 3000; ++i)
-                accepted += unpack_error(Packer().text("x" + std::to_string(i)).text("").text("").bytes()).code == errors::worker_protocol ? 0 : 1;
+                accepted +=
+                    unpack_error(Packer().text("x" + std::to_string(i)).text("").text("").bytes()).code == errors::worker_protocol
+                    ? 0
+                    : 1;
             const bool known = unpack_error(pack_error({"vm.host_memory", "", ""})).code == "vm.host_memory";
             std::_Exit(accepted < 1001 && known ? 0 : 1);
         },

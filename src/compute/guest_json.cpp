@@ -12,13 +12,19 @@ void write_tags(JsonWriter& json, const item::Tags& tags, bool hide_fields)
     json.key("Tags").begin_array();
     for (const auto& tag : tags)
         if (!hide_fields || (tag.name != "From" && tag.name != "Owner"))
-            json.begin_object().member("name", std::string_view(tag.name)).member("value", std::string_view(tag.value)).end_object();
+            json.begin_object()
+                .member("name", std::string_view(tag.name))
+                .member("value", std::string_view(tag.value))
+                .end_object();
     json.end_array();
 }
 
 void write_item(JsonWriter& json, std::string_view name, const item::Header& header)
 {
-    json.key(name).begin_object().member("Id", std::string_view(header.id().text())).member("Owner", std::string_view(header.owner().text()));
+    json.key(name)
+        .begin_object()
+        .member("Id", std::string_view(header.id().text()))
+        .member("Owner", std::string_view(header.owner().text()));
     write_tags(json, header.tags(), false);
     json.end_object();
 }
@@ -38,7 +44,10 @@ std::string message_json(const units::LogEntry& entry)
     json.member("Data", as_text(message.data()));
     json.member("Owner", std::string_view(message.owner().text()));
     // The item that spawns has no target: the process is what it makes.
-    json.member("Target", std::string_view(spawns ? assignment.slot.process.text() : message.target() ? message.target()->text() : ""));
+    json.member("Target",
+        std::string_view(spawns    ? assignment.slot.process.text()
+                : message.target() ? message.target()->text()
+                                   : ""));
     json.member("Anchor", as_text(message.anchor()));
     json.member("From", from_process ? *from_process : std::string_view(message.owner().text()));
     if (from_process)

@@ -18,7 +18,12 @@ units::LogEntry entry(item::Tags tags, std::string data, std::uint64_t nonce = 3
 {
     units::AssignmentFields fields;
     fields.slot = {ProcessId(sha256(as_bytes("process"))), nonce};
-    const auto message = item::build({.target = Digest(fields.slot.process), .anchor = std::string(32, 'a'), .tags = std::move(tags), .data = to_buffer(std::string_view(data))}, wallet).value();
+    const auto message = item::build({.target = Digest(fields.slot.process),
+                                         .anchor = std::string(32, 'a'),
+                                         .tags = std::move(tags),
+                                         .data = to_buffer(std::string_view(data))},
+        wallet)
+                             .value();
     fields.message = message.id();
     fields.hash_chain = units::first_link(fields.slot.process);
     fields.height = 42;
@@ -47,7 +52,8 @@ TEST(GuestJson, of_the_environment_is_these_bytes)
 {
     const auto header = item::build({.tags = {{"Name", "n"}, {"From", "kept here"}}}, wallet).value().header();
     const auto owner = wallet.address().text();
-    const auto described = "{\"Id\":\"" + header.id().text() + "\",\"Owner\":\"" + owner + R"(","Tags":[{"name":"Name","value":"n"},{"name":"From","value":"kept here"}]})";
+    const auto described = "{\"Id\":\"" + header.id().text() + "\",\"Owner\":\"" + owner
+        + R"(","Tags":[{"name":"Name","value":"n"},{"name":"From","value":"kept here"}]})";
     EXPECT_EQ(env_json(header, header), "{\"Process\":" + described + ",\"Module\":" + described + "}");
 }
 
@@ -76,7 +82,13 @@ TEST(GuestJson, of_the_item_that_spawns_names_the_process_as_its_target)
 
 TEST(Work, draws_its_chance_from_process_slot_and_chain_alone)
 {
-    const Context context{.process = {}, .item = entry({}, "x").message.header(), .module = entry({}, "x").message.header(), .wasm = {}, .limits = {}, .env_json = "{}", .semantics = {}};
+    const Context context{.process = {},
+        .item = entry({}, "x").message.header(),
+        .module = entry({}, "x").message.header(),
+        .wasm = {},
+        .limits = {},
+        .env_json = "{}",
+        .semantics = {}};
     const auto one = work_of(entry({}, "x"), context);
     EXPECT_EQ(one.seed, work_of(entry({}, "another message"), context).seed);
     EXPECT_NE(one.seed, work_of(entry({}, "x", 4), context).seed);

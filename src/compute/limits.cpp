@@ -33,7 +33,8 @@ Result<std::uint64_t> memory_limit(std::string_view text)
     constexpr std::pair<std::string_view, int> units[] = {{"", 0}, {"b", 0}, {"kb", 10}, {"mb", 20}, {"gb", 30}, {"tb", 40}};
     const auto* const found = std::ranges::find(units, std::string_view(unit), &std::pair<std::string_view, int>::first);
     if (!number || found == std::end(units))
-        return fail(errors::bad_limit, fmt::format("Memory-Limit is {}; <n>-<unit> was expected, unit b, kb, mb, gb or tb", text));
+        return fail(
+            errors::bad_limit, fmt::format("Memory-Limit is {}; <n>-<unit> was expected, unit b, kb, mb, gb or tb", text));
     return *number > UINT64_MAX >> found->second ? UINT64_MAX : *number << found->second;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "item/tags.hpp"
 #include "base/result.hpp"
+#include "item/tags.hpp"
 
 namespace altiplano::compute {
 

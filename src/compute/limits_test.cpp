@@ -9,7 +9,10 @@ using namespace altiplano::compute;
 
 namespace {
 
-std::uint64_t memory(std::string text) { return limits_of({{"Memory-Limit", std::move(text)}}, {}).value().memory_bytes; }
+std::uint64_t memory(std::string text)
+{
+    return limits_of({{"Memory-Limit", std::move(text)}}, {}).value().memory_bytes;
+}
 std::string_view refusal(std::string name, std::string value)
 {
     const auto limits = limits_of({{std::move(name), std::move(value)}}, {});

@@ -14,16 +14,24 @@
 namespace altiplano::compute {
 
 namespace {
-constexpr int attempts_max = 3;          // a worker that dies each time is reported, not tried for ever
-constexpr std::size_t images_kept = 2;   // the newest may be cut by a crash
+constexpr int attempts_max = 3;  // a worker that dies each time is reported, not tried for ever
+constexpr std::size_t images_kept = 2;  // the newest may be cut by a crash
 }  // namespace
 
-LocalCompute::LocalCompute(units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options)
-    : scheduler_(scheduler), weave_(weave), cache_(cache), files_(files), clock_(clock), options_(std::move(options)), turns_(static_cast<std::ptrdiff_t>(options_.workers))
+LocalCompute::LocalCompute(
+    units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options)
+    : scheduler_(scheduler)
+    , weave_(weave)
+    , cache_(cache)
+    , files_(files)
+    , clock_(clock)
+    , options_(std::move(options))
+    , turns_(static_cast<std::ptrdiff_t>(options_.workers))
 {
 }
 
-Result<std::unique_ptr<LocalCompute>> LocalCompute::open(units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options)
+Result<std::unique_ptr<LocalCompute>> LocalCompute::open(
+    units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options)
 {
     ENSURE(options.workers > 0 && options.start, "the node checks its options");
     TRY_OK(files.make_directories(options.folder / "images"));
@@ -132,7 +140,8 @@ Result<units::SlotResult> LocalCompute::result(const units::Slot& slot)
     put_others_to_sleep();
     TRY(there, stored(slot));
     if (!there)
-        return fail(errors::unknown_slot, fmt::format("slot {} of {} was evaluated but has no result", slot.nonce, slot.process.text()));
+        return fail(
+            errors::unknown_slot, fmt::format("slot {} of {} was evaluated but has no result", slot.nonce, slot.process.text()));
     return *std::move(there);
 }
 
@@ -203,7 +212,8 @@ Result<void> LocalCompute::wake(Lane& lane, std::uint64_t nonce)
             continue;
         TRY(const auto recorded, cache_.result(lane.process, image.nonce));
         const auto file = files_.open(options_.folder / "images" / image.file, Files::Mode::read);
-        const auto restored = !file ? Result<Digest>(std::unexpected(file.error())) : lane.worker->restore(**file, [&](const ItemId& item, bool) { return weave_.data(item); });
+        const auto restored = !file ? Result<Digest>(std::unexpected(file.error()))
+                                    : lane.worker->restore(**file, [&](const ItemId& item, bool) { return weave_.data(item); });
         if (restored && recorded && *restored == recorded->state_root) {
             lane.next = image.nonce + 1;
             lane.root = *restored;
@@ -211,7 +221,8 @@ Result<void> LocalCompute::wake(Lane& lane, std::uint64_t nonce)
             break;
         }
         // An image is a cache: one that is broken, or of another history, is worth nothing.
-        log::warning("the image of {} at slot {} is not used: {}", lane.process.text(), image.nonce, restored ? "its state root is not that of the slot" : restored.error().sentence);
+        log::warning("the image of {} at slot {} is not used: {}", lane.process.text(), image.nonce,
+            restored ? "its state root is not that of the slot" : restored.error().sentence);
         (void)cache_.remove_image(image).has_value();
         (void)files_.remove(options_.folder / "images" / image.file).has_value();
         drop_worker(lane);
@@ -230,7 +241,9 @@ Result<void> LocalCompute::wake(Lane& lane, std::uint64_t nonce)
         TRY(const auto recorded, cache_.result(lane.process, replaying));
         if (recorded && *recorded != to_record(again)) {
             (void)cache_.put_result(to_record(again), {}).has_value();  // kept beside the other
-            lane.stopped = Error{errors::disagreement, fmt::format("slot {} of {} came out differently when it was replayed; both results are kept", replaying, lane.process.text()),
+            lane.stopped = Error{errors::disagreement,
+                fmt::format("slot {} of {} came out differently when it was replayed; both results are kept", replaying,
+                    lane.process.text()),
                 "`altiplano verify` says which one the log gives"};
             return std::unexpected(*lane.stopped);
         }
@@ -242,10 +255,12 @@ Result<void> LocalCompute::wake(Lane& lane, std::uint64_t nonce)
 Result<units::SlotResult> LocalCompute::run(Lane& lane, std::uint64_t nonce)
 {
     TRY(const auto entry, scheduler_.entry({lane.process, nonce}));
-    const drive::Reader reader{.process = lane.context->item.tags(), .module = lane.context->module.tags(), .height = entry.assignment.height};
+    const drive::Reader reader{
+        .process = lane.context->item.tags(), .module = lane.context->module.tags(), .height = entry.assignment.height};
 
     turns_.acquire();
-    auto done = lane.worker->evaluate(work_of(entry, *lane.context), [&](const ItemId& item, bool) { return drive::open_admitted(weave_, reader, item); },
+    auto done = lane.worker->evaluate(
+        work_of(entry, *lane.context), [&](const ItemId& item, bool) { return drive::open_admitted(weave_, reader, item); },
         [&](int fd, std::string_view text) { tell({.slot = {lane.process, nonce}, .stream = fd, .text = std::string(text)}); });
     turns_.release();
     if (!done)
@@ -254,7 +269,11 @@ Result<units::SlotResult> LocalCompute::run(Lane& lane, std::uint64_t nonce)
     lane.next = nonce + 1;
     lane.root = done->state_root;
     lane.gas_since_image += done->gas;
-    return units::SlotResult{.slot = {lane.process, nonce}, .kind = done->kind, .output = std::move(done->output), .state_root = done->state_root, .gas = done->gas};
+    return units::SlotResult{.slot = {lane.process, nonce},
+        .kind = done->kind,
+        .output = std::move(done->output),
+        .state_root = done->state_root,
+        .gas = done->gas};
 }
 
 /// Writes what the machine is now. Nothing when an image of this slot is there.
@@ -262,7 +281,10 @@ Result<void> LocalCompute::save_image(Lane& lane)
 {
     if (!lane.has_machine || lane.next == 0)
         return {};
-    const store::ImageRecord image{.process = lane.process, .nonce = lane.next - 1, .file = fmt::format("{}-{}", lane.process.text(), lane.next - 1), .state_root = lane.root};
+    const store::ImageRecord image{.process = lane.process,
+        .nonce = lane.next - 1,
+        .file = fmt::format("{}-{}", lane.process.text(), lane.next - 1),
+        .state_root = lane.root};
     TRY(const auto before, cache_.images(lane.process));
     if (!before.empty() && before.front().nonce == image.nonce)
         return {};

@@ -17,10 +17,10 @@ namespace altiplano::compute {
 class LocalCompute final : public units::Compute {
 public:
     struct Options {
-        Path folder{};               ///< images/ and modules/ are made here; may be deleted while nobody runs
+        Path folder{};  ///< images/ and modules/ are made here; may be deleted while nobody runs
         WorkerStart start{};
-        std::size_t workers = 1;     ///< evaluations at once
-        std::size_t warm_max = 8;    ///< workers that wait with their machine; the rest is put to sleep as images
+        std::size_t workers = 1;  ///< evaluations at once
+        std::size_t warm_max = 8;  ///< workers that wait with their machine; the rest is put to sleep as images
         std::uint64_t image_gas = 20'000'000'000;  ///< an image is written when a process has spent this since the last
         memory::Tracker tracker = memory::Tracker::automatic;
         /// Called after a slot's result is durable, from the thread that evaluated it.
@@ -28,7 +28,8 @@ public:
     };
 
     /// @return base.file_failed
-    static Result<std::unique_ptr<LocalCompute>> open(units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options);
+    static Result<std::unique_ptr<LocalCompute>> open(
+        units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options);
     /// Puts every awake process to sleep.
     ~LocalCompute() override;
 
@@ -51,16 +52,19 @@ public:
 private:
     /// A process and its machine, if it is awake. `mutex` is held while a slot is evaluated.
     struct Lane {
-        explicit Lane(ProcessId id) : process(id) {}
+        explicit Lane(ProcessId id)
+            : process(id)
+        {
+        }
         const ProcessId process;
         std::mutex mutex;
         std::optional<Context> context;
         std::unique_ptr<WorkerClient> worker;
         bool has_machine = false;
-        std::uint64_t next = 0;       ///< the slot that the machine is ready for
-        Digest root;                  ///< of its state
+        std::uint64_t next = 0;  ///< the slot that the machine is ready for
+        Digest root;  ///< of its state
         std::uint64_t gas_since_image = 0;
-        std::optional<Error> stopped; ///< a disagreement: not served any more (law 7)
+        std::optional<Error> stopped;  ///< a disagreement: not served any more (law 7)
         std::int64_t used_ns = 0;
         std::atomic<std::int64_t> worker_process = 0;
     };
@@ -69,7 +73,8 @@ private:
         std::function<void(const units::ConsolePiece&)> listener;
     };
 
-    LocalCompute(units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options);
+    LocalCompute(
+        units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options);
     std::shared_ptr<Lane> lane(const ProcessId& process);
     Result<void> load_context(Lane& lane);
     Result<void> start_worker(Lane& lane);

@@ -48,7 +48,10 @@ std::string counter_guest()
 /// Logs in memory: what a compute unit needs of a scheduler.
 class MemoryScheduler final : public units::Scheduler {
 public:
-    explicit MemoryScheduler(std::function<units::Assignment::Semantics(const item::DataItem&)> semantics) : semantics_(std::move(semantics)) {}
+    explicit MemoryScheduler(std::function<units::Assignment::Semantics(const item::DataItem&)> semantics)
+        : semantics_(std::move(semantics))
+    {
+    }
     Result<units::Assignment> assign(const item::DataItem& item) override
     {
         const bool spawns = !item.target();
@@ -56,8 +59,13 @@ public:
         const auto semantics = spawns ? std::optional(semantics_(item)) : std::nullopt;
         const std::lock_guard lock(mutex_);
         auto& log = logs_[process];
-        units::AssignmentFields fields{.slot = {process, log.size()}, .message = item.id(), .hash_chain = units::first_link(process), .height = 1000, .block_hash = {},
-            .timestamp_ms = 1000 + static_cast<std::int64_t>(log.size()), .semantics = semantics};
+        units::AssignmentFields fields{.slot = {process, log.size()},
+            .message = item.id(),
+            .hash_chain = units::first_link(process),
+            .height = 1000,
+            .block_hash = {},
+            .timestamp_ms = 1000 + static_cast<std::int64_t>(log.size()),
+            .semantics = semantics};
         if (!log.empty())
             fields.hash_chain = units::next_link(log.back().assignment.id, log.back().assignment.hash_chain);
         auto made = units::sign_assignment(fields, key_).value();
@@ -116,7 +124,8 @@ protected:
         records = store::open_records(folder / "records.db", {.durable = false}).value();
         blobs = store::Blobs::open(system_files(), folder / "blobs").value();
         weave = weave::Weave::open(*records, *blobs, system_clock(), system_random()).value();
-        scheduler = std::make_unique<MemoryScheduler>([this](const item::DataItem& process) { return context_of(*weave, process.header()).value().semantics; });
+        scheduler = std::make_unique<MemoryScheduler>(
+            [this](const item::DataItem& process) { return context_of(*weave, process.header()).value().semantics; });
         compute = open("one");
     }
     ~ACompute() override { compute.reset(); }
@@ -148,10 +157,20 @@ protected:
             tags.add(tag.name, tag.value);
         return item::build({.anchor = std::string(32, static_cast<char>('a' + spawned++)), .tags = std::move(tags)}, key).value();
     }
-    ProcessId spawn(item::Tags more = {}) { return scheduler->assign(process_item(module(counter_guest()), std::move(more))).value().slot.process; }
+    ProcessId spawn(item::Tags more = {})
+    {
+        return scheduler->assign(process_item(module(counter_guest()), std::move(more))).value().slot.process;
+    }
     units::Slot send(const ProcessId& to, std::string data)
     {
-        return scheduler->assign(item::build({.target = Digest(to), .anchor = std::string(32, static_cast<char>(sent++)), .data = to_buffer(std::string_view(data))}, key).value()).value().slot;
+        return scheduler
+            ->assign(item::build({.target = Digest(to),
+                                     .anchor = std::string(32, static_cast<char>(sent++)),
+                                     .data = to_buffer(std::string_view(data))},
+                key)
+                    .value())
+            .value()
+            .slot;
     }
     std::vector<units::SlotResult> all(LocalCompute& by, const ProcessId& process, std::uint64_t slots)
     {
@@ -211,7 +230,8 @@ TEST_F(ACompute, keeps_the_memory_when_a_message_fails)
 {
     const auto process = mixed();
     const auto results = all(*compute, process, 8);
-    const Kind kinds[] = {Kind::result, Kind::result, Kind::error, Kind::result, Kind::guest_fault, Kind::result, Kind::guest_fault, Kind::result};
+    const Kind kinds[] = {
+        Kind::result, Kind::result, Kind::error, Kind::result, Kind::guest_fault, Kind::result, Kind::guest_fault, Kind::result};
     for (std::size_t i = 0; i < 8; ++i)
         EXPECT_EQ(results[i].kind, kinds[i]) << i;
     for (const std::size_t i : {2U, 4U, 6U})
@@ -273,7 +293,13 @@ TEST_F(ACompute, stops_serving_a_process_whose_replay_differs)
     // A record that the log does not give.
     auto other = open("other");
     auto wrong = compute->result({process, 0}).value();
-    ASSERT_TRUE(cache->put_result({.process = process, .nonce = 0, .kind = 0, .output = wrong.output + " ", .state_root = wrong.state_root, .gas = wrong.gas}, {}));
+    ASSERT_TRUE(cache->put_result({.process = process,
+                                      .nonce = 0,
+                                      .kind = 0,
+                                      .output = wrong.output + " ",
+                                      .state_root = wrong.state_root,
+                                      .gas = wrong.gas},
+        {}));
     EXPECT_EQ(other->result({process, 1}).error().code, compute::errors::disagreement);
     EXPECT_EQ(cache->disagreements(process).value().size(), 1U) << "both are kept";
     EXPECT_EQ(other->result({process, 1}).error().code, compute::errors::disagreement);
@@ -319,7 +345,8 @@ TEST_F(ACompute, refuses_what_it_cannot_run_before_it_is_spawned)
     EXPECT_EQ(refusal(module(counter_guest(), "wasm32-unknown")), compute::errors::unknown_format);
     EXPECT_EQ(refusal(module(counter_guest()), {{"Compute-Limit", "x"}}), compute::errors::bad_limit);
     EXPECT_EQ(refusal(module(counter_guest()), {{"Memory-Limit", "1-kb"}}), "vm.memory_over_limit");
-    EXPECT_EQ(refusal(put(to_buffer("no wasm"), {{"Type", "Module"}, {"Module-Format", "wasm64-wasi-altiplano_1"}})), "module.not_wasm");
+    EXPECT_EQ(refusal(put(to_buffer("no wasm"), {{"Type", "Module"}, {"Module-Format", "wasm64-wasi-altiplano_1"}})),
+        "module.not_wasm");
     EXPECT_EQ(refusal(module("(module)")), "module.no_memory");
 }
 
@@ -344,6 +371,9 @@ TEST_F(ACompute, serves_many_processes_at_once)
     {
         const auto pool = thread_pool("askers", 8);
         for (int i = 0; i < 16; ++i)
-            pool->post([&, i] { EXPECT_NE(many->result({processes[static_cast<std::size_t>(i) % 4], 5}).value().output.find(R"("data":"6")"), std::string::npos); });
+            pool->post([&, i] {
+                EXPECT_NE(many->result({processes[static_cast<std::size_t>(i) % 4], 5}).value().output.find(R"("data":"6")"),
+                    std::string::npos);
+            });
     }
 }

@@ -27,7 +27,8 @@ std::vector<store::OutboxRecord> outbox_of(const units::SlotResult& result)
     if (!response)
         return outbox;
     using Kind = store::OutboxRecord::Kind;
-    for (const auto& [name, kind] : {std::pair{"Messages", Kind::message}, {"Spawns", Kind::spawn}, {"Assignments", Kind::assignment}})
+    for (const auto& [name, kind] :
+        {std::pair{"Messages", Kind::message}, {"Spawns", Kind::spawn}, {"Assignments", Kind::assignment}})
         if (const auto list = response->find(name))
             for (const auto& one : list->elements())
                 outbox.push_back({.index = outbox.size(), .kind = kind, .json = std::string(one.raw())});
@@ -36,14 +37,21 @@ std::vector<store::OutboxRecord> outbox_of(const units::SlotResult& result)
 
 store::ResultRecord to_record(const units::SlotResult& result)
 {
-    return {.process = result.slot.process, .nonce = result.slot.nonce, .kind = static_cast<std::uint8_t>(result.kind), .output = result.output,
-        .state_root = result.state_root, .gas = result.gas};
+    return {.process = result.slot.process,
+        .nonce = result.slot.nonce,
+        .kind = static_cast<std::uint8_t>(result.kind),
+        .output = result.output,
+        .state_root = result.state_root,
+        .gas = result.gas};
 }
 
 units::SlotResult from_record(const store::ResultRecord& record)
 {
-    return {.slot = {record.process, record.nonce}, .kind = static_cast<units::SlotResult::Kind>(record.kind), .output = record.output,
-        .state_root = record.state_root, .gas = record.gas};
+    return {.slot = {record.process, record.nonce},
+        .kind = static_cast<units::SlotResult::Kind>(record.kind),
+        .output = record.output,
+        .state_root = record.state_root,
+        .gas = record.gas};
 }
 
 }  // namespace altiplano::compute

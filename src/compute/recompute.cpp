@@ -10,7 +10,11 @@ namespace {
 /// As the node opens items, but what is opened is what was signed, or nothing.
 class CheckedFiles final : public vm::GuestFiles {
 public:
-    CheckedFiles(weave::Weave& weave, const drive::Reader& reader) : weave_(weave), files_(weave, reader) {}
+    CheckedFiles(weave::Weave& weave, const drive::Reader& reader)
+        : weave_(weave)
+        , files_(weave, reader)
+    {
+    }
     Result<std::unique_ptr<vm::GuestFile>> open(std::string_view path) override
     {
         TRY(auto file, files_.open(path));
@@ -26,7 +30,8 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<Recomputation>> Recomputation::begin(weave::Weave& weave, const units::LogEntry& spawn, const Path& modules)
+Result<std::unique_ptr<Recomputation>> Recomputation::begin(
+    weave::Weave& weave, const units::LogEntry& spawn, const Path& modules)
 {
     TRY(auto context, context_of(weave, spawn.message.header()));
     TRY_OK(weave.check(context.module.id()));
@@ -36,7 +41,8 @@ Result<std::unique_ptr<Recomputation>> Recomputation::begin(weave::Weave& weave,
 
     std::unique_ptr<Recomputation> made(new Recomputation(weave, std::move(context)));
     TRY(made->engine_, vm::Engine::create());
-    TRY(made->cache_, vm::ModuleCache::open(made->engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions()}));
+    TRY(made->cache_,
+        vm::ModuleCache::open(made->engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions()}));
     TRY(auto module, made->cache_->compile(made->context_.wasm));
     TRY(made->machine_, vm::Machine::create(std::move(module), {.memory_bytes = made->context_.limits.memory_bytes}));
     return made;
@@ -44,9 +50,14 @@ Result<std::unique_ptr<Recomputation>> Recomputation::begin(weave::Weave& weave,
 
 Result<units::SlotResult> Recomputation::next(const units::LogEntry& entry)
 {
-    CheckedFiles files(weave_, {.process = context_.item.tags(), .module = context_.module.tags(), .height = entry.assignment.height});
+    CheckedFiles files(
+        weave_, {.process = context_.item.tags(), .module = context_.module.tags(), .height = entry.assignment.height});
     TRY(auto done, evaluate(*machine_, work_of(entry, context_), files, {}));
-    return units::SlotResult{.slot = entry.assignment.slot, .kind = done.kind, .output = std::move(done.output), .state_root = done.state_root, .gas = done.gas};
+    return units::SlotResult{.slot = entry.assignment.slot,
+        .kind = done.kind,
+        .output = std::move(done.output),
+        .state_root = done.state_root,
+        .gas = done.gas};
 }
 
 }  // namespace altiplano::compute

@@ -20,7 +20,11 @@ public:
     const Context& context() const noexcept { return context_; }
 
 private:
-    Recomputation(weave::Weave& weave, Context context) : weave_(weave), context_(std::move(context)) {}
+    Recomputation(weave::Weave& weave, Context context)
+        : weave_(weave)
+        , context_(std::move(context))
+    {
+    }
 
     weave::Weave& weave_;
     Context context_;

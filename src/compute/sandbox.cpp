@@ -18,7 +18,8 @@ namespace {
 
 std::unexpected<Error> refused(std::string_view what, int number)
 {
-    return fail(errors::sandbox, fmt::format("the kernel refused the worker's {}: {}", what, std::generic_category().message(number)));
+    return fail(
+        errors::sandbox, fmt::format("the kernel refused the worker's {}: {}", what, std::generic_category().message(number)));
 }
 
 /// A filter under which `denied` fail with EPERM. Filters add up: a second one only takes away.
@@ -44,7 +45,8 @@ bool allow_only_files(std::span<const Path> read, std::span<const Path> write)
     constexpr std::uint64_t read_file = LANDLOCK_ACCESS_FS_READ_FILE;
     constexpr std::uint64_t write_file = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
     constexpr std::uint64_t read_folder = read_file | LANDLOCK_ACCESS_FS_READ_DIR;
-    constexpr std::uint64_t write_folder = write_file | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR;
+    constexpr std::uint64_t write_folder = write_file | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE
+        | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR;
     landlock_ruleset_attr attributes{};
     attributes.handled_access_fs = write_folder | LANDLOCK_ACCESS_FS_EXECUTE;
     const auto ruleset = static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0));
@@ -78,16 +80,18 @@ Result<void> enter_sandbox(const Path& modules_folder)
         return refused("renunciation of privileges", errno);
     // Kernels without Landlock leave it to close_sandbox(), which takes all opening away before guest code runs.
     (void)allow_only_files({}, std::span(&modules_folder, 1));
-    return deny({"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv",
-        "process_vm_writev", "kill", "tkill", "pidfd_open", "pidfd_getfd", "mount", "umount2", "chroot", "pivot_root", "setns", "unshare", "bpf", "perf_event_open",
-        "keyctl", "add_key", "request_key", "io_uring_setup", "init_module", "finit_module", "kexec_load", "reboot", "symlink", "symlinkat", "link", "linkat",
+    return deny({"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "execve", "execveat", "fork", "vfork",
+        "ptrace", "process_vm_readv", "process_vm_writev", "kill", "tkill", "pidfd_open", "pidfd_getfd", "mount", "umount2",
+        "chroot", "pivot_root", "setns", "unshare", "bpf", "perf_event_open", "keyctl", "add_key", "request_key",
+        "io_uring_setup", "init_module", "finit_module", "kexec_load", "reboot", "symlink", "symlinkat", "link", "linkat",
         "open_by_handle_at", "name_to_handle_at"});
 }
 
 Result<void> close_sandbox()
 {
-    return deny({"open", "openat", "openat2", "creat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "mkdir", "mkdirat", "rmdir", "chmod", "fchmodat", "chown",
-        "fchownat", "truncate", "utimensat", "readlink", "readlinkat", "getdents64", "prctl"});
+    return deny({"open", "openat", "openat2", "creat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "mkdir",
+        "mkdirat", "rmdir", "chmod", "fchmodat", "chown", "fchownat", "truncate", "utimensat", "readlink", "readlinkat",
+        "getdents64", "prctl"});
 }
 
 }  // namespace altiplano::compute

@@ -17,7 +17,10 @@ namespace {
 /// The files of the guest, opened by the node: an item comes as a descriptor, or as bytes when it is small.
 class NodeFiles final : public vm::GuestFiles {
 public:
-    explicit NodeFiles(Channel& channel) : channel_(channel) {}
+    explicit NodeFiles(Channel& channel)
+        : channel_(channel)
+    {
+    }
 
     Result<std::unique_ptr<vm::GuestFile>> open(std::string_view path) override
     {
@@ -36,7 +39,8 @@ private:
         Unpacker fields(reply.payload);
         TRY(const auto size, fields.number());
         TRY(const auto bytes, fields.text());
-        auto data = reply.descriptor >= 0 ? std::make_unique<weave::ItemData>(adopt_file(reply.descriptor), size) : std::make_unique<weave::ItemData>(to_buffer(bytes));
+        auto data = reply.descriptor >= 0 ? std::make_unique<weave::ItemData>(adopt_file(reply.descriptor), size)
+                                          : std::make_unique<weave::ItemData>(to_buffer(bytes));
         return std::make_unique<drive::ItemFile>(item, std::move(data));
     }
     Channel& channel_;
@@ -45,7 +49,10 @@ private:
 /// Gives one open descriptor to whoever writes "a file": the node names it, renames it and syncs its folder.
 class HandedFile final : public Files {
 public:
-    explicit HandedFile(int descriptor) : descriptor_(descriptor) {}
+    explicit HandedFile(int descriptor)
+        : descriptor_(descriptor)
+    {
+    }
     ~HandedFile() override
     {
         if (descriptor_ >= 0)
@@ -71,7 +78,12 @@ private:
 
 class Worker {
 public:
-    Worker(int socket, WorkerOptions options) : channel_(socket), files_(channel_), options_(std::move(options)) {}
+    Worker(int socket, WorkerOptions options)
+        : channel_(socket)
+        , files_(channel_)
+        , options_(std::move(options))
+    {
+    }
 
     int run()
     {
@@ -82,7 +94,8 @@ public:
             auto answer = serve(*frame);
             if (frame->descriptor >= 0)
                 close(frame->descriptor);
-            const auto sent = answer ? channel_.send(answer->type, answer->payload) : channel_.send(FrameType::failed, pack_error(answer.error()));
+            const auto sent = answer ? channel_.send(answer->type, answer->payload)
+                                     : channel_.send(FrameType::failed, pack_error(answer.error()));
             if (!sent)
                 return 0;
         }
@@ -94,14 +107,16 @@ private:
         switch (frame.type) {
         case FrameType::load: return load(frame.payload);
         case FrameType::start: return start(vm::Machine::create(module_, limits_));
-        case FrameType::restore: return start(vm::Machine::restore(module_, limits_, adopt_file(std::exchange(frame.descriptor, -1)), files_));
+        case FrameType::restore:
+            return start(vm::Machine::restore(module_, limits_, adopt_file(std::exchange(frame.descriptor, -1)), files_));
         case FrameType::evaluate: return evaluate(frame.payload);
         case FrameType::save: {
             HandedFile file(std::exchange(frame.descriptor, -1));
             TRY_OK(machine_->save(file, "image"));
             return Frame{.type = FrameType::saved};
         }
-        default: return fail(errors::worker_protocol, fmt::format("a worker got a frame of type {}", static_cast<int>(frame.type)));
+        default:
+            return fail(errors::worker_protocol, fmt::format("a worker got a frame of type {}", static_cast<int>(frame.type)));
         }
     }
 
@@ -120,7 +135,8 @@ private:
         if (options_.sandboxed)
             TRY_OK(enter_sandbox(modules));
         TRY(engine_, vm::Engine::create());
-        TRY(cache_, vm::ModuleCache::open(engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions()}));
+        TRY(cache_,
+            vm::ModuleCache::open(engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions()}));
         TRY(module_, cache_->compile(other.empty() ? wasm : Bytes(other)));
         return Frame{.type = FrameType::loaded};
     }
@@ -146,13 +162,24 @@ private:
         TRY(const auto timestamp, fields.number());
         TRY(const auto seed, fields.id<Digest>());
         TRY(const auto gas, fields.number());
-        const Work work{.message_json = to_string(message), .env_json = to_string(env), .timestamp_ms = static_cast<std::int64_t>(timestamp), .seed = seed, .gas_limit = gas};
+        const Work work{.message_json = to_string(message),
+            .env_json = to_string(env),
+            .timestamp_ms = static_cast<std::int64_t>(timestamp),
+            .seed = seed,
+            .gas_limit = gas};
         auto done = compute::evaluate(*machine_, work, files_, [&](int fd, std::string_view text) {
-            (void)channel_.send(FrameType::console, Packer().number(static_cast<std::uint64_t>(fd)).text(text).bytes()).has_value();
+            (void)channel_.send(FrameType::console, Packer().number(static_cast<std::uint64_t>(fd)).text(text).bytes())
+                .has_value();
         });
         if (!done)
             return std::unexpected(done.error());
-        return Frame{.type = FrameType::evaluated, .payload = Packer().number(static_cast<std::uint64_t>(done->kind)).text(done->output).text(done->state_root.bytes()).number(done->gas).bytes()};
+        return Frame{.type = FrameType::evaluated,
+            .payload = Packer()
+                .number(static_cast<std::uint64_t>(done->kind))
+                .text(done->output)
+                .text(done->state_root.bytes())
+                .number(done->gas)
+                .bytes()};
     }
 
     Channel channel_;
@@ -167,6 +194,9 @@ private:
 
 }  // namespace
 
-int run_worker(int socket, WorkerOptions options) { return Worker(socket, std::move(options)).run(); }
+int run_worker(int socket, WorkerOptions options)
+{
+    return Worker(socket, std::move(options)).run();
+}
 
 }  // namespace altiplano::compute

@@ -13,8 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char** environ;
-
 namespace altiplano::compute {
 
 namespace {
@@ -37,13 +35,15 @@ Result<StartedWorker> start_process(const Path& program)
     close(ends[1]);
     if (failed != 0) {
         close(ends[0]);
-        return fail(errors::worker_died, fmt::format("cannot start the worker {}: {}", program.string(), std::generic_category().message(failed)));
+        return fail(errors::worker_died,
+            fmt::format("cannot start the worker {}: {}", program.string(), std::generic_category().message(failed)));
     }
-    return StartedWorker{.socket = ends[0], .end = [child] {
-                             kill(child, SIGKILL);
-                             while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-                             }
-                         },
+    return StartedWorker{.socket = ends[0],
+        .end =
+            [child] {
+                kill(child, SIGKILL);
+                while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) { }
+            },
         .process = child};
 }
 
@@ -53,7 +53,8 @@ WorkerStart worker_process(Path program)
 {
     // The kernel ends a worker when the thread that started it ends (PR_SET_PDEATHSIG), so one thread starts them all and
     // lives as long as this function object.
-    return [program = std::move(program), spawner = std::shared_ptr<Executor>(thread_pool("spawner", 1))]() -> Result<StartedWorker> {
+    return [program = std::move(program),
+               spawner = std::shared_ptr<Executor>(thread_pool("spawner", 1))]() -> Result<StartedWorker> {
         std::promise<Result<StartedWorker>> started;
         spawner->post([&] { started.set_value(start_process(program)); });
         return started.get_future().get();
@@ -78,7 +79,12 @@ WorkerClient::~WorkerClient()
 Result<void> WorkerClient::load(const Context& context, const Path& modules, memory::Tracker tracker)
 {
     TRY_OK(channel_.send(FrameType::load,
-        Packer().number(context.limits.memory_bytes).number(static_cast<std::uint64_t>(tracker)).text(std::string_view(modules.native())).text(Bytes(context.wasm)).bytes()));
+        Packer()
+            .number(context.limits.memory_bytes)
+            .number(static_cast<std::uint64_t>(tracker))
+            .text(std::string_view(modules.native()))
+            .text(Bytes(context.wasm))
+            .bytes()));
     TRY(const auto loaded, answer(FrameType::loaded, {}, {}));
     return {};
 }
@@ -99,8 +105,14 @@ Result<Digest> WorkerClient::restore(const File& image, const OpenItem& open)
 
 Result<Evaluated> WorkerClient::evaluate(const Work& work, const OpenItem& open, const Console& console)
 {
-    TRY_OK(channel_.send(FrameType::evaluate, Packer().text(work.message_json).text(work.env_json).number(static_cast<std::uint64_t>(work.timestamp_ms)).text(work.seed.bytes())
-        .number(work.gas_limit).bytes()));
+    TRY_OK(channel_.send(FrameType::evaluate,
+        Packer()
+            .text(work.message_json)
+            .text(work.env_json)
+            .number(static_cast<std::uint64_t>(work.timestamp_ms))
+            .text(work.seed.bytes())
+            .number(work.gas_limit)
+            .bytes()));
     TRY(const auto frame, answer(FrameType::evaluated, open, console));
     Unpacker fields(frame.payload);
     Evaluated done;
@@ -142,7 +154,9 @@ Result<Frame> WorkerClient::answer(FrameType expected, const OpenItem& open, con
                 console(fd == 2 ? 2 : 1, as_text(text));
             break;
         }
-        default: return fail(errors::worker_protocol, fmt::format("a worker process sent a frame of type {} instead of an answer", static_cast<int>(frame.type)));
+        default:
+            return fail(errors::worker_protocol,
+                fmt::format("a worker process sent a frame of type {} instead of an answer", static_cast<int>(frame.type)));
         }
     }
 }
@@ -152,11 +166,13 @@ Result<void> WorkerClient::give_item(Bytes payload, const OpenItem& open)
     Unpacker fields(payload);
     TRY(const auto item, fields.id<ItemId>());
     TRY(const auto mapped, fields.number());
-    const auto data = open ? open(item, mapped != 0) : fail(errors::worker_protocol, "a worker asked for an item where none can be");
+    const auto data =
+        open ? open(item, mapped != 0) : fail(errors::worker_protocol, "a worker asked for an item where none can be");
     if (!data)
         return channel_.send(FrameType::failed, pack_error(data.error()));
     if ((*data)->descriptor() >= 0)
-        return channel_.send(FrameType::item_reply, Packer().number((*data)->size()).text(Bytes{}).bytes(), (*data)->descriptor());
+        return channel_.send(
+            FrameType::item_reply, Packer().number((*data)->size()).text(Bytes{}).bytes(), (*data)->descriptor());
     TRY(const auto bytes, (*data)->all());
     return channel_.send(FrameType::item_reply, Packer().number(bytes.size()).text(Bytes(bytes)).bytes());
 }

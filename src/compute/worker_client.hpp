@@ -9,7 +9,7 @@ namespace altiplano::compute {
 struct StartedWorker {
     int socket = -1;
     std::function<void()> end;  ///< called once, when the node is done with it
-    std::int64_t process = 0;   ///< its process id, for whoever looks; 0 when it is none
+    std::int64_t process = 0;  ///< its process id, for whoever looks; 0 when it is none
 };
 using WorkerStart = std::function<Result<StartedWorker>()>;
 
@@ -42,7 +42,11 @@ public:
     std::int64_t process() const noexcept { return worker_.process; }
 
 private:
-    explicit WorkerClient(StartedWorker worker) : worker_(std::move(worker)), channel_(worker_.socket) {}
+    explicit WorkerClient(StartedWorker worker)
+        : worker_(std::move(worker))
+        , channel_(worker_.socket)
+    {
+    }
     Result<Frame> answer(FrameType expected, const OpenItem& open, const Console& console);
     Result<void> give_item(Bytes payload, const OpenItem& open);
 

@@ -30,7 +30,8 @@ Result<bool> admits(weave::Weave& weave, const Reader& reader, const ItemId& ite
     if (!mode)
         mode = "Assignments";
     if (*mode != "Assignments" && *mode != "Individual")
-        return fail(errors::unsupported_mode, fmt::format("Availability-Type {} is not supported", *mode), "use Assignments or Individual");
+        return fail(errors::unsupported_mode, fmt::format("Availability-Type {} is not supported", *mode),
+            "use Assignments or Individual");
 
     std::vector<std::string> attestors;
     for (const auto* name : {"Scheduler", "Attestor"})
@@ -38,7 +39,8 @@ Result<bool> admits(weave::Weave& weave, const Reader& reader, const ItemId& ite
             attestors.emplace_back(value);
     if (attestors.empty())
         return false;
-    TRY(const auto attested, weave.has_item_with({{"Data-Protocol", "ao"}, {"Type", "Attestation"}, {"Message", id}}, attestors, reader.height));
+    TRY(const auto attested,
+        weave.has_item_with({{"Data-Protocol", "ao"}, {"Type", "Attestation"}, {"Message", id}}, attestors, reader.height));
     if (attested || *mode == "Assignments")
         return attested;
     return weave.has_item_with({{"Data-Protocol", "WeaveDrive"}, {"Type", "Available"}, {"ID", id}}, attestors, reader.height);

@@ -27,7 +27,10 @@ protected:
         EXPECT_TRUE(weave->put({weave::stage(one, *blobs).value()}));
         return one.id();
     }
-    void attest(const item::Signer& by) { put("", {{"Data-Protocol", "ao"}, {"Type", "Attestation"}, {"Message", file.text()}}, &by); }
+    void attest(const item::Signer& by)
+    {
+        put("", {{"Data-Protocol", "ao"}, {"Type", "Attestation"}, {"Message", file.text()}}, &by);
+    }
     item::Tags process(std::string mode = "")
     {
         item::Tags tags{{"Extension", "WeaveDrive"}, {"Attestor", attestor.address().text()}, {"Scheduler", "somebody"}};
@@ -76,7 +79,8 @@ TEST_F(ADrive, needs_the_extension_on_process_or_module)
 TEST_F(ADrive, admits_what_boots_a_process)
 {
     EXPECT_EQ(open({{"On-Boot", file.text()}}, tip()), "open");
-    EXPECT_EQ(open({{"On-Boot", file.text()}, {"On-Boot", "Data"}}, tip()), vm::errors::file_not_admitted) << "the last one counts";
+    EXPECT_EQ(open({{"On-Boot", file.text()}, {"On-Boot", "Data"}}, tip()), vm::errors::file_not_admitted)
+        << "the last one counts";
 }
 
 TEST_F(ADrive, admits_what_is_called_available_to_individual_readers)
@@ -85,7 +89,8 @@ TEST_F(ADrive, admits_what_is_called_available_to_individual_readers)
     EXPECT_EQ(open(process("Individual"), tip()), "open");
     EXPECT_EQ(open(process("Assignments"), tip()), vm::errors::file_not_admitted);
     EXPECT_EQ(open(process("Library"), tip()), vm::errors::file_not_admitted);
-    EXPECT_EQ(open(process("Anything"), tip(), {{"Availability-Type", "Individual"}}), vm::errors::file_not_admitted) << "the process's own wins";
+    EXPECT_EQ(open(process("Anything"), tip(), {{"Availability-Type", "Individual"}}), vm::errors::file_not_admitted)
+        << "the process's own wins";
 }
 
 TEST_F(ADrive, reads_what_was_stored)

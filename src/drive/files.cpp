@@ -37,7 +37,8 @@ Result<std::unique_ptr<weave::ItemData>> open_admitted(weave::Weave& weave, cons
     if (!admitted && admitted.error().code != errors::unsupported_mode)
         return std::unexpected(admitted.error());
     if (!admitted || !*admitted)
-        return fail(vm::errors::file_not_admitted, fmt::format("item {} is not admitted for this process at height {}", item.text(), reader.height),
+        return fail(vm::errors::file_not_admitted,
+            fmt::format("item {} is not admitted for this process at height {}", item.text(), reader.height),
             "the process needs Extension: WeaveDrive, and its Scheduler or an Attestor must have attested the item");
     return weave.data(item);
 }

@@ -8,7 +8,11 @@ namespace altiplano::drive {
 /// An item's data as a file in a guest.
 class ItemFile final : public vm::GuestFile {
 public:
-    ItemFile(ItemId item, std::unique_ptr<weave::ItemData> data) : item_(item), data_(std::move(data)) {}
+    ItemFile(ItemId item, std::unique_ptr<weave::ItemData> data)
+        : item_(item)
+        , data_(std::move(data))
+    {
+    }
     std::uint64_t size() const override { return data_->size(); }
     Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) override { return data_->read_at(offset, into); }
     std::optional<Backing> backing() const override;
@@ -29,7 +33,11 @@ Result<std::unique_ptr<weave::ItemData>> open_admitted(weave::Weave& weave, cons
 /// A weave as the files of a guest, in this very process.
 class WeaveFiles final : public vm::GuestFiles {
 public:
-    WeaveFiles(weave::Weave& weave, const Reader& reader) : weave_(weave), reader_(reader) {}
+    WeaveFiles(weave::Weave& weave, const Reader& reader)
+        : weave_(weave)
+        , reader_(reader)
+    {
+    }
     Result<std::unique_ptr<vm::GuestFile>> open(std::string_view path) override;
     Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId item) override;
 

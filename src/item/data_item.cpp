@@ -13,7 +13,10 @@ namespace {
 /// Takes fields from the front of hostile bytes.
 class Reader {
 public:
-    explicit Reader(Bytes wire) : wire_(wire) {}
+    explicit Reader(Bytes wire)
+        : wire_(wire)
+    {
+    }
 
     std::size_t position() const { return position_; }
 
@@ -21,7 +24,8 @@ public:
     {
         if (length > wire_.size() - position_)
             return fail(errors::truncated,
-                fmt::format("the item ends inside its {}: {} bytes are there, {} are needed", what, wire_.size() - position_, length));
+                fmt::format(
+                    "the item ends inside its {}: {} bytes are there, {} are needed", what, wire_.size() - position_, length));
         const auto field = wire_.subspan(position_, static_cast<std::size_t>(length));
         position_ += field.size();
         return field;
@@ -32,7 +36,8 @@ public:
     {
         TRY(const auto presence, take(1, what));
         if (presence[0] != std::byte{0} && presence[0] != std::byte{1})
-            return fail(errors::bad_presence_byte, fmt::format("the presence byte of the {} is {}, not 0 or 1", what, static_cast<int>(presence[0])));
+            return fail(errors::bad_presence_byte,
+                fmt::format("the presence byte of the {} is {}, not 0 or 1", what, static_cast<int>(presence[0])));
         return take(presence[0] == std::byte{1} ? 32 : 0, what);
     }
 
@@ -52,7 +57,8 @@ Result<Header> Header::parse(Bytes wire, std::uint64_t tag_limit)
     const auto number = static_cast<std::uint16_t>(static_cast<unsigned>(type[0]) | static_cast<unsigned>(type[1]) << 8);
     header.type_ = item::signature_type(number);
     if (!header.type_)
-        return fail(errors::bad_signature_type, fmt::format("signature type {} is not one of ANS-104", number), "is this a data item at all?");
+        return fail(errors::bad_signature_type, fmt::format("signature type {} is not one of ANS-104", number),
+            "is this a data item at all?");
 
     TRY(const auto signature, reader.take(header.type_->signature_bytes, "signature"));
     TRY(const auto owner, reader.take(header.type_->owner_bytes, "owner"));
@@ -62,7 +68,8 @@ Result<Header> Header::parse(Bytes wire, std::uint64_t tag_limit)
     TRY(const auto tag_size, reader.take(8, "number of tag bytes"));
     const auto tag_bytes = read_u64(tag_size);
     if (tag_bytes > tag_limit)
-        return fail(errors::tag_bytes_over_limit, fmt::format("the item has {} tag bytes; at most {} are accepted", tag_bytes, tag_limit),
+        return fail(errors::tag_bytes_over_limit,
+            fmt::format("the item has {} tag bytes; at most {} are accepted", tag_bytes, tag_limit),
             "move long values into the item's data");
     const auto tags_at = reader.position();
     TRY(const auto tags, reader.take(tag_bytes, "tags"));
@@ -99,10 +106,12 @@ Sha384 Header::message(const Sha384& data_deep_hash) const
 Result<void> Header::verify(const Sha384& data_deep_hash) const
 {
     if (!type_->verify)
-        return fail(errors::unsupported_signature, fmt::format("signatures of type {} ({}) are not verified here", type_->number, type_->name),
+        return fail(errors::unsupported_signature,
+            fmt::format("signatures of type {} ({}) are not verified here", type_->number, type_->name),
             "sign with an Arweave (RSA-PSS 4096) or Ed25519 key");
     if (!type_->verify(owner_key(), signature(), message(data_deep_hash)))
-        return fail(errors::bad_signature, fmt::format("the {} signature of item {} does not fit its content and owner", type_->name, id_.text()),
+        return fail(errors::bad_signature,
+            fmt::format("the {} signature of item {} does not fit its content and owner", type_->name, id_.text()),
             "the item was changed after it was signed, or signed by another key");
     return {};
 }
@@ -114,7 +123,10 @@ Result<DataItem> DataItem::parse(Bytes wire, std::uint64_t tag_limit)
     return join(std::move(header), to_buffer(data));
 }
 
-Result<void> DataItem::verify() const { return header().verify(deep_hash_blob(data())); }
+Result<void> DataItem::verify() const
+{
+    return header().verify(deep_hash_blob(data()));
+}
 
 Buffer DataItem::wire() const
 {

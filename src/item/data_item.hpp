@@ -27,7 +27,7 @@ public:
     Bytes signature() const noexcept { return Bytes(wire_).subspan(2, type_->signature_bytes); }
     Bytes owner_key() const noexcept { return Bytes(wire_).subspan(2 + type_->signature_bytes, type_->owner_bytes); }
     const Address& owner() const noexcept { return owner_; }
-    const ItemId& id() const noexcept { return id_; }              ///< SHA-256 of the signature
+    const ItemId& id() const noexcept { return id_; }  ///< SHA-256 of the signature
     /// The 32 bytes of the receiver, which may be a process or a wallet.
     const std::optional<Digest>& target() const noexcept { return target_; }
     Bytes anchor() const noexcept { return Bytes(wire_).subspan(anchor_at_, anchor_size_); }  ///< empty or 32 bytes

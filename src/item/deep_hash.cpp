@@ -21,7 +21,10 @@ Sha384 deep_hash_blob(std::uint64_t length, const Sha384& hash_of_bytes)
     return hash_pair(sha384(as_bytes("blob" + std::to_string(length))), hash_of_bytes);
 }
 
-Sha384 deep_hash_blob(Bytes bytes) { return deep_hash_blob(bytes.size(), sha384(bytes)); }
+Sha384 deep_hash_blob(Bytes bytes)
+{
+    return deep_hash_blob(bytes.size(), sha384(bytes));
+}
 
 Sha384 deep_hash_list(std::span<const Sha384> children)
 {

@@ -51,7 +51,8 @@ TEST(Tags, are_read_from_any_number_of_blocks_with_or_without_sizes)
     const auto second = joined({avro("b"), avro("2")});
     EXPECT_EQ(decode_tags(joined({avro(2), first, second, avro(0)}), 2).value(), two);
     EXPECT_EQ(decode_tags(joined({avro(1), first, avro(1), second, avro(0)}), 2).value(), two);
-    EXPECT_EQ(decode_tags(joined({avro(-2), avro(8), first, second, avro(0)}), 2).value(), two) << "a negative count carries its bytes";
+    EXPECT_EQ(decode_tags(joined({avro(-2), avro(8), first, second, avro(0)}), 2).value(), two)
+        << "a negative count carries its bytes";
     EXPECT_EQ(decode_tags(joined({avro(-1), avro(4), first, avro(1), second, avro(0)}), 2).value(), two);
     EXPECT_EQ(decode_tags({}, 0).value(), Tags{});
     EXPECT_EQ(decode_tags(avro(0), 0).value(), Tags{});
@@ -61,16 +62,15 @@ TEST(Tags, that_are_not_what_they_say_are_refused)
 {
     const auto one = joined({avro("a"), avro("1")});
     for (const auto& [wire, declared] : std::initializer_list<std::pair<Buffer, std::uint64_t>>{
-             {joined({avro(1), one, avro(0)}), 2},                          // fewer than declared
-             {joined({avro(2), one, one, avro(0)}), 1},                     // more
-             {joined({avro(1), one}), 1},                                   // no final block
-             {joined({avro(1), one, avro(0), avro(0)}), 1},                 // something behind it
-             {joined({avro(1), avro(-1), avro("1"), avro(0)}), 1},          // a negative length
-             {joined({avro(1), avro(INT64_MAX), avro("1"), avro(0)}), 1},   // a length past the end
-             {joined({avro(INT64_MAX), one, avro(0)}), 1},
-             {joined({avro(INT64_MIN), avro(4), one, avro(0)}), 1},
-             {{std::byte{0x80}}, 1},                                        // a number that does not end
-             {Buffer(11, std::byte{0xff}), 1},                              // one that is too long
+             {joined({avro(1), one, avro(0)}), 2},  // fewer than declared
+             {joined({avro(2), one, one, avro(0)}), 1},  // more
+             {joined({avro(1), one}), 1},  // no final block
+             {joined({avro(1), one, avro(0), avro(0)}), 1},  // something behind it
+             {joined({avro(1), avro(-1), avro("1"), avro(0)}), 1},  // a negative length
+             {joined({avro(1), avro(INT64_MAX), avro("1"), avro(0)}), 1},  // a length past the end
+             {joined({avro(INT64_MAX), one, avro(0)}), 1}, {joined({avro(INT64_MIN), avro(4), one, avro(0)}), 1},
+             {{std::byte{0x80}}, 1},  // a number that does not end
+             {Buffer(11, std::byte{0xff}), 1},  // one that is too long
          })
         EXPECT_EQ(refusal(wire, declared), errors::bad_tags);
     const auto good = joined({avro(1), one, avro(0)});
@@ -80,7 +80,8 @@ TEST(Tags, that_are_not_what_they_say_are_refused)
 
 TEST(Tags, keep_any_bytes_and_the_first_of_a_name_wins)
 {
-    const Tags tags{{std::string("\0\xff", 2), std::string("\x80\0", 2)}, {"", ""}, {"Action", "one"}, {"Action", "two"}, {"action", "other"}};
+    const Tags tags{{std::string("\0\xff", 2), std::string("\x80\0", 2)}, {"", ""}, {"Action", "one"}, {"Action", "two"},
+        {"action", "other"}};
     EXPECT_EQ(decode_tags(encode_tags(tags), 5).value(), tags);
     EXPECT_EQ(tags.first("Action"), "one");
     EXPECT_EQ(tags.all("Action"), (std::vector<std::string_view>{"one", "two"}));
@@ -141,7 +142,8 @@ TEST(Signer, comes_back_from_its_jwk_and_from_nothing_else)
 {
     const auto again = Ed25519Signer::from_jwk(signer.jwk()).value();
     EXPECT_EQ(again.address(), signer.address());
-    for (const auto* text : {"", "{}", R"({"kty":"RSA"})", R"({"kty":"OKP","crv":"Ed25519","d":"AA","x":"AA"})", R"({"kty":"OKP","crv":"X25519","d":"","x":""})"})
+    for (const auto* text : {"", "{}", R"({"kty":"RSA"})", R"({"kty":"OKP","crv":"Ed25519","d":"AA","x":"AA"})",
+             R"({"kty":"OKP","crv":"X25519","d":"","x":""})"})
         EXPECT_EQ(Ed25519Signer::from_jwk(text).error().code, errors::bad_key) << text;
     // A public half that is not the secret's would sign items that nobody can verify.
     auto mixed = signer.jwk();

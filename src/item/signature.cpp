@@ -20,10 +20,12 @@ struct Free {
     void operator()(OSSL_PARAM_BLD* p) const { OSSL_PARAM_BLD_free(p); }
     void operator()(OSSL_PARAM* p) const { OSSL_PARAM_free(p); }
 };
-template <class T>
-using Owned = std::unique_ptr<T, Free>;
+template <class T> using Owned = std::unique_ptr<T, Free>;
 
-const unsigned char* raw(Bytes bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
+const unsigned char* raw(Bytes bytes)
+{
+    return reinterpret_cast<const unsigned char*>(bytes.data());
+}
 
 bool verify_ed25519(Bytes owner, Bytes signature, const Sha384& message)
 {
@@ -81,6 +83,9 @@ const SignatureType* signature_type(std::uint16_t number)
     return nullptr;
 }
 
-Address address_of(Bytes owner) { return Address(sha256(owner)); }
+Address address_of(Bytes owner)
+{
+    return Address(sha256(owner));
+}
 
 }  // namespace altiplano::item

@@ -18,7 +18,10 @@ struct Free {
     void operator()(EVP_MD_CTX* p) const { EVP_MD_CTX_free(p); }
 };
 
-const unsigned char* raw(Bytes bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
+const unsigned char* raw(Bytes bytes)
+{
+    return reinterpret_cast<const unsigned char*>(bytes.data());
+}
 
 std::unique_ptr<EVP_PKEY, Free> private_key(Bytes seed)
 {
@@ -48,11 +51,14 @@ std::optional<std::string_view> member(std::string_view json, std::string_view n
 
 }  // namespace
 
-Ed25519Signer::Ed25519Signer(const std::array<std::byte, 32>& seed) : seed_(seed), public_key_{}
+Ed25519Signer::Ed25519Signer(const std::array<std::byte, 32>& seed)
+    : seed_(seed)
+    , public_key_{}
 {
     const auto key = private_key(seed_);
     std::size_t length = public_key_.size();
-    ENSURE(EVP_PKEY_get_raw_public_key(key.get(), reinterpret_cast<unsigned char*>(public_key_.data()), &length) == 1 && length == 32,
+    ENSURE(EVP_PKEY_get_raw_public_key(key.get(), reinterpret_cast<unsigned char*>(public_key_.data()), &length) == 1
+            && length == 32,
         "an Ed25519 key has a public half");
 }
 
@@ -65,7 +71,8 @@ Ed25519Signer Ed25519Signer::generate(Random& random)
 
 std::string Ed25519Signer::jwk() const
 {
-    return fmt::format("{{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"d\":\"{}\",\"x\":\"{}\"}}\n", base64url(seed_), base64url(public_key_));
+    return fmt::format(
+        "{{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"d\":\"{}\",\"x\":\"{}\"}}\n", base64url(seed_), base64url(public_key_));
 }
 
 Result<Ed25519Signer> Ed25519Signer::from_jwk(std::string_view text)
@@ -90,7 +97,9 @@ Buffer Ed25519Signer::sign(const Sha384& message) const
     Buffer signature(64);
     std::size_t length = signature.size();
     ENSURE(context && EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1
-            && EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &length, raw(message), message.size()) == 1,
+            && EVP_DigestSign(
+                   context.get(), reinterpret_cast<unsigned char*>(signature.data()), &length, raw(message), message.size())
+                == 1,
         "an Ed25519 key signs any message");
     return signature;
 }

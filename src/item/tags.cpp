@@ -11,7 +11,10 @@ namespace {
 /// Reads Avro longs and byte strings from hostile bytes.
 class AvroReader {
 public:
-    explicit AvroReader(Bytes wire) : wire_(wire) {}
+    explicit AvroReader(Bytes wire)
+        : wire_(wire)
+    {
+    }
 
     bool at_end() const { return position_ == wire_.size(); }
     std::size_t position() const { return position_; }
@@ -29,7 +32,8 @@ public:
             if ((byte & 128) == 0)
                 return static_cast<std::int64_t>(zigzag >> 1) ^ -static_cast<std::int64_t>(zigzag & 1);
         }
-        return fail(errors::bad_tags, fmt::format("the number that ends at byte {} of the tags has more than 64 bits", position_));
+        return fail(
+            errors::bad_tags, fmt::format("the number that ends at byte {} of the tags has more than 64 bits", position_));
     }
 
     Result<std::string> text()
@@ -95,19 +99,17 @@ Result<Tags> decode_tags(Bytes wire, std::uint64_t declared)
 {
     std::vector<Tag> tags;
     AvroReader reader(wire);
-    bool ended = wire.empty();
-    while (!ended) {
+    while (!wire.empty()) {
         TRY(auto count, reader.number());
-        if (count == 0) {
-            ended = true;
+        if (count == 0)
             break;
-        }
         std::optional<std::size_t> block_end;
         if (count < 0) {
             // A negative count is followed by the block's size in bytes, so that readers may skip it.
             TRY(const auto size, reader.number());
             if (size < 0 || static_cast<std::uint64_t>(size) > wire.size() - reader.position())
-                return fail(errors::bad_tags, fmt::format("a block of {} bytes does not fit the {} tag bytes", size, wire.size()));
+                return fail(
+                    errors::bad_tags, fmt::format("a block of {} bytes does not fit the {} tag bytes", size, wire.size()));
             block_end = reader.position() + static_cast<std::size_t>(size);
             // Two bytes is the least that a tag takes, which bounds the count before it is negated.
             if (count < -static_cast<std::int64_t>(wire.size()))
@@ -123,7 +125,8 @@ Result<Tags> decode_tags(Bytes wire, std::uint64_t declared)
             return fail(errors::bad_tags, fmt::format("a block ends at byte {} but says {}", reader.position(), *block_end));
     }
     if (!reader.at_end())
-        return fail(errors::bad_tags, fmt::format("{} bytes follow the final block of the tags", wire.size() - reader.position()));
+        return fail(
+            errors::bad_tags, fmt::format("{} bytes follow the final block of the tags", wire.size() - reader.position()));
     if (tags.size() != declared)
         return fail(errors::bad_tags, fmt::format("the item declares {} tags, its tag bytes hold {}", declared, tags.size()));
     return Tags(std::move(tags));

@@ -21,8 +21,14 @@ struct Tag {
 class Tags {
 public:
     Tags() = default;
-    Tags(std::initializer_list<Tag> tags) : tags_(tags) {}
-    explicit Tags(std::vector<Tag> tags) : tags_(std::move(tags)) {}
+    Tags(std::initializer_list<Tag> tags)
+        : tags_(tags)
+    {
+    }
+    explicit Tags(std::vector<Tag> tags)
+        : tags_(std::move(tags))
+    {
+    }
 
     std::optional<std::string_view> first(std::string_view name) const;
     std::vector<std::string_view> all(std::string_view name) const;

@@ -16,17 +16,28 @@ namespace {
 
 const std::string& text()
 {
-    static const auto whole = to_string(read_file(system_files(), Path(ALTIPLANO_SOURCE_DIR) / "tests/vectors/vectors.json").value());
+    static const auto whole =
+        to_string(read_file(system_files(), Path(ALTIPLANO_SOURCE_DIR) / "tests/vectors/vectors.json").value());
     return whole;
 }
-JsonView vectors() { return JsonView::parse(text()).value(); }
-std::string field(const JsonView& object, std::string_view name) { return object.find(name)->string().value(); }
-Buffer bytes(const JsonView& object, std::string_view name) { return from_base64url(field(object, name)).value(); }
+JsonView vectors()
+{
+    return JsonView::parse(text()).value();
+}
+std::string field(const JsonView& object, std::string_view name)
+{
+    return object.find(name)->string().value();
+}
+Buffer bytes(const JsonView& object, std::string_view name)
+{
+    return from_base64url(field(object, name)).value();
+}
 
 Sha384 deep_hash(const JsonView& value)
 {
     if (const auto repeat = value.find("repeat"))
-        return deep_hash_blob(Buffer(static_cast<std::size_t>(*repeat->integer()), static_cast<std::byte>(*value.find("byte")->integer())));
+        return deep_hash_blob(
+            Buffer(static_cast<std::size_t>(*repeat->integer()), static_cast<std::byte>(*value.find("byte")->integer())));
     if (value.kind() == JsonView::Kind::string)
         return deep_hash_blob(from_base64url(*value.string()).value());
     std::vector<Sha384> children;
@@ -42,7 +53,8 @@ TEST(Vectors, of_deep_hashes_come_out_the_same)
     const auto all = vectors().find("deep_hashes")->elements();
     ASSERT_GE(all.size(), 7U);
     for (const auto& vector : all)
-        EXPECT_EQ(base64url(deep_hash(*vector.find("value"))), field(vector, "hash")) << vector.find("value")->raw().substr(0, 80);
+        EXPECT_EQ(base64url(deep_hash(*vector.find("value"))), field(vector, "hash"))
+            << vector.find("value")->raw().substr(0, 80);
 }
 
 TEST(Vectors, of_items_are_read_and_verified)
@@ -80,7 +92,14 @@ TEST(Vectors, of_ed25519_items_are_built_byte_for_byte)
             continue;
         const auto wire = bytes(vector, "wire");
         const auto item = DataItem::parse(wire).value();
-        EXPECT_EQ(build({.target = item.target(), .anchor = to_string(item.anchor()), .tags = item.tags(), .data = to_buffer(item.data())}, signer).value().wire(), wire)
+        EXPECT_EQ(build({.target = item.target(),
+                            .anchor = to_string(item.anchor()),
+                            .tags = item.tags(),
+                            .data = to_buffer(item.data())},
+                      signer)
+                      .value()
+                      .wire(),
+            wire)
             << field(vector, "name");
         ++built;
     }
@@ -111,7 +130,8 @@ TEST(Vectors, that_are_cut_anywhere_are_refused)
             if (size < header)
                 EXPECT_EQ(item ? "read" : item.error().code, errors::truncated) << field(vector, "name") << " of " << size;
             else
-                EXPECT_EQ(item->verify() ? "verified" : item->verify().error().code, errors::bad_signature) << field(vector, "name") << " of " << size;
+                EXPECT_EQ(item->verify() ? "verified" : item->verify().error().code, errors::bad_signature)
+                    << field(vector, "name") << " of " << size;
         }
     }
 }

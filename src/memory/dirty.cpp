@@ -38,7 +38,8 @@ struct ScannedRange {
     std::uint64_t start, end, categories;
 };
 struct ScanRequest {
-    std::uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages, category_inverted, category_mask, category_anyof_mask, return_mask;
+    std::uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages, category_inverted, category_mask,
+        category_anyof_mask, return_mask;
 };
 constexpr std::uint64_t page_is_written = 1 << 1;
 constexpr std::uint64_t protect_matching = 1 << 0;
@@ -71,7 +72,10 @@ public:
         return tracker;
     }
 
-    explicit KernelTracker(std::byte* base) : base_(base) {}
+    explicit KernelTracker(std::byte* base)
+        : base_(base)
+    {
+    }
     ~KernelTracker() override
     {
         if (fault_fd_ >= 0)
@@ -95,7 +99,10 @@ public:
             return kernel_error("track a range of memory");
         return {};
     }
-    Result<void> written(PageRange range, std::vector<PageRange>& found) const override { return scan(range, check_async, &found); }
+    Result<void> written(PageRange range, std::vector<PageRange>& found) const override
+    {
+        return scan(range, check_async, &found);
+    }
     Result<void> arm(PageRange range) override { return scan(range, check_async | protect_matching, nullptr); }
     Result<void> expect_write(PageRange) override { return {}; }
 
@@ -157,8 +164,7 @@ std::mutex watched_rows;
 constexpr std::size_t layers = 2;
 struct sigaction handler_before[layers];
 
-template <std::size_t layer>
-void on_fault(int signal, siginfo_t* info, void* context)
+template <std::size_t layer> void on_fault(int signal, siginfo_t* info, void* context)
 {
     const auto at = reinterpret_cast<std::uintptr_t>(info->si_addr);
     for (auto& row : watched) {
@@ -169,7 +175,9 @@ void on_fault(int signal, siginfo_t* info, void* context)
         if (state.load(std::memory_order_relaxed) != page_watched)
             break;
         const int saved = errno;
-        const bool opened = mprotect(reinterpret_cast<void*>(at / page_bytes * page_bytes), page_bytes, PROT_READ | PROT_WRITE) == 0;
+        // The kernel gives the place as a number.  NOLINTNEXTLINE(performance-no-int-to-ptr)
+        const bool opened =
+            mprotect(reinterpret_cast<void*>(at / page_bytes * page_bytes), page_bytes, PROT_READ | PROT_WRITE) == 0;
         errno = saved;
         if (!opened)
             break;
@@ -193,7 +201,8 @@ public:
     {
         install_fault_handler();
         auto tracker = std::make_unique<FaultTracker>(base, reserved_bytes);
-        auto* state = mmap(nullptr, reserved_bytes / page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        auto* state = mmap(
+            nullptr, reserved_bytes / page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (state == MAP_FAILED)
             return kernel_error("reserve a map of written pages");
         tracker->state_ = static_cast<std::atomic<std::uint8_t>*>(state);
@@ -210,7 +219,11 @@ public:
         return fail(errors::kernel, fmt::format("{} memories are watched already", watched.size()));
     }
 
-    FaultTracker(std::byte* base, std::uint64_t reserved_bytes) : base_(base), reserved_bytes_(reserved_bytes) {}
+    FaultTracker(std::byte* base, std::uint64_t reserved_bytes)
+        : base_(base)
+        , reserved_bytes_(reserved_bytes)
+    {
+    }
     ~FaultTracker() override
     {
         if (row_) {
@@ -282,7 +295,11 @@ private:
 
 class CompareTracker final : public DirtyTracker {
 public:
-    CompareTracker(std::byte* base, int committed_file) : base_(base), committed_file_(committed_file) {}
+    CompareTracker(std::byte* base, int committed_file)
+        : base_(base)
+        , committed_file_(committed_file)
+    {
+    }
 
     Tracker kind() const noexcept override { return Tracker::compare; }
     Result<void> track(PageRange) override { return {}; }
@@ -290,7 +307,8 @@ public:
     {
         std::array<std::byte, page_bytes> before;
         for (std::uint64_t page = range.first; page < range.first + range.count; ++page) {
-            if (pread(committed_file_, before.data(), before.size(), static_cast<off_t>(page * page_bytes)) != static_cast<ssize_t>(before.size()))
+            if (pread(committed_file_, before.data(), before.size(), static_cast<off_t>(page * page_bytes))
+                != static_cast<ssize_t>(before.size()))
                 return kernel_error("read a memory file");
             if (std::memcmp(before.data(), base_ + page * page_bytes, page_bytes) != 0)
                 FaultTracker::add(found, page);
@@ -329,7 +347,8 @@ void install_fault_handler()
     ++installed;
 }
 
-Result<std::unique_ptr<DirtyTracker>> DirtyTracker::create(Tracker kind, std::byte* base, std::uint64_t reserved_bytes, int committed_file)
+Result<std::unique_ptr<DirtyTracker>> DirtyTracker::create(
+    Tracker kind, std::byte* base, std::uint64_t reserved_bytes, int committed_file)
 {
     switch (kind) {
     case Tracker::automatic:

@@ -14,7 +14,8 @@ class DirtyTracker {
 public:
     /// @param committed_file  the bytes as of the last commit, for Tracker::compare
     /// @return memory.kernel when that tracker cannot be had here
-    static Result<std::unique_ptr<DirtyTracker>> create(Tracker kind, std::byte* base, std::uint64_t reserved_bytes, int committed_file);
+    static Result<std::unique_ptr<DirtyTracker>> create(
+        Tracker kind, std::byte* base, std::uint64_t reserved_bytes, int committed_file);
     virtual ~DirtyTracker() = default;
 
     virtual Tracker kind() const noexcept = 0;

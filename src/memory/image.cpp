@@ -16,7 +16,10 @@ constexpr std::size_t range_bytes = 8 + 8 + 32 + 8;
 constexpr std::uint64_t front_pages_max = 4096;
 constexpr std::size_t step_bytes = 1 << 20;
 
-bool all_zero(Bytes bytes) { return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; }); }
+bool all_zero(Bytes bytes)
+{
+    return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
+}
 
 Buffer front(const Digest& root, std::uint64_t length, Bytes globals, const std::vector<MappedRange>& mapped)
 {
@@ -43,7 +46,8 @@ Buffer front(const Digest& root, std::uint64_t length, Bytes globals, const std:
 
 std::unexpected<Error> bad(std::string sentence)
 {
-    return fail(errors::bad_image, "the memory image " + std::move(sentence), "images are caches: delete it, the log rebuilds it");
+    return fail(
+        errors::bad_image, "the memory image " + std::move(sentence), "images are caches: delete it, the log rebuilds it");
 }
 
 /// The front, its checksum verified, and where the memory begins.
@@ -69,7 +73,8 @@ Result<std::pair<Image, std::uint64_t>> read_front(const File& file)
     image.length_bytes = read_u64(view.subspan(56));
     const auto globals_size = read_u64(view.subspan(64));
     const auto range_count = read_u64(view.subspan(72));
-    if (globals_size > bytes.size() || range_count > bytes.size() / range_bytes || fixed_bytes + globals_size + range_count * range_bytes + 32 > bytes.size())
+    if (globals_size > bytes.size() || range_count > bytes.size() / range_bytes
+        || fixed_bytes + globals_size + range_count * range_bytes + 32 > bytes.size())
         return bad("has a front that is too short for what it says");
     const auto checked = fixed_bytes + globals_size + range_count * range_bytes;
     if (!equal(keyed_hash(HashKind::root, view.first(checked)).bytes(), view.subspan(checked, 32)))
@@ -103,7 +108,8 @@ Result<void> save_image(Files& files, const Path& path, const Region& region, By
             if (page < pages && !region.is_mapped(page) && !all_zero(memory.subspan(page * page_bytes, page_bytes)))
                 continue;
             if (page > began)
-                TRY_OK(file->write_at(head.size() + began * page_bytes, memory.subspan(began * page_bytes, (page - began) * page_bytes)));
+                TRY_OK(file->write_at(
+                    head.size() + began * page_bytes, memory.subspan(began * page_bytes, (page - began) * page_bytes)));
             began = page + 1;
         }
         return file->sync();

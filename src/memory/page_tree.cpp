@@ -10,8 +10,8 @@ namespace {
 Digest blake3(Bytes bytes, const std::byte* key)
 {
     std::array<std::byte, 32> out;
-    altiplano_blake3(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), reinterpret_cast<const std::uint8_t*>(key),
-        reinterpret_cast<std::uint8_t*>(out.data()));
+    altiplano_blake3(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(),
+        reinterpret_cast<const std::uint8_t*>(key), reinterpret_cast<std::uint8_t*>(out.data()));
     return Digest(out);
 }
 
@@ -66,7 +66,8 @@ void PageTree::update()
                 if (empty)
                     groups.erase(group);
                 else
-                    hash = keyed_hash(HashKind::node, {reinterpret_cast<const std::byte*>(group->second->data()), sizeof(Children)});
+                    hash =
+                        keyed_hash(HashKind::node, {reinterpret_cast<const std::byte*>(group->second->data()), sizeof(Children)});
             }
             set(level + 1, number, hash);
             number /= arity;

@@ -28,7 +28,10 @@ std::unexpected<Error> kernel_error(std::string_view doing)
 /// A descriptor that is closed when the last mapping of it is forgotten.
 class Descriptor {
 public:
-    explicit Descriptor(int number) : number_(number) {}
+    explicit Descriptor(int number)
+        : number_(number)
+    {
+    }
     ~Descriptor()
     {
         if (number_ >= 0)
@@ -57,7 +60,10 @@ struct Mapping {
     }
 };
 
-bool whole_pages(std::uint64_t bytes) { return bytes % page_bytes == 0; }
+bool whole_pages(std::uint64_t bytes)
+{
+    return bytes % page_bytes == 0;
+}
 
 }  // namespace
 
@@ -68,10 +74,10 @@ struct Region::Private {
     std::uint64_t committed_length = 0;
     int committed_file = -1;
     std::unique_ptr<DirtyTracker> tracker;
-    std::vector<Mapping> mappings;            ///< ascending, apart
+    std::vector<Mapping> mappings;  ///< ascending, apart
     std::vector<Mapping> committed_mappings;
-    std::vector<MappedRange> ranges;          ///< what `mappings` says to the world
-    std::vector<PageRange> replaced;          ///< mapped or unmapped since the last commit
+    std::vector<MappedRange> ranges;  ///< what `mappings` says to the world
+    std::vector<PageRange> replaced;  ///< mapped or unmapped since the last commit
 
     ~Private()
     {
@@ -97,14 +103,17 @@ Result<void> Region::Private::show_committed(std::uint64_t at, std::uint64_t byt
 {
     if (bytes == 0)
         return {};
-    if (mmap(base + at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, committed_file, static_cast<off_t>(at)) == MAP_FAILED)
+    if (mmap(base + at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, committed_file,
+            static_cast<off_t>(at))
+        == MAP_FAILED)
         return kernel_error(fmt::format("map {} bytes of memory", bytes));
     return tracker->track({at / page_bytes, bytes / page_bytes});
 }
 
 Result<void> Region::Private::show(const Mapping& mapping)
 {
-    if (mmap(base + mapping.range.at, mapping.range.length, PROT_READ, MAP_PRIVATE | MAP_FIXED, mapping.file->number(), static_cast<off_t>(mapping.file_offset))
+    if (mmap(base + mapping.range.at, mapping.range.length, PROT_READ, MAP_PRIVATE | MAP_FIXED, mapping.file->number(),
+            static_cast<off_t>(mapping.file_offset))
         == MAP_FAILED)
         return kernel_error(fmt::format("map {} bytes of an item", mapping.range.length));
     return {};
@@ -117,7 +126,8 @@ void Region::Private::describe_mappings()
         // Whether an item was mapped in one call or in several leaves no trace in the state.
         if (!ranges.empty()) {
             auto& last = ranges.back();
-            if (last.at + last.length == mapping.range.at && last.item == mapping.range.item && last.item_offset + last.length == mapping.range.item_offset) {
+            if (last.at + last.length == mapping.range.at && last.item == mapping.range.item
+                && last.item_offset + last.length == mapping.range.item_offset) {
                 last.length += mapping.range.length;
                 continue;
             }
@@ -151,7 +161,10 @@ Result<std::vector<PageRange>> Region::Private::dirty_ranges() const
     return found;
 }
 
-Region::Region() : private_(std::make_unique<Private>()) {}
+Region::Region()
+    : private_(std::make_unique<Private>())
+{
+}
 Region::Region(Region&&) noexcept = default;
 Region& Region::operator=(Region&&) noexcept = default;
 Region::~Region() = default;
@@ -161,7 +174,8 @@ Result<Region> Region::fresh(std::uint64_t reserved_bytes, Tracker tracker)
     if (!whole_pages(reserved_bytes) || reserved_bytes == 0)
         return fail(errors::bad_length, fmt::format("{} bytes are not whole pages of {}", reserved_bytes, page_bytes));
     if (reserved_bytes > reserved_bytes_max)
-        return fail(errors::over_reservation, fmt::format("{} bytes of address space were asked for; at most {} are reserved", reserved_bytes, reserved_bytes_max));
+        return fail(errors::over_reservation,
+            fmt::format("{} bytes of address space were asked for; at most {} are reserved", reserved_bytes, reserved_bytes_max));
     Region region;
     auto& mine = *region.private_;
     auto* base = mmap(nullptr, reserved_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -176,19 +190,36 @@ Result<Region> Region::fresh(std::uint64_t reserved_bytes, Tracker tracker)
     return region;
 }
 
-std::span<std::byte> Region::bytes() noexcept { return {private_->base, private_->length}; }
-Bytes Region::bytes() const noexcept { return {private_->base, private_->length}; }
-std::uint64_t Region::reserved_bytes() const noexcept { return private_->reserved; }
-Tracker Region::tracker() const noexcept { return private_->tracker->kind(); }
-const std::vector<MappedRange>& Region::mapped_ranges() const noexcept { return private_->ranges; }
+std::span<std::byte> Region::bytes() noexcept
+{
+    return {private_->base, private_->length};
+}
+Bytes Region::bytes() const noexcept
+{
+    return {private_->base, private_->length};
+}
+std::uint64_t Region::reserved_bytes() const noexcept
+{
+    return private_->reserved;
+}
+Tracker Region::tracker() const noexcept
+{
+    return private_->tracker->kind();
+}
+const std::vector<MappedRange>& Region::mapped_ranges() const noexcept
+{
+    return private_->ranges;
+}
 
 Result<void> Region::grow(std::uint64_t length_bytes)
 {
     auto& mine = *private_;
     if (!whole_pages(length_bytes) || length_bytes < mine.length)
-        return fail(errors::bad_length, fmt::format("a region of {} bytes cannot become {}: whole pages, and never less", mine.length, length_bytes));
+        return fail(errors::bad_length,
+            fmt::format("a region of {} bytes cannot become {}: whole pages, and never less", mine.length, length_bytes));
     if (length_bytes > mine.reserved)
-        return fail(errors::over_reservation, fmt::format("{} bytes do not fit the {} that are reserved", length_bytes, mine.reserved));
+        return fail(
+            errors::over_reservation, fmt::format("{} bytes do not fit the {} that are reserved", length_bytes, mine.reserved));
     if (length_bytes == mine.length)
         return {};
     if (ftruncate(mine.committed_file, static_cast<off_t>(length_bytes)) != 0)
@@ -201,7 +232,8 @@ Result<void> Region::grow(std::uint64_t length_bytes)
 bool Region::is_mapped(std::uint64_t page) const noexcept
 {
     const auto at = page * page_bytes;
-    return std::ranges::any_of(private_->mappings, [&](const Mapping& mapping) { return at >= mapping.range.at && at < mapping.end(); });
+    return std::ranges::any_of(
+        private_->mappings, [&](const Mapping& mapping) { return at >= mapping.range.at && at < mapping.end(); });
 }
 
 bool Region::is_writable(std::uint64_t at, std::uint64_t length) const noexcept
@@ -209,7 +241,8 @@ bool Region::is_writable(std::uint64_t at, std::uint64_t length) const noexcept
     const auto& mine = *private_;
     if (at > mine.length || length > mine.length - at)
         return false;
-    return std::ranges::none_of(mine.mappings, [&](const Mapping& mapping) { return at < mapping.end() && at + length > mapping.range.at; });
+    return std::ranges::none_of(
+        mine.mappings, [&](const Mapping& mapping) { return at < mapping.end() && at + length > mapping.range.at; });
 }
 
 Result<void> Region::prepare_write(std::uint64_t at, std::uint64_t length)
@@ -220,18 +253,24 @@ Result<void> Region::prepare_write(std::uint64_t at, std::uint64_t length)
     return private_->tracker->expect_write({first, (at + length - 1) / page_bytes - first + 1});
 }
 
-Result<void> Region::map(std::uint64_t at, std::uint64_t length, int descriptor, std::uint64_t file_offset, const ItemId& item, std::uint64_t item_offset)
+Result<void> Region::map(std::uint64_t at, std::uint64_t length, int descriptor, std::uint64_t file_offset, const ItemId& item,
+    std::uint64_t item_offset)
 {
     auto& mine = *private_;
     const auto pages_length = (length + page_bytes - 1) / page_bytes * page_bytes;
-    if (length == 0 || pages_length < length || !whole_pages(at) || !whole_pages(item_offset) || !whole_pages(file_offset) || !is_writable(at, pages_length))
-        return fail(errors::bad_range, fmt::format("{} bytes of an item from {} cannot appear at {}: whole pages inside the memory, not over another mapping", length, item_offset, at));
+    if (length == 0 || pages_length < length || !whole_pages(at) || !whole_pages(item_offset) || !whole_pages(file_offset)
+        || !is_writable(at, pages_length))
+        return fail(errors::bad_range,
+            fmt::format(
+                "{} bytes of an item from {} cannot appear at {}: whole pages inside the memory, not over another mapping",
+                length, item_offset, at));
     auto file = std::make_shared<const Descriptor>(fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
     if (file->number() < 0)
         return kernel_error("duplicate an item's descriptor");
     const Mapping mapping{{at, pages_length, item, item_offset}, std::move(file), file_offset};
     TRY_OK(mine.show(mapping));
-    mine.mappings.insert(std::ranges::upper_bound(mine.mappings, at, {}, [](const Mapping& other) { return other.range.at; }), mapping);
+    mine.mappings.insert(
+        std::ranges::upper_bound(mine.mappings, at, {}, [](const Mapping& other) { return other.range.at; }), mapping);
     mine.replaced.push_back({at / page_bytes, pages_length / page_bytes});
     mine.describe_mappings();
     return {};
@@ -257,7 +296,8 @@ Result<void> Region::unmap(std::uint64_t at, std::uint64_t length)
 {
     auto& mine = *private_;
     if (!whole_pages(at) || !whole_pages(length) || at > mine.length || length > mine.length - at)
-        return fail(errors::bad_range, fmt::format("{} bytes at {} are not whole pages of the {} usable bytes", length, at, mine.length));
+        return fail(
+            errors::bad_range, fmt::format("{} bytes at {} are not whole pages of the {} usable bytes", length, at, mine.length));
     const auto stop = at + length;
     std::vector<Mapping> kept;
     std::vector<PageRange> freed;
@@ -322,7 +362,9 @@ Result<void> Region::commit()
     }
     // What a mapping hides is no state: after an unmapping its pages are zero.
     for (const auto& mapping : mine.mappings)
-        if (fallocate(mine.committed_file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(mapping.range.at), static_cast<off_t>(mapping.range.length)) != 0)
+        if (fallocate(mine.committed_file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(mapping.range.at),
+                static_cast<off_t>(mapping.range.length))
+            != 0)
             return kernel_error("forget pages under a mapping");
     for (const auto& range : mine.ordinary()) {
         TRY_OK(mine.tracker->arm(range));
@@ -341,7 +383,9 @@ Result<void> Region::roll_back()
         TRY_OK(mine.show_committed(range.first * page_bytes, range.count * page_bytes));
     if (mine.length > mine.committed_length) {
         const auto extra = mine.length - mine.committed_length;
-        if (mmap(mine.base + mine.committed_length, extra, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED
+        if (mmap(mine.base + mine.committed_length, extra, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+                0)
+                == MAP_FAILED
             || ftruncate(mine.committed_file, static_cast<off_t>(mine.committed_length)) != 0)
             return kernel_error("give memory back");
         mine.length = mine.committed_length;

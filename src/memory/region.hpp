@@ -14,15 +14,15 @@ inline constexpr std::uint64_t page_bytes = 4096;  ///< unit of tracking, hashin
 /// How written pages are found. The answer is the same, the cost is not.
 enum class Tracker {
     automatic,  ///< kernel where it can, else fault
-    kernel,     ///< userfaultfd WP_ASYNC + PAGEMAP_SCAN (Linux 6.7 and later)
-    fault,      ///< mprotect + SIGSEGV
-    compare,    ///< byte by byte with the last commit: the oracle of the tests
+    kernel,  ///< userfaultfd WP_ASYNC + PAGEMAP_SCAN (Linux 6.7 and later)
+    fault,  ///< mprotect + SIGSEGV
+    compare,  ///< byte by byte with the last commit: the oracle of the tests
 };
 
 /// Bytes of an item that appear in memory, read-only.
 struct MappedRange {
-    std::uint64_t at = 0;           ///< whole pages
-    std::uint64_t length = 0;       ///< whole pages
+    std::uint64_t at = 0;  ///< whole pages
+    std::uint64_t length = 0;  ///< whole pages
     ItemId item;
     std::uint64_t item_offset = 0;  ///< whole pages
     friend bool operator==(const MappedRange&, const MappedRange&) = default;
@@ -57,8 +57,10 @@ public:
     /// Shows [item_offset, item_offset + length) of an immutable file, read-only, in place of what was at `at`. The last
     /// page goes on with the file's bytes and reads as zero past its end. The descriptor is duplicated.
     /// @return memory.bad_range (alignment, bounds, over another mapping), memory.kernel; the region is then unchanged
-    Result<void> map(std::uint64_t at, std::uint64_t length, int descriptor, std::uint64_t file_offset, const ItemId& item, std::uint64_t item_offset);
-    /// The same for an item that is no file of its own: its bytes are copied. @param bytes  up to the end of the last page or of the item
+    Result<void> map(std::uint64_t at, std::uint64_t length, int descriptor, std::uint64_t file_offset, const ItemId& item,
+        std::uint64_t item_offset);
+    /// The same for an item that is no file of its own: its bytes are copied. @param bytes  up to the end of the last page or of
+    /// the item
     Result<void> map_bytes(std::uint64_t at, Bytes bytes, const ItemId& item, std::uint64_t item_offset);
     /// Makes whole pages ordinary memory again, zero. Pages that are not mapped stay as they are.
     Result<void> unmap(std::uint64_t at, std::uint64_t length);

@@ -1,7 +1,7 @@
-#include "base/test_folder.hpp"
-#include "memory/image.hpp"
 #include "base/hash.hpp"
+#include "base/test_folder.hpp"
 #include "memory/errors.hpp"
+#include "memory/image.hpp"
 
 #include <algorithm>
 #include <fcntl.h>
@@ -28,7 +28,10 @@ Region four_pages(Tracker tracker)  // of 'a', committed, room for 64
     return region;
 }
 
-void write(Region& region, std::uint64_t at, char value) { region.bytes()[at] = static_cast<std::byte>(value); }
+void write(Region& region, std::uint64_t at, char value)
+{
+    region.bytes()[at] = static_cast<std::byte>(value);
+}
 
 /// A file of `pages` pages of 'm', with a tail of 100 bytes.
 int item_file(std::uint64_t pages)
@@ -39,12 +42,14 @@ int item_file(std::uint64_t pages)
     return descriptor;
 }
 
-class AnyTracker : public testing::TestWithParam<Tracker> {};
-INSTANTIATE_TEST_SUITE_P(Trackers, AnyTracker, testing::Values(Tracker::kernel, Tracker::fault, Tracker::compare),
-    [](const auto& given) { return std::string(given.param == Tracker::kernel ? "kernel" : given.param == Tracker::fault ? "fault" : "compare"); });
+class AnyTracker : public testing::TestWithParam<Tracker> { };
+INSTANTIATE_TEST_SUITE_P(
+    Trackers, AnyTracker, testing::Values(Tracker::kernel, Tracker::fault, Tracker::compare), [](const auto& given) {
+        return std::string(given.param == Tracker::kernel ? "kernel" : given.param == Tracker::fault ? "fault" : "compare");
+    });
 
-#define SKIP_WITHOUT_TRACKER()                                                        \
-    if (!Region::fresh(page, GetParam()))                                             \
+#define SKIP_WITHOUT_TRACKER()                                                                                                   \
+    if (!Region::fresh(page, GetParam()))                                                                                        \
     GTEST_SKIP() << "this kernel has no userfaultfd WP_ASYNC (Linux 6.7 and later)"
 
 }  // namespace
@@ -211,7 +216,9 @@ TEST_P(AnyTracker, comes_back_from_an_image_with_the_same_root)
     const auto root = tree.commit(region, globals).value();
     ASSERT_TRUE(save_image(system_files(), path, region, globals, root));
 
-    const auto map_item = [&](Region& into, const MappedRange& range) { return into.map(range.at, range.length, item, range.item_offset, range.item, range.item_offset); };
+    const auto map_item = [&](Region& into, const MappedRange& range) {
+        return into.map(range.at, range.length, item, range.item_offset, range.item, range.item_offset);
+    };
     const auto load = [&]() -> Result<Image> {
         TRY(const auto file, system_files().open(path, Files::Mode::read));
         TRY(auto again, Region::fresh(64 * page, GetParam()));
@@ -271,7 +278,8 @@ TEST(StateRoot, depends_on_everything_that_is_state)
     EXPECT_NE(state_root_of(Bytes(memory).first(3 * page), globals, mapped), root);
     EXPECT_NE(state_root_of(memory, to_buffer("h"), mapped), root);
     EXPECT_NE(state_root_of(memory, globals, {}), root);
-    for (const auto& other : std::vector<MappedRange>{MappedRange{page, page, ItemId{}, 0}, MappedRange{0, 2 * page, ItemId{}, 0}, MappedRange{0, page, ItemId(sha256(as_bytes("x"))), 0}, MappedRange{0, page, ItemId{}, page}})
+    for (const auto& other : std::vector<MappedRange>{MappedRange{page, page, ItemId{}, 0}, MappedRange{0, 2 * page, ItemId{}, 0},
+             MappedRange{0, page, ItemId(sha256(as_bytes("x"))), 0}, MappedRange{0, page, ItemId{}, page}})
         EXPECT_NE(state_root_of(memory, globals, std::vector{other}), root);
     // Fixed for ever: a change here is a change of protocol.
     EXPECT_EQ(state_root_of(memory, globals, {}).text(), "33QrCC9vm5KzroR0qtyxW15W8coYZBJZrhCQH2V7g_Y");

@@ -16,7 +16,10 @@ namespace {
 /// Logs in memory; the records know its processes. `before` may refuse an item, or wait.
 class MemoryScheduler final : public units::Scheduler {
 public:
-    explicit MemoryScheduler(store::Records& records) : records_(records) {}
+    explicit MemoryScheduler(store::Records& records)
+        : records_(records)
+    {
+    }
 
     Result<units::Assignment> assign(const item::DataItem& item) override
     {
@@ -29,7 +32,9 @@ public:
         auto found = std::ranges::find(log, item.id(), &item::DataItem::id);
         if (found == log.end()) {
             if (!item.target()) {
-                TRY_OK(records_.write([&](store::RecordsWriter& writer) { return writer.put_process({.id = process, .module = {}, .owner = {}, .scheduler = {}}); }));
+                TRY_OK(records_.write([&](store::RecordsWriter& writer) {
+                    return writer.put_process({.id = process, .module = {}, .owner = {}, .scheduler = {}});
+                }));
             }
             log.push_back(item);
             found = std::prev(log.end());
@@ -101,22 +106,30 @@ protected:
     }
     void start(const item::Signer& key)
     {
-        messenger = std::make_unique<LocalMessenger>(*scheduler, compute, *weave, *records, *cache, key, system_clock(), LocalMessenger::Options{.threads = 4, .retry_ms = 1});
+        messenger = std::make_unique<LocalMessenger>(*scheduler, compute, *weave, *records, *cache, key, system_clock(),
+            LocalMessenger::Options{.threads = 4, .retry_ms = 1});
     }
 
     item::DataItem process_item(std::string name)
     {
         return item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Name", std::move(name)}}}, wallet).value();
     }
-    static std::string to(const ProcessId& target, std::string_view data) { return fmt::format(R"({{"Target":"{}","Data":"{}"}})", target.text(), data); }
-    void sends(const ProcessId& process, std::uint64_t nonce, const std::vector<std::string>& jsons, store::OutboxRecord::Kind kind = store::OutboxRecord::Kind::message)
+    static std::string to(const ProcessId& target, std::string_view data)
+    {
+        return fmt::format(R"({{"Target":"{}","Data":"{}"}})", target.text(), data);
+    }
+    void sends(const ProcessId& process, std::uint64_t nonce, const std::vector<std::string>& jsons,
+        store::OutboxRecord::Kind kind = store::OutboxRecord::Kind::message)
     {
         std::vector<store::OutboxRecord> outbox;
         for (const auto& json : jsons)
             outbox.push_back({.index = outbox.size(), .kind = kind, .json = json});
         ASSERT_TRUE(cache->put_result({.process = process, .nonce = nonce, .output = {}, .state_root = {}}, outbox));
     }
-    std::optional<store::DeliveryRecord> ledger(const ProcessId& process, std::uint64_t nonce, std::uint64_t index) { return records->delivery(process, nonce, index).value(); }
+    std::optional<store::DeliveryRecord> ledger(const ProcessId& process, std::uint64_t nonce, std::uint64_t index)
+    {
+        return records->delivery(process, nonce, index).value();
+    }
     bool is(State state, const ProcessId& process, std::uint64_t nonce, std::uint64_t index)
     {
         const auto entry = ledger(process, nonce, index);
@@ -188,7 +201,8 @@ TEST_F(ADelivery, of_a_spawn_tells_the_parent_once_the_child_is_there)
 {
     const auto item = process_item("parent");
     const ProcessId parent(item.id());
-    sends(parent, 0, {R"({"Data":"code","Tags":[{"name":"Module","value":"M"},{"name":"Reference","value":"4"}]})"}, store::OutboxRecord::Kind::spawn);
+    sends(parent, 0, {R"({"Data":"code","Tags":[{"name":"Module","value":"M"},{"name":"Reference","value":"4"}]})"},
+        store::OutboxRecord::Kind::spawn);
     ASSERT_TRUE(messenger->accept(item));
     ASSERT_TRUE(comes([&] { return scheduler->process(parent).value().slots == 2; }));
     const auto notice = scheduler->entry({parent, 1}).value().message;
@@ -210,7 +224,8 @@ TEST_F(ADelivery, of_a_spawn_that_is_refused_says_nothing_of_a_child)
         return {};
     };
     ASSERT_TRUE(messenger->accept(item));
-    ASSERT_TRUE(messenger->accept(item::build({.target = Digest(parent), .tags = {{"Data-Protocol", "ao"}, {"Type", "Message"}}}, wallet).value()));
+    ASSERT_TRUE(messenger->accept(
+        item::build({.target = Digest(parent), .tags = {{"Data-Protocol", "ao"}, {"Type", "Message"}}}, wallet).value()));
     ASSERT_TRUE(comes([&] { return is(State::accepted, parent, 1, 0); }));
     EXPECT_TRUE(is(State::dead, parent, 0, 0));
     EXPECT_EQ(scheduler->process(parent).value().slots, 2U);

@@ -16,7 +16,10 @@ constexpr std::int64_t pause_ms_max = 60'000;
 // The notice about a spawn has a place of its own in the ledger, after all places of the outbox.
 constexpr std::uint64_t spawned_index = std::uint64_t{1} << 32;
 
-std::string cursor_key(const ProcessId& process) { return "delivered " + process.text(); }
+std::string cursor_key(const ProcessId& process)
+{
+    return "delivered " + process.text();
+}
 
 /// Whether trying again later can help: this node's own troubles pass, a refusal stays one.
 bool may_pass(std::string_view code)
@@ -29,10 +32,18 @@ bool may_pass(std::string_view code)
 
 }  // namespace
 
-LocalMessenger::LocalMessenger(units::Scheduler& scheduler, units::Compute& compute, weave::Weave& weave, store::Records& records, store::Cache& cache,
-    const item::Signer& authority, Clock& clock, Options options)
-    : scheduler_(scheduler), compute_(compute), weave_(weave), records_(records), cache_(cache), authority_(authority), clock_(clock), options_(options),
-      executor_(thread_pool("messenger", options.threads)), later_(thread_pool("retry", 1))
+LocalMessenger::LocalMessenger(units::Scheduler& scheduler, units::Compute& compute, weave::Weave& weave, store::Records& records,
+    store::Cache& cache, const item::Signer& authority, Clock& clock, Options options)
+    : scheduler_(scheduler)
+    , compute_(compute)
+    , weave_(weave)
+    , records_(records)
+    , cache_(cache)
+    , authority_(authority)
+    , clock_(clock)
+    , options_(options)
+    , executor_(thread_pool("messenger", options.threads))
+    , later_(thread_pool("retry", 1))
 {
 }
 
@@ -52,7 +63,8 @@ Result<units::Messenger::Accepted> LocalMessenger::accept(const item::DataItem& 
     TRY_OK(item.verify());
     const auto type = item.tags().first("Type").value_or("(none)");
     if (type != "Message" && type != "Process")
-        return fail(errors::not_a_message, fmt::format("the item {} has Type: {}; Message or Process was expected", item.id().text(), type),
+        return fail(errors::not_a_message,
+            fmt::format("the item {} has Type: {}; Message or Process was expected", item.id().text(), type),
             "an item that is only to be stored goes to POST /tx");
     TRY(const auto assignment, scheduler_.assign(item));
     wake(assignment.slot.process);
@@ -99,18 +111,29 @@ void LocalMessenger::run(const ProcessId& process)
         return;
     }
     log::warning("{}: {} ({}); tried again in {} ms", process.text(), done.error().sentence, done.error().code, pump.pause_ms);
-    later_->post([this, process, duration = pump.pause_ms] {
-        pause(duration);
-        if (!stopping_)
-            executor_->post([this, process] { run(process); });
-    });
+    due_.emplace(clock_.monotonic_ns() + pump.pause_ms * 1'000'000, process);
+    if (!waiting_) {
+        waiting_ = true;
+        later_->post([this] { wait_for_due(); });
+    }
 }
 
-void LocalMessenger::pause(std::int64_t duration_ms)
+/// Sleeps in short steps, so that a process with a long pause holds up neither another nor the end.
+void LocalMessenger::wait_for_due()
 {
     constexpr std::int64_t step_ms = 25;
-    for (std::int64_t slept = 0; slept < duration_ms && !stopping_; slept += step_ms)
+    for (;;) {
         clock_.sleep_ms(step_ms);
+        const std::lock_guard lock(mutex_);
+        while (!stopping_ && !due_.empty() && due_.begin()->first <= clock_.monotonic_ns()) {
+            executor_->post([this, process = due_.begin()->second] { run(process); });
+            due_.erase(due_.begin());
+        }
+        if (stopping_ || due_.empty()) {
+            waiting_ = false;
+            return;
+        }
+    }
 }
 
 Result<void> LocalMessenger::deliver_all(const ProcessId& process)
@@ -126,7 +149,8 @@ Result<void> LocalMessenger::deliver_all(const ProcessId& process)
             // Kept only so that a start need not look at every slot again; what counts is each delivery's own state.
             if (cursor == from)
                 return {};
-            return records_.write([&](store::RecordsWriter& writer) { return writer.put_meta(cursor_key(process), std::to_string(cursor)); });
+            return records_.write(
+                [&](store::RecordsWriter& writer) { return writer.put_meta(cursor_key(process), std::to_string(cursor)); });
         }
         TRY(const auto result, compute_.result({process, cursor}));
         TRY_OK(deliver_slot(info, cursor));
@@ -141,7 +165,10 @@ Result<void> LocalMessenger::deliver_slot(const units::ProcessInfo& process, std
         return {};
     TRY(const auto cause, scheduler_.entry(slot));
     const auto began = cause.message.tags().first("Pushed-For");
-    Source source{.slot = slot, .module = process.module, .scheduler = process.scheduler.text(), .pushed_for = began ? std::string(*began) : cause.message.id().text()};
+    Source source{.slot = slot,
+        .module = process.module,
+        .scheduler = process.scheduler.text(),
+        .pushed_for = began ? std::string(*began) : cause.message.id().text()};
 
     for (const auto& record : outbox) {
         source.index = record.index;
@@ -162,7 +189,8 @@ Result<void> LocalMessenger::deliver_slot(const units::ProcessInfo& process, std
 }
 
 /// The signed item in the ledger; signed and written now if it is not there yet. What cannot be an item is dead at once.
-Result<store::DeliveryRecord> LocalMessenger::ledger_entry(const units::Slot& slot, std::uint64_t index, const std::function<Result<item::Fields>()>& fields)
+Result<store::DeliveryRecord> LocalMessenger::ledger_entry(
+    const units::Slot& slot, std::uint64_t index, const std::function<Result<item::Fields>()>& fields)
 {
     TRY(const auto there, records_.delivery(slot.process, slot.nonce, index));
     if (there)
@@ -199,7 +227,8 @@ Result<void> LocalMessenger::deliver(store::DeliveryRecord entry)
         entry.last_error = fmt::format("{}: {}", sent.error().code, sent.error().sentence);
         if (!may_pass(sent.error().code)) {
             entry.state = store::DeliveryRecord::State::dead;
-            log::warning("message {} of slot {} of {} is not accepted: {}", entry.index, entry.nonce, entry.process.text(), entry.last_error);
+            log::warning("message {} of slot {} of {} is not accepted: {}", entry.index, entry.nonce, entry.process.text(),
+                entry.last_error);
         }
     }
     TRY_OK(records_.write([&](store::RecordsWriter& writer) { return writer.put_delivery(entry); }));

@@ -18,11 +18,11 @@ namespace altiplano::messenger {
 class LocalMessenger final : public units::Messenger {
 public:
     struct Options {
-        std::size_t threads = 4;           ///< deliveries, and evaluations waited for, at once
-        std::int64_t retry_ms = 250;       ///< first pause after a failure; doubles up to a minute
+        std::size_t threads = 4;  ///< deliveries, and evaluations waited for, at once
+        std::int64_t retry_ms = 250;  ///< first pause after a failure; doubles up to a minute
     };
-    LocalMessenger(units::Scheduler& scheduler, units::Compute& compute, weave::Weave& weave, store::Records& records, store::Cache& cache,
-        const item::Signer& authority, Clock& clock, Options options);
+    LocalMessenger(units::Scheduler& scheduler, units::Compute& compute, weave::Weave& weave, store::Records& records,
+        store::Cache& cache, const item::Signer& authority, Clock& clock, Options options);
     ~LocalMessenger() override;
 
     Result<Accepted> accept(const item::DataItem& item) override;
@@ -42,10 +42,11 @@ private:
     void run(const ProcessId& process);
     Result<void> deliver_all(const ProcessId& process);
     Result<void> deliver_slot(const units::ProcessInfo& process, std::uint64_t nonce);
-    Result<store::DeliveryRecord> ledger_entry(const units::Slot& slot, std::uint64_t index, const std::function<Result<item::Fields>()>& fields);
+    Result<store::DeliveryRecord> ledger_entry(
+        const units::Slot& slot, std::uint64_t index, const std::function<Result<item::Fields>()>& fields);
     Result<void> deliver(store::DeliveryRecord entry);
     Result<void> send(const item::DataItem& item);
-    void pause(std::int64_t duration_ms);
+    void wait_for_due();
 
     units::Scheduler& scheduler_;
     units::Compute& compute_;
@@ -59,7 +60,9 @@ private:
     std::mutex mutex_;
     std::map<ProcessId, Pump> pumps_;
     std::unique_ptr<Executor> executor_;
-    std::unique_ptr<Executor> later_;  ///< waits, then wakes
+    std::multimap<std::int64_t, ProcessId> due_;  ///< by the monotonic time in nanoseconds at which a process is tried again
+    bool waiting_ = false;  ///< whether wait_for_due() runs
+    std::unique_ptr<Executor> later_;  ///< runs wait_for_due()
 };
 
 }  // namespace altiplano::messenger

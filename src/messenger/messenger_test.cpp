@@ -16,7 +16,10 @@ namespace {
 /// Gives slots, and fails as often as it is told.
 class FakeScheduler final : public units::Scheduler {
 public:
-    explicit FakeScheduler(store::Records& records) : records_(records) {}
+    explicit FakeScheduler(store::Records& records)
+        : records_(records)
+    {
+    }
 
     Result<units::Assignment> assign(const item::DataItem& item) override
     {
@@ -30,7 +33,9 @@ public:
         auto found = std::ranges::find(log, item.id(), &item::DataItem::id);
         if (found == log.end()) {
             if (log.empty()) {
-                EXPECT_TRUE(records_.write([&](store::RecordsWriter& writer) { return writer.put_process({.id = process, .module = {}, .owner = {}, .scheduler = {}}); }));
+                EXPECT_TRUE(records_.write([&](store::RecordsWriter& writer) {
+                    return writer.put_process({.id = process, .module = {}, .owner = {}, .scheduler = {}});
+                }));
             }
             log.push_back(item);
             found = log.end() - 1;
@@ -49,7 +54,11 @@ public:
     Result<units::ProcessInfo> process(const ProcessId& id) override
     {
         const std::lock_guard lock(mutex);
-        return units::ProcessInfo{.id = id, .module = ModuleId(sha256(as_bytes("module"))), .owner = {}, .scheduler = Address("us"), .slots = logs[id].size()};
+        return units::ProcessInfo{.id = id,
+            .module = ModuleId(sha256(as_bytes("module"))),
+            .owner = {},
+            .scheduler = Address("us"),
+            .slots = logs[id].size()};
     }
     Result<std::vector<ProcessId>> processes() override
     {
@@ -73,7 +82,10 @@ private:
 
 class FakeCompute final : public units::Compute {
 public:
-    Result<units::SlotResult> result(const units::Slot& slot) override { return units::SlotResult{.slot = slot, .output = {}, .state_root = {}}; }
+    Result<units::SlotResult> result(const units::Slot& slot) override
+    {
+        return units::SlotResult{.slot = slot, .output = {}, .state_root = {}};
+    }
     Result<std::optional<units::SlotResult>> stored(const units::Slot&) override { return std::optional<units::SlotResult>{}; }
     std::shared_ptr<void> watch(const ProcessId&, std::function<void(const units::ConsolePiece&)>) override { return nullptr; }
 };
@@ -92,36 +104,50 @@ protected:
     }
     void start()
     {
-        messenger = std::make_unique<LocalMessenger>(*scheduler, compute, *weave, *records, *cache, authority, system_clock(), LocalMessenger::Options{.threads = 2, .retry_ms = 25});
+        messenger = std::make_unique<LocalMessenger>(*scheduler, compute, *weave, *records, *cache, authority, system_clock(),
+            LocalMessenger::Options{.threads = 2, .retry_ms = 25});
     }
     ProcessId spawn(std::string name)
     {
-        return scheduler->assign(item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Name", std::move(name)}}}, wallet).value()).value().slot.process;
+        return scheduler
+            ->assign(
+                item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Name", std::move(name)}}}, wallet).value())
+            .value()
+            .slot.process;
     }
     item::DataItem to_sender(std::string data, item::Tags tags = {{"Data-Protocol", "ao"}, {"Type", "Message"}})
     {
-        return item::build({.target = Digest(sender), .tags = std::move(tags), .data = to_buffer(std::string_view(data))}, wallet).value();
+        return item::build({.target = Digest(sender), .tags = std::move(tags), .data = to_buffer(std::string_view(data))}, wallet)
+            .value();
     }
-    static std::string json_to(const std::string& target, std::string_view data) { return R"({"Target":")" + target + R"(","Data":")" + std::string(data) + R"(","Tags":[]})"; }
+    static std::string json_to(const std::string& target, std::string_view data)
+    {
+        return R"({"Target":")" + target + R"(","Data":")" + std::string(data) + R"(","Tags":[]})";
+    }
     /// What the sender's slot `nonce` sends, as a result would say it.
     void sends(std::uint64_t nonce, const std::vector<std::string>& messages)
     {
         std::vector<store::OutboxRecord> outbox;
         for (const auto& json : messages)
             outbox.push_back({.index = outbox.size(), .kind = store::OutboxRecord::Kind::message, .json = json});
-        ASSERT_TRUE(cache->put_result({.process = sender, .nonce = nonce, .kind = 0, .output = {}, .state_root = {}, .gas = 0}, outbox));
+        ASSERT_TRUE(
+            cache->put_result({.process = sender, .nonce = nonce, .kind = 0, .output = {}, .state_root = {}, .gas = 0}, outbox));
     }
     /// Waits until the receiver's log has so many entries. @return the data of those that came from the sender
     std::vector<std::string> received(std::size_t slots)
     {
         std::unique_lock lock(scheduler->mutex);
-        EXPECT_TRUE(scheduler->changed.wait_for(lock, std::chrono::seconds(20), [&] { return scheduler->logs[receiver].size() >= slots; }));
+        EXPECT_TRUE(scheduler->changed.wait_for(
+            lock, std::chrono::seconds(20), [&] { return scheduler->logs[receiver].size() >= slots; }));
         std::vector<std::string> data;
         for (std::size_t i = 1; i < scheduler->logs[receiver].size(); ++i)
             data.push_back(to_string(scheduler->logs[receiver][i].data()));
         return data;
     }
-    std::optional<store::DeliveryRecord> delivery(std::uint64_t nonce, std::uint64_t index) { return records->delivery(sender, nonce, index).value(); }
+    std::optional<store::DeliveryRecord> delivery(std::uint64_t nonce, std::uint64_t index)
+    {
+        return records->delivery(sender, nonce, index).value();
+    }
     void wait_for_state(std::uint64_t nonce, std::uint64_t index, store::DeliveryRecord::State state)
     {
         for (int i = 0; i < 400 && !(delivery(nonce, index) && delivery(nonce, index)->state == state); ++i)
@@ -165,7 +191,8 @@ TEST_F(AMessenger, refuses_what_is_forged_or_no_message)
     auto wire = to_sender("x").wire();
     wire.back() ^= std::byte{1};
     EXPECT_EQ(messenger->accept(item::DataItem::parse(wire).value()).error().code, item::errors::bad_signature);
-    EXPECT_EQ(messenger->accept(to_sender("x", {{"Data-Protocol", "ao"}, {"Type", "Attestation"}})).error().code, messenger::errors::not_a_message);
+    EXPECT_EQ(messenger->accept(to_sender("x", {{"Data-Protocol", "ao"}, {"Type", "Attestation"}})).error().code,
+        messenger::errors::not_a_message);
     EXPECT_EQ(messenger->accept(to_sender("x", {})).error().code, messenger::errors::not_a_message);
     EXPECT_EQ(scheduler->logs[sender].size(), 1U);
 }
@@ -174,7 +201,9 @@ TEST_F(AMessenger, signs_once_and_sends_that_item_for_ever)
 {
     sends(0, {json_to(receiver.text(), "a")});
     // A run that ended between the ledger's write and the sending left this behind.
-    const auto signed_before = item::build({.target = Digest(receiver), .anchor = std::string(32, 'x'), .data = to_buffer("signed before")}, authority).value();
+    const auto signed_before =
+        item::build({.target = Digest(receiver), .anchor = std::string(32, 'x'), .data = to_buffer("signed before")}, authority)
+            .value();
     ASSERT_TRUE(records->write([&](store::RecordsWriter& writer) {
         return writer.put_delivery({.process = sender, .nonce = 0, .index = 0, .item = signed_before.wire(), .last_error = {}});
     }));

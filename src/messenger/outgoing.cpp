@@ -14,7 +14,9 @@ namespace {
 
 std::unexpected<Error> bad(const Source& source, std::string_view what)
 {
-    return fail(errors::bad_outgoing, fmt::format("message {} of slot {} of {} cannot be sent: {}", source.index, source.slot.nonce, source.slot.process.text(), what));
+    return fail(errors::bad_outgoing,
+        fmt::format(
+            "message {} of slot {} of {} cannot be sent: {}", source.index, source.slot.nonce, source.slot.process.text(), what));
 }
 
 std::string anchor_of(const Source& source)
@@ -57,14 +59,17 @@ Result<item::Fields> message_fields(const JsonView& sent, const Source& source)
     const auto anchor = sent.find("Anchor") ? sent.find("Anchor")->string() : std::nullopt;
     const auto data = sent.find("Data") ? sent.find("Data")->text() : std::nullopt;
 
-    constexpr std::array<std::string_view, 6> reserved{"Data-Protocol", "Type", "From-Process", "From-Module", "Pushed-For", "Assignments"};
+    constexpr std::array<std::string_view, 6> reserved{
+        "Data-Protocol", "Type", "From-Process", "From-Module", "Pushed-For", "Assignments"};
     TRY(auto tags, tags_of(sent, source, reserved));
     tags.add("Data-Protocol", "ao");
     tags.add("Type", "Message");
     tags.add("From-Process", source.slot.process.text());
     tags.add("From-Module", source.module.text());
     tags.add("Pushed-For", source.pushed_for);
-    return item::Fields{.target = *target, .anchor = anchor && anchor->size() == 32 ? *anchor : anchor_of(source), .tags = std::move(tags),
+    return item::Fields{.target = *target,
+        .anchor = anchor && anchor->size() == 32 ? *anchor : anchor_of(source),
+        .tags = std::move(tags),
         .data = to_buffer(std::string_view(data && !data->empty() ? *data : " "))};
 }
 
@@ -84,7 +89,9 @@ Result<item::Fields> spawn_fields(const JsonView& sent, const Source& source)
     if (!tags.first("Scheduler"))
         tags.add("Scheduler", source.scheduler);
     const auto data = sent.find("Data") ? sent.find("Data")->text() : std::nullopt;
-    return item::Fields{.anchor = anchor_of(source), .tags = std::move(tags), .data = to_buffer(std::string_view(data && !data->empty() ? *data : " "))};
+    return item::Fields{.anchor = anchor_of(source),
+        .tags = std::move(tags),
+        .data = to_buffer(std::string_view(data && !data->empty() ? *data : " "))};
 }
 
 }  // namespace
@@ -113,7 +120,8 @@ Result<item::Fields> spawned_fields(const item::DataItem& spawn, const Source& s
     tags.add("Process", spawn.id().text());
     tags.add("Action", "Spawned");
     tags.add("Variant", "ao.TN.1");
-    return item::Fields{.target = Digest(source.slot.process), .anchor = anchor_of(source), .tags = std::move(tags), .data = to_buffer(" ")};
+    return item::Fields{
+        .target = Digest(source.slot.process), .anchor = anchor_of(source), .tags = std::move(tags), .data = to_buffer(" ")};
 }
 
 }  // namespace altiplano::messenger

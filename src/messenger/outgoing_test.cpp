@@ -15,10 +15,20 @@ const std::string target = Digest(sha256(as_bytes("target"))).text();
 
 Source source(std::uint64_t index = 0)
 {
-    return {.slot = {ProcessId(sha256(as_bytes("sender"))), 7}, .index = index, .module = ModuleId(sha256(as_bytes("module"))), .scheduler = "the scheduler", .pushed_for = "the beginning"};
+    return {.slot = {ProcessId(sha256(as_bytes("sender"))), 7},
+        .index = index,
+        .module = ModuleId(sha256(as_bytes("module"))),
+        .scheduler = "the scheduler",
+        .pushed_for = "the beginning"};
 }
-Result<item::Fields> message(std::string json, std::uint64_t index = 0) { return outgoing_fields({index, Kind::message, std::move(json)}, source(index)); }
-Result<item::Fields> spawn(std::string json) { return outgoing_fields({0, Kind::spawn, std::move(json)}, source()); }
+Result<item::Fields> message(std::string json, std::uint64_t index = 0)
+{
+    return outgoing_fields({index, Kind::message, std::move(json)}, source(index));
+}
+Result<item::Fields> spawn(std::string json)
+{
+    return outgoing_fields({0, Kind::spawn, std::move(json)}, source());
+}
 std::vector<std::string> names(const item::Tags& tags)
 {
     std::vector<std::string> all;
@@ -31,9 +41,13 @@ std::vector<std::string> names(const item::Tags& tags)
 
 TEST(OutgoingMessage, has_the_process_s_tags_then_ours)
 {
-    const auto fields = message(R"({"Target":")" + target + R"(","Data":"hello","Tags":[{"name":"Variant","value":"ao.TN.1"},{"name":"Reference","value":"3"},)"
-        R"({"name":"Action","value":"Ping"}]})").value();
-    EXPECT_EQ(names(fields.tags), (std::vector<std::string>{"Variant", "Reference", "Action", "Data-Protocol", "Type", "From-Process", "From-Module", "Pushed-For"}));
+    const auto fields = message(R"({"Target":")" + target
+        + R"(","Data":"hello","Tags":[{"name":"Variant","value":"ao.TN.1"},{"name":"Reference","value":"3"},)"
+          R"({"name":"Action","value":"Ping"}]})")
+                            .value();
+    EXPECT_EQ(names(fields.tags),
+        (std::vector<std::string>{
+            "Variant", "Reference", "Action", "Data-Protocol", "Type", "From-Process", "From-Module", "Pushed-For"}));
     EXPECT_EQ(fields.tags.first("From-Process"), source().slot.process.text());
     EXPECT_EQ(fields.tags.first("From-Module"), source().module.text());
     EXPECT_EQ(fields.tags.first("Pushed-For"), "the beginning");
@@ -43,8 +57,10 @@ TEST(OutgoingMessage, has_the_process_s_tags_then_ours)
 
 TEST(OutgoingMessage, cannot_speak_for_another_process)
 {
-    const auto fields = message(R"({"Target":")" + target + R"(","Tags":[{"name":"From-Process","value":"forged"},{"name":"From-Module","value":"forged"},)"
-        R"({"name":"Pushed-For","value":"forged"},{"name":"Type","value":"Process"},{"name":"Data-Protocol","value":"other"},{"name":"Assignments","value":"x"}]})").value();
+    const auto fields = message(R"({"Target":")" + target
+        + R"(","Tags":[{"name":"From-Process","value":"forged"},{"name":"From-Module","value":"forged"},)"
+          R"({"name":"Pushed-For","value":"forged"},{"name":"Type","value":"Process"},{"name":"Data-Protocol","value":"other"},{"name":"Assignments","value":"x"}]})")
+                            .value();
     for (const auto& tag : fields.tags) {
         EXPECT_NE(tag.value, "forged");
         EXPECT_NE(tag.name, "Assignments");
@@ -75,17 +91,23 @@ TEST(OutgoingMessage, that_cannot_be_an_item_says_why)
     for (const auto* json : {"", "7", "[]", "{", "{}", R"({"Target":5})", R"({"Target":"short"})", R"({"Target":""})"})
         EXPECT_EQ(message(json).error().code, messenger::errors::bad_outgoing) << json;
     for (const auto* tags : {R"([{"name":"a"}])", R"([{"value":"a"}])", R"([{"name":"a","value":{}}])", R"(["a"])"})
-        EXPECT_EQ(message(R"({"Target":")" + target + R"(","Tags":)" + tags + "}").error().code, messenger::errors::bad_outgoing) << tags;
+        EXPECT_EQ(message(R"({"Target":")" + target + R"(","Tags":)" + tags + "}").error().code, messenger::errors::bad_outgoing)
+            << tags;
     EXPECT_EQ(outgoing_fields({0, Kind::assignment, "{}"}, source()).error().code, messenger::errors::unsupported);
 }
 
 TEST(OutgoingSpawn, gets_the_parent_s_scheduler_unless_it_names_one)
 {
-    const auto fields = spawn(R"({"Data":"boot","Tags":[{"name":"Module","value":"m"},{"name":"Name","value":"child"}]})").value();
-    EXPECT_EQ(names(fields.tags), (std::vector<std::string>{"Module", "Name", "Variant", "Data-Protocol", "Type", "From-Process", "From-Module", "Pushed-For", "Scheduler"}));
+    const auto fields =
+        spawn(R"({"Data":"boot","Tags":[{"name":"Module","value":"m"},{"name":"Name","value":"child"}]})").value();
+    EXPECT_EQ(names(fields.tags),
+        (std::vector<std::string>{
+            "Module", "Name", "Variant", "Data-Protocol", "Type", "From-Process", "From-Module", "Pushed-For", "Scheduler"}));
     EXPECT_EQ(fields.tags.first("Scheduler"), "the scheduler");
     EXPECT_FALSE(fields.target);
-    const auto own = spawn(R"({"Tags":[{"name":"Module","value":"m"},{"name":"Scheduler","value":"own"},{"name":"Variant","value":"v"}]})").value();
+    const auto own =
+        spawn(R"({"Tags":[{"name":"Module","value":"m"},{"name":"Scheduler","value":"own"},{"name":"Variant","value":"v"}]})")
+            .value();
     EXPECT_EQ(own.tags.all("Scheduler"), std::vector<std::string_view>{"own"});
     EXPECT_EQ(own.tags.all("Variant"), std::vector<std::string_view>{"v"});
     EXPECT_EQ(spawn(R"({"Tags":[]})").error().code, messenger::errors::bad_outgoing);

@@ -15,10 +15,13 @@ constexpr std::string_view version = "altiplano data folder 1\n";
 Result<void> DataFolder::check(Files& files) const
 {
     if (!files.exists(root / "VERSION"))
-        return fail(errors::no_folder, fmt::format("{} is no data folder of a node", root.string()), "`altiplano node --data DIR` makes one");
+        return fail(errors::no_folder, fmt::format("{} is no data folder of a node", root.string()),
+            "`altiplano node --data DIR` makes one");
     TRY(const auto found, read_file(files, root / "VERSION"));
     if (as_text(found) != version)
-        return fail(errors::newer_folder, fmt::format("{} says '{}', this program reads '{}'", (root / "VERSION").string(), as_text(found).substr(0, 60), version.substr(0, version.size() - 1)),
+        return fail(errors::newer_folder,
+            fmt::format("{} says '{}', this program reads '{}'", (root / "VERSION").string(), as_text(found).substr(0, 60),
+                version.substr(0, version.size() - 1)),
             "use the program that wrote it, or a newer one");
     return {};
 }
@@ -28,7 +31,8 @@ Result<std::shared_ptr<void>> DataFolder::claim(Files& files) const
     TRY_OK(files.make_directories(root));
     TRY(auto lock, files.open(root / "LOCK", Files::Mode::create));
     if (flock(lock->descriptor(), LOCK_EX | LOCK_NB) != 0)
-        return fail(errors::folder_in_use, fmt::format("another node is using {}", root.string()), "stop it, or name another folder with --data");
+        return fail(errors::folder_in_use, fmt::format("another node is using {}", root.string()),
+            "stop it, or name another folder with --data");
     if (files.exists(root / "VERSION")) {
         TRY_OK(check(files));
     } else {

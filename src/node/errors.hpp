@@ -4,16 +4,16 @@
 
 /// The codes of the room `node`.
 namespace altiplano::node::errors {
-inline constexpr std::string_view folder_in_use = "node.folder_in_use";      ///< another node has the data folder
-inline constexpr std::string_view newer_folder = "node.newer_folder";        ///< written by a newer program
-inline constexpr std::string_view no_folder = "node.no_folder";              ///< no data folder where one was named
+inline constexpr std::string_view folder_in_use = "node.folder_in_use";  ///< another node has the data folder
+inline constexpr std::string_view newer_folder = "node.newer_folder";  ///< written by a newer program
+inline constexpr std::string_view no_folder = "node.no_folder";  ///< no data folder where one was named
 inline constexpr std::string_view cannot_listen = "node.cannot_listen";
-inline constexpr std::string_view bad_host = "node.bad_host";                ///< a Host header that is not this machine
+inline constexpr std::string_view bad_host = "node.bad_host";  ///< a Host header that is not this machine
 inline constexpr std::string_view bad_request = "node.bad_request";
 inline constexpr std::string_view unknown_path = "node.unknown_path";
 inline constexpr std::string_view bad_method = "node.bad_method";
 inline constexpr std::string_view body_over_limit = "node.body_over_limit";
 inline constexpr std::string_view bad_range = "node.bad_range";
-inline constexpr std::string_view verify_differs = "node.verify_differs";    ///< a recomputation gives something else
-inline constexpr std::string_view not_computed = "node.not_computed";        ///< there is no recorded result to compare with
+inline constexpr std::string_view verify_differs = "node.verify_differs";  ///< a recomputation gives something else
+inline constexpr std::string_view not_computed = "node.not_computed";  ///< there is no recorded result to compare with
 }  // namespace altiplano::node::errors

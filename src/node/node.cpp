@@ -20,12 +20,19 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
     auto* const it = node.get();
     // A new process is admitted by the compute unit, since that will have to run it.
     node->scheduler_ = std::make_unique<scheduler::LocalScheduler>(*node->weave_, *node->records_, *node->scheduler_key_, clock,
-        scheduler::LocalScheduler::Options{.admit = [it](const item::DataItem& process) { return it->compute_->admit(process); }});
-    TRY(node->compute_, compute::LocalCompute::open(*node->scheduler_, *node->weave_, *node->cache_, files, clock,
-        {.folder = options.data, .start = compute::worker_process(options.program), .workers = options.workers, .warm_max = options.warm_max, .image_gas = options.image_gas,
-            .tracker = options.tracker}));
-    node->messenger_ = std::make_unique<messenger::LocalMessenger>(*node->scheduler_, *node->compute_, *node->weave_, *node->records_, *node->cache_, *node->authority_, clock,
-        messenger::LocalMessenger::Options{.threads = options.workers + 8});
+        scheduler::LocalScheduler::Options{
+            .admit = [it](const item::DataItem& process) { return it->compute_->admit(process); }});
+    TRY(node->compute_,
+        compute::LocalCompute::open(*node->scheduler_, *node->weave_, *node->cache_, files, clock,
+            {.folder = options.data,
+                .start = compute::worker_process(options.program),
+                .workers = options.workers,
+                .warm_max = options.warm_max,
+                .image_gas = options.image_gas,
+                .tracker = options.tracker}));
+    node->messenger_ =
+        std::make_unique<messenger::LocalMessenger>(*node->scheduler_, *node->compute_, *node->weave_, *node->records_,
+            *node->cache_, *node->authority_, clock, messenger::LocalMessenger::Options{.threads = options.workers + 8});
     TRY_OK(node->messenger_->resume());
     return node;
 }

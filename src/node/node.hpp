@@ -13,7 +13,7 @@ class Node {
 public:
     struct Options {
         Path data;
-        Path program;              ///< what runs as `program worker`
+        Path program;  ///< what runs as `program worker`
         std::size_t workers = 1;
         std::size_t warm_max = 8;
         std::uint64_t image_gas = 20'000'000'000;
@@ -33,12 +33,15 @@ public:
     Address authority() const { return authority_->address(); }
 
 private:
-    explicit Node(Options options) : options_(std::move(options)) {}
+    explicit Node(Options options)
+        : options_(std::move(options))
+    {
+    }
 
     // In the order in which they need each other; destroyed from the end.
     Options options_;
     std::shared_ptr<void> lock_;
-    std::optional<item::Ed25519Signer> authority_;      ///< signs what processes send, nothing else
+    std::optional<item::Ed25519Signer> authority_;  ///< signs what processes send, nothing else
     std::optional<item::Ed25519Signer> scheduler_key_;  ///< signs assignments
     std::unique_ptr<store::Records> records_;
     std::unique_ptr<store::Blobs> blobs_;

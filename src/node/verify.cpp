@@ -24,7 +24,8 @@ Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::
     // The first read makes the files that readers share, so that they are there to be named below.
     TRY(const auto tip, records->tip());
     const std::array<Path, 1> read{folder.blobs()};
-    const std::array<Path, 4> write{folder.records(), Path(folder.records().string() + "-wal"), Path(folder.records().string() + "-shm"), modules};
+    const std::array<Path, 4> write{
+        folder.records(), Path(folder.records().string() + "-wal"), Path(folder.records().string() + "-shm"), modules};
     isolated(compute::allow_only_files(read, write));
 
     TRY(const auto blobs, store::Blobs::open_to_read(files, folder.blobs()));
@@ -32,7 +33,8 @@ Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::
     scheduler::LogReader log(*weave, *records);
     TRY(const auto info, log.process(process));
     if (last && *last >= info.slots)
-        return fail(scheduler::errors::unknown_slot, fmt::format("slot {} of {} is not there: its log has {} slots, from 0", *last, process.text(), info.slots));
+        return fail(scheduler::errors::unknown_slot,
+            fmt::format("slot {} of {} is not there: its log has {} slots, from 0", *last, process.text(), info.slots));
 
     std::unique_ptr<compute::Recomputation> machine;
     std::optional<units::Assignment> previous;
@@ -40,7 +42,8 @@ Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::
     for (std::uint64_t nonce = 0; nonce < end; ++nonce) {
         TRY(auto entry, log.entry({process, nonce}));
         // The item that spawned the process names its scheduler, and its signature is checked here as well.
-        const auto scheduler = machine ? machine->context().item.tags().first("Scheduler") : entry.message.tags().first("Scheduler");
+        const auto scheduler =
+            machine ? machine->context().item.tags().first("Scheduler") : entry.message.tags().first("Scheduler");
         TRY_OK(log.check_entry(entry, previous ? &*previous : nullptr, std::string(scheduler.value_or(""))));
         if (nonce == 0) {
             if (ProcessId(entry.message.id()) != process)
@@ -70,13 +73,16 @@ Result<std::optional<units::SlotResult>> recorded(const DataFolder& folder, cons
 std::string difference(const units::SlotResult& recorded, const units::SlotResult& recomputed)
 {
     if (recorded.kind != recomputed.kind)
-        return fmt::format("the recorded outcome is {}, recomputed it is {}", units::name_of(recorded.kind), units::name_of(recomputed.kind));
+        return fmt::format(
+            "the recorded outcome is {}, recomputed it is {}", units::name_of(recorded.kind), units::name_of(recomputed.kind));
     if (recorded.output != recomputed.output) {
         const auto [one, other] = std::ranges::mismatch(recorded.output, recomputed.output);
-        return fmt::format("the recorded result has {} bytes, recomputed {}; they differ from byte {} on", recorded.output.size(), recomputed.output.size(), one - recorded.output.begin());
+        return fmt::format("the recorded result has {} bytes, recomputed {}; they differ from byte {} on", recorded.output.size(),
+            recomputed.output.size(), one - recorded.output.begin());
     }
     if (recorded.state_root != recomputed.state_root)
-        return fmt::format("the recorded state root is {}, recomputed it is {}", recorded.state_root.text(), recomputed.state_root.text());
+        return fmt::format(
+            "the recorded state root is {}, recomputed it is {}", recorded.state_root.text(), recomputed.state_root.text());
     if (recorded.gas != recomputed.gas)
         return fmt::format("the recorded gas is {}, recomputed it is {}", recorded.gas, recomputed.gas);
     return {};

@@ -11,5 +11,5 @@ inline constexpr std::string_view missing_tag = "scheduler.missing_tag";
 inline constexpr std::string_view bad_tag = "scheduler.bad_tag";
 inline constexpr std::string_view other_scheduler = "scheduler.other_scheduler";  ///< the process names another one
 inline constexpr std::string_view no_target = "scheduler.no_target";
-inline constexpr std::string_view broken_log = "scheduler.broken_log";            ///< the log and its items disagree
+inline constexpr std::string_view broken_log = "scheduler.broken_log";  ///< the log and its items disagree
 }  // namespace altiplano::scheduler::errors

@@ -59,7 +59,8 @@ Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
         record.module = *module_id;
         TRY(const auto named, required(item, "Scheduler"));
         if (named != record.scheduler)
-            return fail(errors::other_scheduler, fmt::format("the process names the scheduler {}, this one is {}", named, record.scheduler));
+            return fail(errors::other_scheduler,
+                fmt::format("the process names the scheduler {}, this one is {}", named, record.scheduler));
         TRY(semantics, options_.admit(item));
     } else {
         TRY(const auto there, records_.process(process));
@@ -75,8 +76,13 @@ Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
         TRY(const auto raced, records.log_of(process, item.id()));
         if (raced)
             return std::vector<weave::NewItem>{};
-        units::AssignmentFields fields{.slot = {process, 0}, .message = item.id(), .hash_chain = units::first_link(process), .height = tip.height, .block_hash = tip.hash,
-            .timestamp_ms = clock_.wall_ms(), .semantics = semantics};
+        units::AssignmentFields fields{.slot = {process, 0},
+            .message = item.id(),
+            .hash_chain = units::first_link(process),
+            .height = tip.height,
+            .block_hash = tip.hash,
+            .timestamp_ms = clock_.wall_ms(),
+            .semantics = semantics};
         if (spawns) {
             TRY_OK(records.put_process(record));
         } else {
@@ -106,7 +112,10 @@ Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
     return read_stored(weave_, raced->assignment);
 }
 
-Result<units::LogEntry> LocalScheduler::entry(const units::Slot& slot) { return LogReader(weave_, records_).entry(slot); }
+Result<units::LogEntry> LocalScheduler::entry(const units::Slot& slot)
+{
+    return LogReader(weave_, records_).entry(slot);
+}
 
 Result<units::Slot> LocalScheduler::slot_of(const ProcessId& process, const ItemId& message)
 {
@@ -122,7 +131,11 @@ Result<units::Slot> LocalScheduler::slot_of(const ProcessId& process, const Item
 Result<units::ProcessInfo> LocalScheduler::process(const ProcessId& id)
 {
     TRY(const auto found, LogReader(weave_, records_).process(id));
-    return units::ProcessInfo{.id = found.id, .module = found.module, .owner = Address(found.owner), .scheduler = Address(found.scheduler), .slots = found.slots};
+    return units::ProcessInfo{.id = found.id,
+        .module = found.module,
+        .owner = Address(found.owner),
+        .scheduler = Address(found.scheduler),
+        .slots = found.slots};
 }
 
 Result<store::ProcessRecord> LogReader::process(const ProcessId& id)
@@ -138,7 +151,8 @@ Result<units::LogEntry> LogReader::entry(const units::Slot& slot)
     TRY(const auto found, records_.log(slot.process, slot.nonce));
     if (!found) {
         TRY(const auto info, process(slot.process));
-        return fail(errors::unknown_slot, fmt::format("slot {} of {} is not there: its log has {} slots, from 0", slot.nonce, slot.process.text(), info.slots));
+        return fail(errors::unknown_slot,
+            fmt::format("slot {} of {} is not there: its log has {} slots, from 0", slot.nonce, slot.process.text(), info.slots));
     }
     // What the log names is in the weave from the transaction that wrote the entry: if not, the log was changed.
     const auto broken = [&](const Error& error) -> std::unexpected<Error> {
@@ -150,8 +164,9 @@ Result<units::LogEntry> LogReader::entry(const units::Slot& slot)
     if (!assignment)
         return broken(assignment.error());
     if (assignment->slot != slot || assignment->message != found->message)
-        return fail(errors::broken_log, fmt::format("the log has message {} in slot {}, but its assignment {} says message {} in slot {}", found->message.text(), slot.nonce,
-            assignment->id.text(), assignment->message.text(), assignment->slot.nonce));
+        return fail(errors::broken_log,
+            fmt::format("the log has message {} in slot {}, but its assignment {} says message {} in slot {}",
+                found->message.text(), slot.nonce, assignment->id.text(), assignment->message.text(), assignment->slot.nonce));
     auto message = weave_.whole(found->message);
     if (!message)
         return broken(message.error());
@@ -161,18 +176,23 @@ Result<units::LogEntry> LogReader::entry(const units::Slot& slot)
 Result<void> LogReader::check_entry(const units::LogEntry& entry, const units::Assignment* previous, const std::string& scheduler)
 {
     const auto& assignment = entry.assignment;
-    const auto broken = [&](std::string what) { return fail(errors::broken_log, fmt::format("slot {}: {}", assignment.slot.nonce, what)); };
+    const auto broken = [&](std::string what) {
+        return fail(errors::broken_log, fmt::format("slot {}: {}", assignment.slot.nonce, what));
+    };
 
     if (const auto signed_ = assignment.item.verify(); !signed_)
         return broken(fmt::format("the assignment {}: {}", assignment.id.text(), signed_.error().sentence));
     if (const auto signed_ = entry.message.verify(); !signed_)
         return broken(fmt::format("the message {}: {}", entry.message.id().text(), signed_.error().sentence));
     if (assignment.item.owner().text() != scheduler)
-        return broken(fmt::format("the assignment is signed by {}, the process's scheduler is {}", assignment.item.owner().text(), scheduler));
+        return broken(fmt::format(
+            "the assignment is signed by {}, the process's scheduler is {}", assignment.item.owner().text(), scheduler));
 
-    const auto chain = previous ? units::next_link(previous->id, previous->hash_chain) : units::first_link(assignment.slot.process);
+    const auto chain =
+        previous ? units::next_link(previous->id, previous->hash_chain) : units::first_link(assignment.slot.process);
     if (assignment.hash_chain != chain)
-        return broken(fmt::format("the hash chain is {}, the entries before give {}", assignment.hash_chain.text(), chain.text()));
+        return broken(
+            fmt::format("the hash chain is {}, the entries before give {}", assignment.hash_chain.text(), chain.text()));
     if (previous && (assignment.timestamp_ms <= previous->timestamp_ms || assignment.height < previous->height))
         return broken("its time or height goes back");
     if (!previous && !assignment.semantics)
@@ -182,7 +202,8 @@ Result<void> LogReader::check_entry(const units::LogEntry& entry, const units::A
     if (!block)
         return fail_while(fmt::format("slot {}", assignment.slot.nonce), block.error());
     if (block->hash != assignment.block_hash)
-        return broken(fmt::format("it was assigned at block {} with hash {}, but that block's hash is {}", assignment.height, assignment.block_hash.text(), block->hash.text()));
+        return broken(fmt::format("it was assigned at block {} with hash {}, but that block's hash is {}", assignment.height,
+            assignment.block_hash.text(), block->hash.text()));
     return {};
 }
 

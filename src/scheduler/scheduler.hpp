@@ -16,7 +16,11 @@ public:
         std::function<Result<units::Assignment::Semantics>(const item::DataItem& process)> admit;
     };
     LocalScheduler(weave::Weave& weave, store::Records& records, const item::Signer& key, Clock& clock, Options options)
-        : weave_(weave), records_(records), key_(key), clock_(clock), options_(std::move(options))
+        : weave_(weave)
+        , records_(records)
+        , key_(key)
+        , clock_(clock)
+        , options_(std::move(options))
     {
     }
 
@@ -39,7 +43,11 @@ private:
 /// log says of it; `check_entry` adds signatures and links.
 class LogReader {
 public:
-    LogReader(weave::Weave& weave, store::RecordsReader& records) : weave_(weave), records_(records) {}
+    LogReader(weave::Weave& weave, store::RecordsReader& records)
+        : weave_(weave)
+        , records_(records)
+    {
+    }
 
     /// @return scheduler.unknown_process
     Result<store::ProcessRecord> process(const ProcessId& id);

@@ -21,7 +21,8 @@ protected:
         records = store::open_records(folder / "records.db", {.durable = false}).value();
         blobs = store::Blobs::open(system_files(), folder / "blobs").value();
         weave = weave::Weave::open(*records, *blobs, system_clock(), system_random()).value();
-        scheduler = std::make_unique<LocalScheduler>(*weave, *records, key, system_clock(), LocalScheduler::Options{.admit = [this](const item::DataItem&) { return admit(); }});
+        scheduler = std::make_unique<LocalScheduler>(*weave, *records, key, system_clock(),
+            LocalScheduler::Options{.admit = [this](const item::DataItem&) { return admit(); }});
     }
     Result<units::Assignment::Semantics> admit()
     {
@@ -31,11 +32,16 @@ protected:
     }
     item::DataItem process(std::string named)
     {
-        return item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Module", ModuleId{}.text()}, {"Scheduler", std::move(named)}}}, wallet).value();
+        return item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Module", ModuleId{}.text()},
+                                {"Scheduler", std::move(named)}}},
+            wallet)
+            .value();
     }
     item::DataItem message(const ProcessId& to, std::string data)
     {
-        return item::build({.target = Digest(to), .tags = {{"Data-Protocol", "ao"}, {"Type", "Message"}}, .data = to_buffer(data)}, wallet).value();
+        return item::build(
+            {.target = Digest(to), .tags = {{"Data-Protocol", "ao"}, {"Type", "Message"}}, .data = to_buffer(data)}, wallet)
+            .value();
     }
     ProcessId spawn() { return scheduler->assign(process(key.address().text())).value().slot.process; }
 
@@ -88,7 +94,8 @@ TEST_F(AScheduler, refuses_what_it_cannot_place_and_stores_nothing)
     EXPECT_EQ(scheduler->assign(build({{"Data-Protocol", "ao"}})).error().code, errors::missing_tag);
     EXPECT_EQ(scheduler->assign(build({{"Data-Protocol", "ao"}, {"Type", "Message"}})).error().code, errors::no_target);
     EXPECT_EQ(scheduler->assign(build({{"Data-Protocol", "ao"}, {"Type", "Process"}})).error().code, errors::missing_tag);
-    EXPECT_EQ(scheduler->assign(build({{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Module", "x"}})).error().code, errors::bad_tag);
+    EXPECT_EQ(
+        scheduler->assign(build({{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Module", "x"}})).error().code, errors::bad_tag);
     refuses = Error{"module.not_wasm", "no", ""};
     EXPECT_EQ(scheduler->assign(process(key.address().text())).error().code, "module.not_wasm");
     EXPECT_EQ(weave->tip().value().height, height);

@@ -19,7 +19,10 @@ Result<std::unique_ptr<Blobs>> Blobs::open(Files& files, Path folder)
     return std::unique_ptr<Blobs>(new Blobs(files, std::move(folder)));
 }
 
-Result<std::unique_ptr<Blobs>> Blobs::open_to_read(Files& files, Path folder) { return std::unique_ptr<Blobs>(new Blobs(files, std::move(folder))); }
+Result<std::unique_ptr<Blobs>> Blobs::open_to_read(Files& files, Path folder)
+{
+    return std::unique_ptr<Blobs>(new Blobs(files, std::move(folder)));
+}
 
 // Hexadecimal, since a file system may not tell upper from lower case; 256 folders, so that none grows too long.
 Path Blobs::path(const Digest& hash) const

@@ -12,7 +12,7 @@ namespace altiplano::store {
 class Blobs {
 public:
     /// Data from this size on goes to a blob; less stays in the records.
-    static constexpr std::uint64_t size_min = 64 * 1024;
+    static constexpr std::uint64_t size_min = std::uint64_t{64} * 1024;
 
     /// @return base.file_failed
     static Result<std::unique_ptr<Blobs>> open(Files& files, Path folder);
@@ -34,7 +34,12 @@ public:
 
     private:
         friend class Blobs;
-        Writer(Blobs& blobs, Path path, std::unique_ptr<File> file) : blobs_(blobs), path_(std::move(path)), file_(std::move(file)) {}
+        Writer(Blobs& blobs, Path path, std::unique_ptr<File> file)
+            : blobs_(blobs)
+            , path_(std::move(path))
+            , file_(std::move(file))
+        {
+        }
         Blobs& blobs_;
         Path path_;
         std::unique_ptr<File> file_;
@@ -50,7 +55,11 @@ public:
     Result<std::vector<Digest>> scrub();
 
 private:
-    Blobs(Files& files, Path folder) : files_(files), folder_(std::move(folder)) {}
+    Blobs(Files& files, Path folder)
+        : files_(files)
+        , folder_(std::move(folder))
+    {
+    }
     Files& files_;
     Path folder_;
     std::atomic<std::uint64_t> next_temporary_{0};

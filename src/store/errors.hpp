@@ -5,11 +5,11 @@
 /// The codes of the room `store`.
 namespace altiplano::store::errors {
 inline constexpr std::string_view not_found = "store.not_found";
-inline constexpr std::string_view conflict = "store.conflict";            ///< another record has that key
-inline constexpr std::string_view result_differs = "store.result_differs";///< a slot has another result already; both are kept
-inline constexpr std::string_view newer_format = "store.newer_format";    ///< the data folder is of a newer program
-inline constexpr std::string_view database = "store.database";            ///< SQLite failed
+inline constexpr std::string_view conflict = "store.conflict";  ///< another record has that key
+inline constexpr std::string_view result_differs = "store.result_differs";  ///< a slot has another result already; both are kept
+inline constexpr std::string_view newer_format = "store.newer_format";  ///< the data folder is of a newer program
+inline constexpr std::string_view database = "store.database";  ///< SQLite failed
 inline constexpr std::string_view disk_full = "store.disk_full";
-inline constexpr std::string_view broken = "store.broken";                ///< an earlier commit failed: reopen from disk
-inline constexpr std::string_view bad_blob = "store.bad_blob";            ///< a blob's bytes are not those of its name
+inline constexpr std::string_view broken = "store.broken";  ///< an earlier commit failed: reopen from disk
+inline constexpr std::string_view bad_blob = "store.bad_blob";  ///< a blob's bytes are not those of its name
 }  // namespace altiplano::store::errors

@@ -17,10 +17,10 @@ namespace altiplano::store {
 struct ItemRecord {
     ItemId id;
     Buffer header;
-    Buffer data;                        ///< when there is no blob
-    std::optional<Digest> blob;         ///< SHA-256 of the data, which is a file of that name
+    Buffer data;  ///< when there is no blob
+    std::optional<Digest> blob;  ///< SHA-256 of the data, which is a file of that name
     std::uint64_t data_size = 0;
-    std::uint64_t height = 0;           ///< of the block that it lies in
+    std::uint64_t height = 0;  ///< of the block that it lies in
     std::vector<std::pair<std::string, std::string>> tags;  ///< for the index; read back only through `header`
     std::string owner;
 };
@@ -52,9 +52,9 @@ struct LogRecord {
 /// A signed item on its way from a process: written before it is first sent, so it is never signed twice (law 4).
 struct DeliveryRecord {
     enum class State : std::uint8_t { signed_ = 0, accepted = 1, dead = 2 };
-    ProcessId process;          ///< who sends
-    std::uint64_t nonce = 0;    ///< in which slot
-    std::uint64_t index = 0;    ///< which of the slot's messages
+    ProcessId process;  ///< who sends
+    std::uint64_t nonce = 0;  ///< in which slot
+    std::uint64_t index = 0;  ///< which of the slot's messages
     Buffer item;
     State state = State::signed_;
     std::uint64_t attempts = 0;
@@ -94,15 +94,16 @@ public:
     virtual Result<std::optional<std::string>> meta(std::string_view key) = 0;
     virtual Result<std::optional<ItemRecord>> item(const ItemId& id) = 0;  ///< without `tags`
     /// Items with all these tags, by one of `owners` (empty: anyone's), at or below a height; lowest height first.
-    virtual Result<std::vector<ItemId>> items_with(const std::vector<std::pair<std::string, std::string>>& tags, const std::vector<std::string>& owners,
-        std::uint64_t height_max) = 0;
+    virtual Result<std::vector<ItemId>> items_with(const std::vector<std::pair<std::string, std::string>>& tags,
+        const std::vector<std::string>& owners, std::uint64_t height_max) = 0;
     virtual Result<std::optional<BlockRecord>> block(std::uint64_t height) = 0;
     virtual Result<std::optional<BlockRecord>> tip() = 0;
     virtual Result<std::optional<ProcessRecord>> process(const ProcessId& id) = 0;
     virtual Result<std::vector<ProcessId>> processes() = 0;
     virtual Result<std::optional<LogRecord>> log(const ProcessId& process, std::uint64_t nonce) = 0;
     virtual Result<std::optional<LogRecord>> log_of(const ProcessId& process, const ItemId& message) = 0;
-    virtual Result<std::optional<DeliveryRecord>> delivery(const ProcessId& process, std::uint64_t nonce, std::uint64_t index) = 0;
+    virtual Result<std::optional<DeliveryRecord>> delivery(
+        const ProcessId& process, std::uint64_t nonce, std::uint64_t index) = 0;
     /// Deliveries not accepted and not dead, in the order of process, nonce, index.
     virtual Result<std::vector<DeliveryRecord>> open_deliveries() = 0;
 };
@@ -111,9 +112,9 @@ public:
 class RecordsWriter : public RecordsReader {
 public:
     virtual Result<void> put_meta(std::string_view key, std::string_view value) = 0;
-    virtual Result<void> put_item(const ItemRecord& item) = 0;          ///< @return store.conflict
-    virtual Result<void> put_block(const BlockRecord& block) = 0;       ///< @return store.conflict unless it follows the tip
-    virtual Result<void> put_process(const ProcessRecord& process) = 0; ///< @return store.conflict
+    virtual Result<void> put_item(const ItemRecord& item) = 0;  ///< @return store.conflict
+    virtual Result<void> put_block(const BlockRecord& block) = 0;  ///< @return store.conflict unless it follows the tip
+    virtual Result<void> put_process(const ProcessRecord& process) = 0;  ///< @return store.conflict
     /// @return store.conflict unless the nonce is the log's length and the message is new to it
     virtual Result<void> append_log(const LogRecord& entry) = 0;
     virtual Result<void> put_delivery(const DeliveryRecord& delivery) = 0;  ///< new, or in place of the same key

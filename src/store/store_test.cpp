@@ -15,16 +15,21 @@ using namespace altiplano::store;
 
 namespace {
 
-template <class IdType>
-IdType id(int number)
+template <class IdType> IdType id(int number)
 {
     return IdType(sha256(as_bytes(std::to_string(number))));
 }
 
 ItemRecord item(int number, std::uint64_t height, std::string owner = "alice")
 {
-    return {.id = id<ItemId>(number), .header = to_buffer("header"), .data = to_buffer("data"), .blob = {}, .data_size = 4, .height = height,
-        .tags = {{"Type", "Attestation"}, {"Message", "m" + std::to_string(number % 3)}}, .owner = std::move(owner)};
+    return {.id = id<ItemId>(number),
+        .header = to_buffer("header"),
+        .data = to_buffer("data"),
+        .blob = {},
+        .data_size = 4,
+        .height = height,
+        .tags = {{"Type", "Attestation"}, {"Message", "m" + std::to_string(number % 3)}},
+        .owner = std::move(owner)};
 }
 
 class AnyStore : public testing::TestWithParam<SqliteOptions> {
@@ -35,11 +40,15 @@ protected:
 
     Result<void> append(int process, std::uint64_t nonce, int message)
     {
-        return records->write([=](RecordsWriter& w) { return w.append_log({id<ProcessId>(process), nonce, id<ItemId>(message), id<AssignmentId>(message + 1000)}); });
+        return records->write([=](RecordsWriter& w) {
+            return w.append_log({id<ProcessId>(process), nonce, id<ItemId>(message), id<AssignmentId>(message + 1000)});
+        });
     }
 };
-INSTANTIATE_TEST_SUITE_P(Sqlite, AnyStore, testing::Values(SqliteOptions{true, true}, SqliteOptions{false, true}, SqliteOptions{false, false}),
-    [](const auto& given) { return std::string(given.param.durable ? "durable" : given.param.group ? "grouped" : "one_by_one"); });
+INSTANTIATE_TEST_SUITE_P(Sqlite, AnyStore,
+    testing::Values(SqliteOptions{true, true}, SqliteOptions{false, true}, SqliteOptions{false, false}), [](const auto& given) {
+        return std::string(given.param.durable ? "durable" : given.param.group ? "grouped" : "one_by_one");
+    });
 
 }  // namespace
 
@@ -72,7 +81,9 @@ TEST_P(AnyStore, finds_items_by_tags_owner_and_height)
 TEST_P(AnyStore, takes_only_the_block_that_follows_the_tip)
 {
     const auto put = [&](std::uint64_t height, int hash, int previous) {
-        return records->write([=](RecordsWriter& w) { return w.put_block({height, id<BlockHash>(hash), id<BlockHash>(previous), 7, {id<ItemId>(1), id<ItemId>(2)}}); });
+        return records->write([=](RecordsWriter& w) {
+            return w.put_block({height, id<BlockHash>(hash), id<BlockHash>(previous), 7, {id<ItemId>(1), id<ItemId>(2)}});
+        });
     };
     EXPECT_FALSE(records->tip().value());
     EXPECT_EQ(put(1, 1, 0).error().code, store::errors::conflict);
@@ -88,7 +99,8 @@ TEST_P(AnyStore, takes_only_the_block_that_follows_the_tip)
 
 TEST_P(AnyStore, appends_to_a_log_only_at_its_end_and_each_message_once)
 {
-    ASSERT_TRUE(records->write([](RecordsWriter& w) { return w.put_process({id<ProcessId>(1), id<ModuleId>(2), "alice", "us", 0}); }));
+    ASSERT_TRUE(
+        records->write([](RecordsWriter& w) { return w.put_process({id<ProcessId>(1), id<ModuleId>(2), "alice", "us", 0}); }));
     EXPECT_EQ(append(1, 1, 1).error().code, store::errors::conflict);
     ASSERT_TRUE(append(1, 0, 1));
     EXPECT_EQ(append(1, 0, 2).error().code, store::errors::conflict);
@@ -159,8 +171,10 @@ TEST_P(AnyStore, keeps_a_result_with_its_outbox_and_never_overwrites_it)
     ASSERT_TRUE(cache->put_result(result, {})) << "the same again is no error";
     EXPECT_EQ(cache->result(result.process, 0).value(), result);
     EXPECT_EQ(cache->outbox(result.process, 0).value().size(), 2U);
-    for (auto other : {ResultRecord{id<ProcessId>(1), 0, 1, "output", id<Digest>(5), 77}, ResultRecord{id<ProcessId>(1), 0, 0, "outpux", id<Digest>(5), 77},
-             ResultRecord{id<ProcessId>(1), 0, 0, "output", id<Digest>(6), 77}, ResultRecord{id<ProcessId>(1), 0, 0, "output", id<Digest>(5), 78}})
+    for (auto other : {ResultRecord{id<ProcessId>(1), 0, 1, "output", id<Digest>(5), 77},
+             ResultRecord{id<ProcessId>(1), 0, 0, "outpux", id<Digest>(5), 77},
+             ResultRecord{id<ProcessId>(1), 0, 0, "output", id<Digest>(6), 77},
+             ResultRecord{id<ProcessId>(1), 0, 0, "output", id<Digest>(5), 78}})
         EXPECT_EQ(cache->put_result(other, {}).error().code, store::errors::result_differs);
     EXPECT_EQ(cache->result(result.process, 0).value(), result);
     EXPECT_EQ(cache->disagreements(result.process).value().size(), 4U);

@@ -25,8 +25,7 @@ Result<std::string_view> tag(const item::DataItem& item, std::string_view name)
     return *value;
 }
 
-template <class IdType>
-Result<IdType> id_tag(const item::DataItem& item, std::string_view name)
+template <class IdType> Result<IdType> id_tag(const item::DataItem& item, std::string_view name)
 {
     TRY(const auto text, tag(item, name));
     const auto id = IdType::parse(text);
@@ -35,8 +34,7 @@ Result<IdType> id_tag(const item::DataItem& item, std::string_view name)
     return *id;
 }
 
-template <class Number>
-Result<Number> number_tag(const item::DataItem& item, std::string_view name)
+template <class Number> Result<Number> number_tag(const item::DataItem& item, std::string_view name)
 {
     TRY(const auto text, tag(item, name));
     Number number{};
@@ -48,7 +46,10 @@ Result<Number> number_tag(const item::DataItem& item, std::string_view name)
 
 }  // namespace
 
-Digest first_link(const ProcessId& process) { return sha256(process.bytes()); }
+Digest first_link(const ProcessId& process)
+{
+    return sha256(process.bytes());
+}
 
 Digest next_link(const AssignmentId& previous, const Digest& previous_chain)
 {
@@ -105,7 +106,8 @@ Result<Assignment> read_assignment(item::DataItem item)
         TRY(semantics.module_sha256, id_tag<Digest>(item, "Module-SHA-256"));
         for (const auto text : item.tags().all(extension_tag)) {
             const auto space = text.find(' ');
-            const auto specification = space == text.npos ? Result<Digest>(fail(errors::bad_assignment, "")) : Digest::parse(text.substr(space + 1));
+            const auto specification =
+                space == text.npos ? Result<Digest>(fail(errors::bad_assignment, "")) : Digest::parse(text.substr(space + 1));
             if (!specification)
                 return bad(item, extension_tag, "is not a name and a hash");
             semantics.extensions.emplace_back(std::string(text.substr(0, space)), *specification);

@@ -55,7 +55,9 @@ TEST(Assignment, has_the_tags_of_the_protocol_in_their_order)
     std::vector<std::string> names;
     for (const auto& tag : made.item.tags())
         names.push_back(tag.name);
-    EXPECT_EQ(names, (std::vector<std::string>{"Process", "Epoch", "Nonce", "Hash-Chain", "Block-Height", "Block-Hash", "Timestamp", "Data-Protocol", "Type", "Variant", "Message"}));
+    EXPECT_EQ(names,
+        (std::vector<std::string>{"Process", "Epoch", "Nonce", "Hash-Chain", "Block-Height", "Block-Hash", "Timestamp",
+            "Data-Protocol", "Type", "Variant", "Message"}));
     EXPECT_EQ(made.item.tags().first("Block-Height"), "000000000077");
 }
 
@@ -68,7 +70,8 @@ TEST(Assignment, is_the_same_item_for_the_same_decision)
 TEST(Assignment, is_refused_when_any_tag_is_missing_or_wrong)
 {
     const auto whole = sign_assignment(fields(0), signer).value();
-    for (const auto* name : {"Process", "Nonce", "Message", "Hash-Chain", "Block-Height", "Block-Hash", "Timestamp", "Type", "Module-SHA-256"}) {
+    for (const auto* name :
+        {"Process", "Nonce", "Message", "Hash-Chain", "Block-Height", "Block-Hash", "Timestamp", "Type", "Module-SHA-256"}) {
         for (const auto* value : {"", "no"}) {
             item::Tags tags;
             for (const auto& tag : whole.item.tags())

@@ -24,12 +24,12 @@ struct Slot {
 struct Assignment {
     AssignmentId id;
     Slot slot;
-    ItemId message;             ///< at slot 0 the process item itself
-    Digest hash_chain;          ///< SHA-256(previous assignment id || previous hash chain); slot 0: SHA-256(process id) (3.3)
-    std::uint64_t height = 0;   ///< of the weave when it was assigned: bounds what WeaveDrive admits
-    BlockHash block_hash;       ///< of the block at that height
+    ItemId message;  ///< at slot 0 the process item itself
+    Digest hash_chain;  ///< SHA-256(previous assignment id || previous hash chain); slot 0: SHA-256(process id) (3.3)
+    std::uint64_t height = 0;  ///< of the weave when it was assigned: bounds what WeaveDrive admits
+    BlockHash block_hash;  ///< of the block at that height
     std::int64_t timestamp_ms = 0;  ///< strictly increasing within a process
-    item::DataItem item;        ///< the signed bytes that say all this
+    item::DataItem item;  ///< the signed bytes that say all this
 
     /// Slot 0 only: the semantics that every later slot runs under (docs/semantics.md).
     struct Semantics {
@@ -49,14 +49,14 @@ struct LogEntry {
 /// What a slot yields: the same bytes on every machine (law 2).
 struct SlotResult {
     enum class Kind : std::uint8_t {
-        result = 0,       ///< `output` is the guest's JSON; memory moved on
-        error = 1,        ///< `output` is the guest's JSON and says Error: memory stayed (ao-protocol.md 5.9)
+        result = 0,  ///< `output` is the guest's JSON; memory moved on
+        error = 1,  ///< `output` is the guest's JSON and says Error: memory stayed (ao-protocol.md 5.9)
         guest_fault = 2,  ///< the guest trapped, ran out of gas or too deep; memory stayed
     };
     Slot slot;
     Kind kind = Kind::result;
-    std::string output;       ///< raw bytes of the guest; of a fault `code: sentence`
-    Digest state_root;        ///< after the slot
+    std::string output;  ///< raw bytes of the guest; of a fault `code: sentence`
+    Digest state_root;  ///< after the slot
     std::uint64_t gas = 0;
 };
 
@@ -74,7 +74,7 @@ struct ProcessInfo {
 /// A piece of what a guest printed while it ran. Node-local: never part of a result.
 struct ConsolePiece {
     Slot slot;
-    int stream = 1;    ///< 1 stdout, 2 stderr
+    int stream = 1;  ///< 1 stdout, 2 stderr
     std::string text;  ///< any bytes, cut anywhere
 };
 

@@ -157,7 +157,8 @@ Buffer cpu_features()
 class OneWasmPage final : public MemorySource {
 public:
     OneWasmPage()
-        : base_(mmap(nullptr, memory_reservation_bytes + memory_guard_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))
+        : base_(mmap(nullptr, memory_reservation_bytes + memory_guard_bytes, PROT_NONE,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))
     {
         if (base_ != MAP_FAILED && mprotect(base_, wasm_page_bytes, PROT_READ | PROT_WRITE) != 0)
             close();
@@ -184,7 +185,9 @@ private:
 /// issue 12053 reports a creator whose memory no longer received writes.
 Result<void> prove_memory_is_ours(wasm_engine_t* engine)
 {
-    const auto failed = [](std::string what) { return fail(errors::host_engine, "the engine's self-test failed: " + std::move(what)); };
+    const auto failed = [](std::string what) {
+        return fail(errors::host_engine, "the engine's self-test failed: " + std::move(what));
+    };
     constexpr std::string_view wat = R"((module (memory (export "m") i64 1)
         (func (export "f") (result i64)
             (i64.store (i64.const 4096) (i64.const 0x0123456789abcdef)) (i64.load (i64.const 8192)))))";
@@ -192,7 +195,8 @@ Result<void> prove_memory_is_ours(wasm_engine_t* engine)
     if (const OwnedError e{wasmtime_wat2wasm(wat.data(), wat.size(), &wasm.vec)})
         return failed(message_of(e.get()));
     wasmtime_module_t* raw = nullptr;
-    if (const OwnedError e{wasmtime_module_new(engine, reinterpret_cast<const std::uint8_t*>(wasm.vec.data), wasm.vec.size, &raw)})
+    if (const OwnedError e{
+            wasmtime_module_new(engine, reinterpret_cast<const std::uint8_t*>(wasm.vec.data), wasm.vec.size, &raw)})
         return failed(message_of(e.get()));
     const OwnedModule module(raw);
     OneWasmPage page;
@@ -247,10 +251,19 @@ std::string message_of(const wasm_trap_t* trap)
     return message;
 }
 
-OfferMemory::OfferMemory(MemorySource& source) noexcept { offered = &source; }
-OfferMemory::~OfferMemory() { offered = nullptr; }
+OfferMemory::OfferMemory(MemorySource& source) noexcept
+{
+    offered = &source;
+}
+OfferMemory::~OfferMemory()
+{
+    offered = nullptr;
+}
 
-Engine::Engine() : native_(std::make_unique<Native>()) {}
+Engine::Engine()
+    : native_(std::make_unique<Native>())
+{
+}
 Engine::~Engine() = default;
 
 Result<std::shared_ptr<Engine>> Engine::create()
@@ -260,8 +273,9 @@ Result<std::shared_ptr<Engine>> Engine::create()
     if (!engine->native_->engine)
         return fail(errors::host_engine, "Wasmtime refused our settings");
     note_fault_addresses();
-    engine->fingerprint_ = fmt::format("wasmtime {} rewrite {} memory {}+{} stack {} cpu {}", WASMTIME_VERSION,
-        altiplano_rewrite_version(), memory_reservation_bytes, memory_guard_bytes, guest_stack_bytes, sha256(cpu_features()).text());
+    engine->fingerprint_ =
+        fmt::format("wasmtime {} rewrite {} memory {}+{} stack {} cpu {}", WASMTIME_VERSION, altiplano_rewrite_version(),
+            memory_reservation_bytes, memory_guard_bytes, guest_stack_bytes, sha256(cpu_features()).text());
 
     Result<void> proved = fail(errors::host_stack, "no address space for a guest's stack");
     on_guest_stack([&] { proved = prove_memory_is_ours(engine->native_->engine.get()); });

@@ -21,21 +21,44 @@ namespace altiplano::vm {
 /// The guest's own fault, recorded as the outcome of its slot.
 struct GuestFault {
     std::string_view code;  ///< `trap.*` of errors.hpp
-    std::string sentence;   ///< the same on every node: it is recorded
+    std::string sentence;  ///< the same on every node: it is recorded
 };
 
 /// How a host call ends the message instead of returning: the guest's fault, or a HostFault (an Error).
 using Stop = std::variant<GuestFault, Error>;
-template <class T>
-using Answer = std::expected<T, Stop>;
-[[nodiscard]] inline std::unexpected<Stop> stop(GuestFault fault) { return std::unexpected<Stop>(std::move(fault)); }
-[[nodiscard]] inline std::unexpected<Stop> stop(Error error) { return std::unexpected<Stop>(std::move(error)); }
+template <class T> using Answer = std::expected<T, Stop>;
+[[nodiscard]] inline std::unexpected<Stop> stop(GuestFault fault)
+{
+    return std::unexpected<Stop>(std::move(fault));
+}
+[[nodiscard]] inline std::unexpected<Stop> stop(Error error)
+{
+    return std::unexpected<Stop>(std::move(error));
+}
 
 /// errno values that guests see (WASI preview 1).
 enum class Errno : std::uint16_t {
-    success = 0, acces = 2, badf = 8, exist = 20, fault = 21, fbig = 22, inval = 28, io = 29, isdir = 31, mfile = 33,
-    nametoolong = 37, noent = 44, nomem = 48, nosys = 52, notdir = 54, notsup = 58, overflow = 61, perm = 63,
-    rofs = 69, spipe = 70, notcapable = 76,
+    success = 0,
+    acces = 2,
+    badf = 8,
+    exist = 20,
+    fault = 21,
+    fbig = 22,
+    inval = 28,
+    io = 29,
+    isdir = 31,
+    mfile = 33,
+    nametoolong = 37,
+    noent = 44,
+    nomem = 48,
+    nosys = 52,
+    notdir = 54,
+    notsup = 58,
+    overflow = 61,
+    perm = 63,
+    rofs = 69,
+    spipe = 70,
+    notcapable = 76,
 };
 
 /// A file open in a guest: an item's bytes, which never change.
@@ -48,7 +71,7 @@ public:
 
     /// The bytes as an immutable host file, when there is one: [offset, offset + size()) of `descriptor`.
     struct Backing {
-        int descriptor;             ///< borrowed while the GuestFile lives
+        int descriptor;  ///< borrowed while the GuestFile lives
         std::uint64_t file_offset;  ///< multiple of 4096
     };
     virtual std::optional<Backing> backing() const { return std::nullopt; }
@@ -69,7 +92,10 @@ public:
 GuestFiles& no_files();
 
 enum class ValueType : std::uint8_t {
-    i32, i64, f32, f64,
+    i32,
+    i64,
+    f32,
+    f64,
     pointer,  ///< i64 in a wasm64 guest, i32 in a wasm32 guest; zero-extended here
 };
 

@@ -43,6 +43,9 @@ void note_fault_addresses()
     });
 }
 
-Fault take_fault() noexcept { return std::exchange(last_fault, Fault{}); }
+Fault take_fault() noexcept
+{
+    return std::exchange(last_fault, Fault{});
+}
 
 }  // namespace altiplano::vm

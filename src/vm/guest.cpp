@@ -26,13 +26,16 @@ struct TrapRow {
 };
 constexpr TrapRow guest_traps[] = {
     {WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS, errors::trap_out_of_bounds, "the guest used an address outside its memory"},
-    {WASMTIME_TRAP_CODE_TABLE_OUT_OF_BOUNDS, errors::trap_table_out_of_bounds, "the guest used a table entry that does not exist"},
+    {WASMTIME_TRAP_CODE_TABLE_OUT_OF_BOUNDS, errors::trap_table_out_of_bounds,
+        "the guest used a table entry that does not exist"},
     {WASMTIME_TRAP_CODE_INDIRECT_CALL_TO_NULL, errors::trap_indirect_call, "the guest called an empty table entry"},
     {WASMTIME_TRAP_CODE_BAD_SIGNATURE, errors::trap_indirect_call, "the guest called a function with another signature"},
     {WASMTIME_TRAP_CODE_INTEGER_OVERFLOW, errors::trap_integer_overflow, "an integer division overflowed"},
     {WASMTIME_TRAP_CODE_INTEGER_DIVISION_BY_ZERO, errors::trap_division_by_zero, "an integer was divided by zero"},
-    {WASMTIME_TRAP_CODE_BAD_CONVERSION_TO_INTEGER, errors::trap_bad_conversion, "a float does not fit the integer it was converted to"},
-    {WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED, errors::trap_unreachable, "the guest ran into `unreachable` (abort, or a failed assertion)"},
+    {WASMTIME_TRAP_CODE_BAD_CONVERSION_TO_INTEGER, errors::trap_bad_conversion,
+        "a float does not fit the integer it was converted to"},
+    {WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED, errors::trap_unreachable,
+        "the guest ran into `unreachable` (abort, or a failed assertion)"},
     {WASMTIME_TRAP_CODE_NULL_REFERENCE, errors::trap_null_reference, "the guest used a null reference"},
     {WASMTIME_TRAP_CODE_OUT_OF_FUEL, errors::trap_out_of_gas, "the gas limit was reached"},
     {WASMTIME_TRAP_CODE_UNCAUGHT_EXCEPTION, errors::trap_exception, "the guest threw an exception that nothing catches"},
@@ -95,7 +98,8 @@ wasm_trap_t* call_import(void* bound, wasmtime_caller_t* caller, wasmtime_val_ra
     return guest->run(*static_cast<const BoundImport*>(bound), values);
 }
 
-Result<void> map_file(memory::Region& region, GuestFile& file, std::uint64_t offset, std::uint64_t pages_bytes, std::uint64_t address)
+Result<void> map_file(
+    memory::Region& region, GuestFile& file, std::uint64_t offset, std::uint64_t pages_bytes, std::uint64_t address)
 {
     // What the pages show: the item's bytes, then zeros.
     const auto size = file.size();
@@ -114,11 +118,16 @@ Result<void> map_file(memory::Region& region, GuestFile& file, std::uint64_t off
 }
 
 Guest::Guest(std::shared_ptr<const Module> module, memory::Region region, std::uint64_t memory_bytes_max)
-    : module_(std::move(module)), region_(std::move(region)), memory_bytes_max_(memory_bytes_max)
+    : module_(std::move(module))
+    , region_(std::move(region))
+    , memory_bytes_max_(memory_bytes_max)
 {
 }
 
-Guest::~Guest() { end(); }
+Guest::~Guest()
+{
+    end();
+}
 
 Answer<void> Guest::instantiate()
 {
@@ -144,7 +153,8 @@ Answer<void> Guest::instantiate()
 
     const auto global = [&](std::string_view name) {
         wasmtime_extern_t found;
-        ENSURE(wasmtime_instance_export_get(context(), &instance_, name.data(), name.size(), &found) && found.kind == WASMTIME_EXTERN_GLOBAL,
+        ENSURE(wasmtime_instance_export_get(context(), &instance_, name.data(), name.size(), &found)
+                && found.kind == WASMTIME_EXTERN_GLOBAL,
             "the rewriting pass exports it");
         return found.of.global;
     };
@@ -191,7 +201,8 @@ bool Guest::has_export(std::string_view name)
 Answer<Value> Guest::call(std::string_view name, std::initializer_list<Value> arguments)
 {
     wasmtime_extern_t found;
-    ENSURE(wasmtime_instance_export_get(context(), &instance_, name.data(), name.size(), &found) && found.kind == WASMTIME_EXTERN_FUNC,
+    ENSURE(wasmtime_instance_export_get(context(), &instance_, name.data(), name.size(), &found)
+            && found.kind == WASMTIME_EXTERN_FUNC,
         "ModuleCache::compile checked the exports");
     wasmtime_val_raw_t values[4]{};
     ENSURE(arguments.size() <= std::size(values), "the guest ABI has no call with more");
@@ -229,7 +240,8 @@ Stop Guest::stop_of(OwnedError error, OwnedTrap trap)
     wasmtime_trap_code_t code = 0;
     if (trap && wasmtime_trap_code(trap.get(), &code)) {
         if (code == WASMTIME_TRAP_CODE_STACK_OVERFLOW)
-            return Error{errors::host_stack, "the native stack ended before the depth limit was reached", "report this module: its frames are larger than we count"};
+            return Error{errors::host_stack, "the native stack ended before the depth limit was reached",
+                "report this module: its frames are larger than we count"};
         if (code == WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED && too_deep())
             return GuestFault{errors::trap_depth, "the guest's calls are nested too deep"};
         if (code == WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS)
@@ -291,21 +303,31 @@ void Guest::note_mapped()
 
 // ---- memory
 
-std::byte* Guest::base() noexcept { return region_.bytes().data(); }
-std::size_t Guest::length() noexcept { return region_.bytes().size(); }
+std::byte* Guest::base() noexcept
+{
+    return region_.bytes().data();
+}
+std::size_t Guest::length() noexcept
+{
+    return region_.bytes().size();
+}
 
 bool Guest::grow(std::size_t length) noexcept
 {
     if (length > memory_bytes_max_)
         return false;
     if (auto grown = region_.grow(length); !grown) {
-        grow_failed_ = Error{errors::host_memory, "the kernel refused memory that the process may have: " + grown.error().sentence, {}};
+        grow_failed_ =
+            Error{errors::host_memory, "the kernel refused memory that the process may have: " + grown.error().sentence, {}};
         return false;
     }
     return true;
 }
 
-std::uint64_t Guest::memory_bytes() const { return region_.bytes().size(); }
+std::uint64_t Guest::memory_bytes() const
+{
+    return region_.bytes().size();
+}
 
 Answer<void> Guest::in_bounds(std::uint64_t address, std::uint64_t length) const
 {
@@ -381,7 +403,9 @@ Buffer Guest::globals()
     for (std::size_t i = 0; i < globals_.size(); ++i) {
         wasmtime_val_t value;
         wasmtime_global_get(context(), &globals_[i], &value);
-        const std::size_t width = value.kind == WASMTIME_V128 ? 16 : value.kind == WASMTIME_I64 || value.kind == WASMTIME_F64 ? 8 : 4;
+        const std::size_t width = value.kind == WASMTIME_V128          ? 16
+            : value.kind == WASMTIME_I64 || value.kind == WASMTIME_F64 ? 8
+                                                                       : 4;
         std::memcpy(bytes.data() + i * global_bytes, &value.of, width);
     }
     return bytes;
@@ -394,7 +418,9 @@ bool Guest::set_globals(Bytes bytes)
     for (std::size_t i = 0; i < globals_.size(); ++i) {
         wasmtime_val_t value;
         wasmtime_global_get(context(), &globals_[i], &value);  // for its kind
-        const std::size_t width = value.kind == WASMTIME_V128 ? 16 : value.kind == WASMTIME_I64 || value.kind == WASMTIME_F64 ? 8 : 4;
+        const std::size_t width = value.kind == WASMTIME_V128          ? 16
+            : value.kind == WASMTIME_I64 || value.kind == WASMTIME_F64 ? 8
+                                                                       : 4;
         std::memcpy(&value.of, bytes.data() + i * global_bytes, width);
         if (const OwnedError e{wasmtime_global_set(context(), &globals_[i], &value)})
             return false;
@@ -404,7 +430,10 @@ bool Guest::set_globals(Bytes bytes)
 
 // ---- files
 
-GuestFiles& Guest::files() { return files_ != nullptr ? *files_ : no_files(); }
+GuestFiles& Guest::files()
+{
+    return files_ != nullptr ? *files_ : no_files();
+}
 
 Guest::OpenFile* Guest::open_file(std::uint32_t fd)
 {
@@ -461,7 +490,10 @@ Answer<Errno> Guest::unmap(std::uint64_t address, std::uint64_t length)
     return Errno::success;
 }
 
-bool Guest::close_file(std::uint32_t fd) { return open_.erase(fd) > 0; }
+bool Guest::close_file(std::uint32_t fd)
+{
+    return open_.erase(fd) > 0;
+}
 
 // ---- time, randomness, console
 

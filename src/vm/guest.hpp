@@ -96,8 +96,8 @@ private:
     wasmtime_global_t mapped_{};
     std::vector<wasmtime_global_t> globals_;
 
-    std::optional<Stop> stopped_;      ///< why a host call ended the message
-    std::optional<Error> grow_failed_; ///< the kernel refused memory that the process may have
+    std::optional<Stop> stopped_;  ///< why a host call ended the message
+    std::optional<Error> grow_failed_;  ///< the kernel refused memory that the process may have
     std::map<std::uint32_t, OpenFile> open_;
     GuestFiles* files_ = nullptr;
     const std::function<void(int, std::string_view)>* console_ = nullptr;
@@ -110,6 +110,7 @@ private:
 
 /// Shows [offset, offset + pages_bytes) of a file at `address`: mapped where the file's bytes are a host file, else
 /// copied. The guest sees no difference. @param offset  at most the file's size
-Result<void> map_file(memory::Region& region, GuestFile& file, std::uint64_t offset, std::uint64_t pages_bytes, std::uint64_t address);
+Result<void> map_file(
+    memory::Region& region, GuestFile& file, std::uint64_t offset, std::uint64_t pages_bytes, std::uint64_t address);
 
 }  // namespace altiplano::vm

@@ -18,8 +18,7 @@ namespace {
 constexpr std::uint64_t reserved_bytes = memory_reservation_bytes + memory_guard_bytes;
 
 /// Runs guest code on its stack. A stop that is an Error is a HostFault and comes back as one.
-template <class T>
-Result<std::expected<T, GuestFault>> on_stack(const std::function<Answer<T>()>& task)
+template <class T> Result<std::expected<T, GuestFault>> on_stack(const std::function<Answer<T>()>& task)
 {
     std::optional<Answer<T>> answer;
     if (!on_guest_stack([&] { answer = task(); }))
@@ -45,8 +44,10 @@ std::uint64_t memory_bytes_max(const Module& module, Machine::Limits limits)
 Result<void> fits(const Module& module, Machine::Limits limits)
 {
     if (module.memory_bytes_min() > memory_bytes_max(module, limits))
-        return fail(errors::memory_over_limit, fmt::format("the module starts with {} bytes of memory; the process may have {}",
-                module.memory_bytes_min(), limits.memory_bytes), "spawn with a larger Memory-Limit");
+        return fail(errors::memory_over_limit,
+            fmt::format("the module starts with {} bytes of memory; the process may have {}", module.memory_bytes_min(),
+                limits.memory_bytes),
+            "spawn with a larger Memory-Limit");
     return {};
 }
 
@@ -58,7 +59,10 @@ Buffer state_of(Guest& guest)
     append(state, guest.globals());
     return state;
 }
-Bytes globals_in(Bytes state) { return state.subspan(Digest::size); }
+Bytes globals_in(Bytes state)
+{
+    return state.subspan(Digest::size);
+}
 
 /// Data segments, start function, `_initialize`: what turns fresh memory into a process.
 Answer<void> construct(Guest& guest)
@@ -85,7 +89,8 @@ Answer<Value> place(Guest& guest, std::string_view text)
     if (!address)
         return address;
     if (*address == 0)
-        return stop(GuestFault{errors::trap_out_of_memory, fmt::format("the guest's malloc had no room for {} bytes", text.size() + 1)});
+        return stop(
+            GuestFault{errors::trap_out_of_memory, fmt::format("the guest's malloc had no room for {} bytes", text.size() + 1)});
     auto into = guest.write(*address, text.size() + 1);
     if (!into)
         return std::unexpected(std::move(into).error());
@@ -144,15 +149,18 @@ Answer<Run> deliver(Guest& guest, const Call& call)
 struct Machine::Private {
     std::unique_ptr<Guest> guest;
     memory::PageTree tree{};
-    Buffer state{};     ///< what is state besides memory, as of the last commit
-    Digest root{};      ///< as of the last commit
+    Buffer state{};  ///< what is state besides memory, as of the last commit
+    Digest root{};  ///< as of the last commit
     bool lost = false;  ///< a HostFault left the state in between
 
     Result<void> usable() const;
     Result<void> again();
 };
 
-Machine::Machine() : private_(std::make_unique<Private>()) {}
+Machine::Machine()
+    : private_(std::make_unique<Private>())
+{
+}
 Machine::~Machine() = default;
 
 Result<void> Machine::Private::usable() const
@@ -182,7 +190,8 @@ Result<std::unique_ptr<Machine>> Machine::create(std::shared_ptr<const Module> m
     }));
     guest.end();
     if (!constructed)
-        return fail(errors::constructors_failed, fmt::format("the module's constructors failed: {}: {}", constructed.error().code, constructed.error().sentence));
+        return fail(errors::constructors_failed,
+            fmt::format("the module's constructors failed: {}: {}", constructed.error().code, constructed.error().sentence));
     TRY_OK(machine->commit());
     return machine;
 }
@@ -203,7 +212,10 @@ Result<Run> Machine::handle(const Call& call)
     // The guest's fault: everything but the gas is as before the message.
     TRY_OK(private_->again());
     auto fault = std::move(*done).error();
-    return Run{.kind = Run::Kind::guest_fault, .fault_code = fault.code, .fault_sentence = std::move(fault.sentence), .gas_used = call.gas_limit};
+    return Run{.kind = Run::Kind::guest_fault,
+        .fault_code = fault.code,
+        .fault_sentence = std::move(fault.sentence),
+        .gas_used = call.gas_limit};
 }
 
 Result<Digest> Machine::commit()
@@ -247,7 +259,8 @@ Result<void> Machine::save(Files& files, const Path& path)
     return memory::save_image(files, path, private_->guest->region(), private_->state, private_->root);
 }
 
-Result<std::unique_ptr<Machine>> Machine::restore(std::shared_ptr<const Module> module, Limits limits, std::unique_ptr<File> image, GuestFiles& files)
+Result<std::unique_ptr<Machine>> Machine::restore(
+    std::shared_ptr<const Module> module, Limits limits, std::unique_ptr<File> image, GuestFiles& files)
 {
     TRY_OK(fits(*module, limits));
     const auto limit = memory_bytes_max(*module, limits);
@@ -259,16 +272,19 @@ Result<std::unique_ptr<Machine>> Machine::restore(std::shared_ptr<const Module> 
     if (front.length_bytes % wasm_page_bytes != 0 || front.length_bytes < module->memory_bytes_min())
         return bad(fmt::format("holds {} bytes of memory, which the module cannot have", front.length_bytes));
     if (front.length_bytes > limit)
-        return fail(errors::memory_over_limit, fmt::format("the image holds {} bytes of memory; the process may have {}", front.length_bytes, limit));
+        return fail(errors::memory_over_limit,
+            fmt::format("the image holds {} bytes of memory; the process may have {}", front.length_bytes, limit));
 
     TRY(auto region, memory::Region::fresh(reserved_bytes, limits.tracker));
     std::unique_ptr<Machine> machine(new Machine);
-    TRY(auto loaded, memory::load_image(*image, region, machine->private_->tree, [&](memory::Region& into, const memory::MappedRange& range) -> Result<void> {
-        TRY(const auto file, files.mapped_item(range.item));
-        if (range.item_offset >= file->size() || range.length - 1 > file->size() - range.item_offset + memory::page_bytes)
-            return bad("maps more of an item than there is");
-        return map_file(into, *file, range.item_offset, range.length, range.at);
-    }));
+    TRY(auto loaded,
+        memory::load_image(
+            *image, region, machine->private_->tree, [&](memory::Region& into, const memory::MappedRange& range) -> Result<void> {
+                TRY(const auto file, files.mapped_item(range.item));
+                if (range.item_offset >= file->size() || range.length - 1 > file->size() - range.item_offset + memory::page_bytes)
+                    return bad("maps more of an item than there is");
+                return map_file(into, *file, range.item_offset, range.length, range.at);
+            }));
     machine->private_->root = loaded.root;
     machine->private_->state = std::move(loaded.globals);
     machine->private_->guest = std::make_unique<Guest>(std::move(module), std::move(region), limit);
@@ -279,7 +295,13 @@ Result<std::unique_ptr<Machine>> Machine::restore(std::shared_ptr<const Module> 
     return machine;
 }
 
-Digest Machine::root() const noexcept { return private_->root; }
-std::uint64_t Machine::memory_bytes() const noexcept { return private_->guest->memory_bytes(); }
+Digest Machine::root() const noexcept
+{
+    return private_->root;
+}
+std::uint64_t Machine::memory_bytes() const noexcept
+{
+    return private_->guest->memory_bytes();
+}
 
 }  // namespace altiplano::vm

@@ -17,9 +17,9 @@ struct Call {
     std::string_view message_json;  ///< no NUL inside
     std::string_view env_json;
     std::int64_t timestamp_ms = 0;  ///< of the assignment; the guest's clock starts there
-    Digest seed{};                  ///< of the guest's random stream
+    Digest seed{};  ///< of the guest's random stream
     std::uint64_t gas_limit = 0;
-    GuestFiles* files = nullptr;    ///< null: none
+    GuestFiles* files = nullptr;  ///< null: none
     /// What the guest prints, fd 1 or 2, as it prints it: for whoever watches, never part of a result. May be empty.
     std::function<void(int fd, std::string_view text)> console{};
 };
@@ -28,10 +28,10 @@ struct Call {
 struct Run {
     enum class Kind { result, guest_fault };
     Kind kind = Kind::result;
-    Buffer bytes{};                ///< Kind::result: exactly what the guest wrote, without its NUL
-    std::string_view fault_code{}; ///< Kind::guest_fault: `trap.*`
+    Buffer bytes{};  ///< Kind::result: exactly what the guest wrote, without its NUL
+    std::string_view fault_code{};  ///< Kind::guest_fault: `trap.*`
     std::string fault_sentence{};
-    std::uint64_t gas_used = 0;    ///< the limit after a fault
+    std::uint64_t gas_used = 0;  ///< the limit after a fault
 };
 
 /// A module with memory, ready to run. Its state between messages is its linear memory, the exposed globals and the
@@ -42,7 +42,7 @@ class Machine {
 public:
     struct Limits {
         std::uint64_t memory_bytes = std::uint64_t{1} << 30;  ///< the process's Memory-Limit: memory.grow beyond it gives -1
-        memory::Tracker tracker = memory::Tracker::automatic;     ///< how written pages are found; shows in no outcome
+        memory::Tracker tracker = memory::Tracker::automatic;  ///< how written pages are found; shows in no outcome
     };
 
     /// A new process: fresh memory, data segments, then start and `_initialize`. Committed: `root()` is that of the state
@@ -53,8 +53,8 @@ public:
     /// A process as a file of `save` has it, its root checked. Constructors do not run again.
     /// @param files  answers `mapped_item` for ranges that were mapped
     /// @return vm.bad_image, vm.*
-    static Result<std::unique_ptr<Machine>> restore(std::shared_ptr<const Module> module, Limits limits,
-        std::unique_ptr<File> image, GuestFiles& files);
+    static Result<std::unique_ptr<Machine>> restore(
+        std::shared_ptr<const Module> module, Limits limits, std::unique_ptr<File> image, GuestFiles& files);
 
     static constexpr std::uint64_t constructor_gas = 1'000'000'000;  ///< a constant of the semantics, as the clock 0 there
 

@@ -87,7 +87,8 @@ constexpr std::string_view number_text = R"(
 
 TEST(Machine, answers_with_exactly_the_bytes_of_the_guest)
 {
-    EXPECT_EQ(outcome("(i64.const 8)", "(data (i64.const 8) \"{\\22ok\\22:true, \\ff\\01}\\00not this\")"), "{\"ok\":true, \xff\x01}");
+    EXPECT_EQ(
+        outcome("(i64.const 8)", "(data (i64.const 8) \"{\\22ok\\22:true, \\ff\\01}\\00not this\")"), "{\"ok\":true, \xff\x01}");
 }
 
 TEST(Machine, hands_over_message_and_environment_with_a_nul_behind)
@@ -105,15 +106,20 @@ struct Trap {
     std::string_view code;
     const char* more = "";
 };
-void PrintTo(const Trap& row, std::ostream* out) { *out << row.name; }
-class Traps : public testing::TestWithParam<Trap> {};
+void PrintTo(const Trap& row, std::ostream* out)
+{
+    *out << row.name;
+}
+class Traps : public testing::TestWithParam<Trap> { };
 
 TEST_P(Traps, are_faults_of_the_guest_that_cost_all_gas_and_leave_the_memory_as_it_was)
 {
     // A byte is written first: it must be gone afterwards.
-    auto machine = machine_of(guest_wat(fmt::format(
-        "(if (i64.eq (i64.load8_u (local.get $message)) (i64.const 63)) (then (i64.store8 (i64.const 900) (i64.const 66)) {} (unreachable))) (i64.const 900)", GetParam().body),
-        std::string("(data (i64.const 900) \"A\")") + GetParam().more));
+    auto machine =
+        machine_of(guest_wat(fmt::format("(if (i64.eq (i64.load8_u (local.get $message)) (i64.const 63)) (then (i64.store8 "
+                                         "(i64.const 900) (i64.const 66)) {} (unreachable))) (i64.const 900)",
+                                 GetParam().body),
+            std::string("(data (i64.const 900) \"A\")") + GetParam().more));
     const auto root = machine->root();
     const auto fault = run(*machine, "?", 50'000'000);
     EXPECT_EQ(fault.kind, Run::Kind::guest_fault);
@@ -125,29 +131,33 @@ TEST_P(Traps, are_faults_of_the_guest_that_cost_all_gas_and_leave_the_memory_as_
     EXPECT_EQ(text(run(*machine, "go on")), "A");
 }
 
-INSTANTIATE_TEST_SUITE_P(listed, Traps, testing::Values(
-    Trap{"unreachable", "", errors::trap_unreachable},
-    Trap{"load", "(drop (i64.load (i64.const 0x7fffffff0000)))", errors::trap_out_of_bounds},
-    Trap{"load_behind_the_end", "(drop (i64.load8_u (i64.const 131072)))", errors::trap_out_of_bounds},
-    Trap{"load_that_wraps", "(drop (i64.load offset=16 (i64.const -8)))", errors::trap_out_of_bounds},
-    Trap{"store_in_the_guard", "(i64.store8 (i64.const 17179869200) (i64.const 1))", errors::trap_out_of_bounds},
-    Trap{"bulk_copy", "(memory.copy (i64.const 0) (i64.const 131000) (i64.const 100))", errors::trap_out_of_bounds},
-    Trap{"division", "(drop (i64.div_u (i64.const 1) (i64.const 0)))", errors::trap_division_by_zero},
-    Trap{"overflow", "(drop (i64.div_s (i64.const 0x8000000000000000) (i64.const -1)))", errors::trap_integer_overflow},
-    Trap{"conversion", "(drop (i64.trunc_f64_s (f64.const nan)))", errors::trap_bad_conversion},
-    Trap{"table_bounds", "(call_indirect (type $none) (i32.const 9))", errors::trap_table_out_of_bounds, "(table 1 funcref) (type $none (func))"},
-    Trap{"empty_entry", "(call_indirect (type $none) (i32.const 0))", errors::trap_indirect_call, "(table 1 funcref) (type $none (func))"},
-    Trap{"other_signature", "(call_indirect (type $none) (i32.const 0))", errors::trap_indirect_call,
-        "(table 1 funcref) (type $none (func)) (func $f (result i32) (i32.const 1)) (elem (i32.const 0) $f)"},
-    Trap{"exception", "(throw $t)", errors::trap_exception, "(tag $t)"},
-    Trap{"endless_loop", "(loop $l (br $l))", errors::trap_out_of_gas},
-    Trap{"endless_copies", "(loop $l (memory.copy (i64.const 0) (i64.const 1) (i64.const 100000)) (br $l))", errors::trap_out_of_gas},
-    Trap{"endless_recursion", "(call $r)", errors::trap_depth, "(func $r (call $r))"}),
+INSTANTIATE_TEST_SUITE_P(listed, Traps,
+    testing::Values(Trap{"unreachable", "", errors::trap_unreachable},
+        Trap{"load", "(drop (i64.load (i64.const 0x7fffffff0000)))", errors::trap_out_of_bounds},
+        Trap{"load_behind_the_end", "(drop (i64.load8_u (i64.const 131072)))", errors::trap_out_of_bounds},
+        Trap{"load_that_wraps", "(drop (i64.load offset=16 (i64.const -8)))", errors::trap_out_of_bounds},
+        Trap{"store_in_the_guard", "(i64.store8 (i64.const 17179869200) (i64.const 1))", errors::trap_out_of_bounds},
+        Trap{"bulk_copy", "(memory.copy (i64.const 0) (i64.const 131000) (i64.const 100))", errors::trap_out_of_bounds},
+        Trap{"division", "(drop (i64.div_u (i64.const 1) (i64.const 0)))", errors::trap_division_by_zero},
+        Trap{"overflow", "(drop (i64.div_s (i64.const 0x8000000000000000) (i64.const -1)))", errors::trap_integer_overflow},
+        Trap{"conversion", "(drop (i64.trunc_f64_s (f64.const nan)))", errors::trap_bad_conversion},
+        Trap{"table_bounds", "(call_indirect (type $none) (i32.const 9))", errors::trap_table_out_of_bounds,
+            "(table 1 funcref) (type $none (func))"},
+        Trap{"empty_entry", "(call_indirect (type $none) (i32.const 0))", errors::trap_indirect_call,
+            "(table 1 funcref) (type $none (func))"},
+        Trap{"other_signature", "(call_indirect (type $none) (i32.const 0))", errors::trap_indirect_call,
+            "(table 1 funcref) (type $none (func)) (func $f (result i32) (i32.const 1)) (elem (i32.const 0) $f)"},
+        Trap{"exception", "(throw $t)", errors::trap_exception, "(tag $t)"},
+        Trap{"endless_loop", "(loop $l (br $l))", errors::trap_out_of_gas},
+        Trap{"endless_copies", "(loop $l (memory.copy (i64.const 0) (i64.const 1) (i64.const 100000)) (br $l))",
+            errors::trap_out_of_gas},
+        Trap{"endless_recursion", "(call $r)", errors::trap_depth, "(func $r (call $r))"}),
     [](const auto& row) { return row.param.name; });
 
 TEST(Machine, says_where_the_gas_went_and_counts_the_same_each_time)
 {
-    const auto guest = guest_wat("(local $i i64) (loop $l (local.set $i (i64.add (local.get $i) (i64.const 1))) (br_if $l (i64.lt_u (local.get $i) (i64.const 1000)))) (i64.const 900)");
+    const auto guest = guest_wat("(local $i i64) (loop $l (local.set $i (i64.add (local.get $i) (i64.const 1))) (br_if $l "
+                                 "(i64.lt_u (local.get $i) (i64.const 1000)))) (i64.const 900)");
     auto one = machine_of(guest);
     const auto first = run(*one).gas_used;
     EXPECT_EQ(run(*one).gas_used, first);
@@ -172,13 +182,16 @@ constexpr std::string_view count_depth = R"(
         (i64.store (i64.const 2048) (i64.const 2064)) (i64.store (i64.const 2056) (i64.const 8))
         (i64.store (i64.const 2064) (local.get $v))
         (drop (call $fd_write (i32.const 1) (i64.const 2048) (i64.const 1) (i64.const 2080)))))";
-constexpr std::string_view fd_write_import = R"((import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i64 i64 i64) (result i32))))";
+constexpr std::string_view fd_write_import =
+    R"((import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i64 i64 i64) (result i32))))";
 
 std::uint64_t deepest(Machine& machine)
 {
     std::uint64_t last = 0;
-    const auto done = machine.handle({.message_json = "{}", .env_json = "{}", .gas_limit = plenty,
-        .console = [&](int, std::string_view printed) { last = read_u64(as_bytes(printed)); }});
+    const auto done = machine.handle(
+        {.message_json = "{}", .env_json = "{}", .gas_limit = plenty, .console = [&](int, std::string_view printed) {
+             last = read_u64(as_bytes(printed));
+         }});
     EXPECT_EQ(done->fault_code, errors::trap_depth) << done->fault_sentence;
     return last;
 }
@@ -188,7 +201,9 @@ std::uint64_t deepest(Machine& machine)
 TEST(Depth, ends_at_the_same_call_on_every_run_and_every_machine)
 {
     const auto guest = guest_wat("(call $r (i64.const 1)) (i64.const 900)",
-        std::string(count_depth) + "(func $r (param $n i64) (if (i64.eqz (i64.rem_u (local.get $n) (i64.const 100))) (then (call $digit (local.get $n)))) (call $r (i64.add (local.get $n) (i64.const 1))))",
+        std::string(count_depth)
+            + "(func $r (param $n i64) (if (i64.eqz (i64.rem_u (local.get $n) (i64.const 100))) (then (call $digit (local.get "
+              "$n)))) (call $r (i64.add (local.get $n) (i64.const 1))))",
         fd_write_import);
     auto machine = machine_of(guest);
     const auto depth = deepest(*machine);
@@ -212,7 +227,9 @@ TEST(Depth, is_a_fault_and_not_the_native_stack_for_frames_of_any_shape)
         use += fmt::format("(v128.store (i64.const {}) (local.get {}))", 4096 + 16 * i, i + 1);
     }
     locals += ")";
-    EXPECT_EQ(outcome("(call $r (i64.const 1)) (i64.const 900)", "(func $r (param i64) " + locals + set + "(call $r (i64.add (local.get 0) (i64.const 1)))" + use + ")"), errors::trap_depth);
+    EXPECT_EQ(outcome("(call $r (i64.const 1)) (i64.const 900)",
+                  "(func $r (param i64) " + locals + set + "(call $r (i64.add (local.get 0) (i64.const 1)))" + use + ")"),
+        errors::trap_depth);
 
     // Many parameters and results, which travel on the stack.
     std::string types;
@@ -226,7 +243,8 @@ TEST(Depth, is_a_fault_and_not_the_native_stack_for_frames_of_any_shape)
     for (int i = 0; i < 100; ++i)
         start += "(i64.const 1)", drop += "(drop)";
     EXPECT_EQ(outcome(start + "(call $r)" + drop + "(i64.const 900)",
-                  "(func $r (param" + types + ") (result" + types + ") " + pass + "(call $r))"), errors::trap_depth);
+                  "(func $r (param" + types + ") (result" + types + ") " + pass + "(call $r))"),
+        errors::trap_depth);
 
     // Values that stay on the operand stack, never in a local.
     std::string operands;
@@ -235,7 +253,8 @@ TEST(Depth, is_a_fault_and_not_the_native_stack_for_frames_of_any_shape)
         operands += fmt::format("(i64.load (i64.const {}))", 8 * i);
         sums += "(i64.add)";
     }
-    EXPECT_EQ(outcome("(drop (call $r)) (i64.const 900)", "(func $r (result i64) " + operands + "(call $r)" + sums + ")"), errors::trap_depth);
+    EXPECT_EQ(outcome("(drop (call $r)) (i64.const 900)", "(func $r (result i64) " + operands + "(call $r)" + sums + ")"),
+        errors::trap_depth);
 }
 
 TEST(Depth, is_given_back_on_every_way_out_of_a_function)
@@ -333,7 +352,8 @@ TEST(Machine, has_one_relaxed_simd)
     constexpr std::string_view body = R"(
         (v128.store (i64.const 16) (f32x4.relaxed_madd (v128.const f32x4 1.0000001 0 0 0) (v128.const f32x4 1.0000001 0 0 0) (v128.const f32x4 -1.0000002 0 0 0)))
         (call $number_text (i64.extend_i32_u (i32.load (i64.const 16)))))";
-    EXPECT_EQ(outcome(body, number_text), std::to_string(std::bit_cast<std::uint32_t>(__builtin_fmaf(1.0000001F, 1.0000001F, -1.0000002F))));
+    EXPECT_EQ(outcome(body, number_text),
+        std::to_string(std::bit_cast<std::uint32_t>(__builtin_fmaf(1.0000001F, 1.0000001F, -1.0000002F))));
 }
 
 // ---- state between messages
@@ -474,7 +494,8 @@ TEST(Constructors, run_once_in_their_order_with_clock_zero)
 TEST(Constructors, that_fail_are_a_refusal_of_the_module)
 {
     for (const auto* more : {"(func (export \"_initialize\") (unreachable))", "(func (export \"_initialize\") (loop (br 0)))",
-             "(func $s (unreachable)) (start $s)", "(data (i64.const 131072) \"x\")", "(table 1 funcref) (elem (i32.const 1) $f) (func $f)"}) {
+             "(func $s (unreachable)) (start $s)", "(data (i64.const 131072) \"x\")",
+             "(table 1 funcref) (elem (i32.const 1) $f) (func $f)"}) {
         const auto machine = Machine::create(module_of(guest_wat("(i64.const 8)", more)), {});
         ASSERT_FALSE(machine) << more;
         EXPECT_EQ(machine.error().code, errors::constructors_failed) << more;
@@ -485,7 +506,8 @@ TEST(Results, that_are_no_text_are_faults)
 {
     EXPECT_EQ(outcome("(i64.const 131072)"), errors::trap_bad_result);
     EXPECT_EQ(outcome("(i64.const -1)"), errors::trap_bad_result);
-    EXPECT_EQ(outcome("(memory.fill (i64.const 131000) (i32.const 65) (i64.const 72)) (i64.const 131000)"), errors::trap_bad_result);
+    EXPECT_EQ(
+        outcome("(memory.fill (i64.const 131000) (i32.const 65) (i64.const 72)) (i64.const 131000)"), errors::trap_bad_result);
     EXPECT_EQ(outcome("(memory.fill (i64.const 131000) (i32.const 65) (i64.const 71)) (i64.const 131000)"), std::string(71, 'A'));
 }
 
@@ -514,7 +536,8 @@ TEST(Exceptions, and_traps_are_told_apart)
 {
     // catch_all catches no trap.
     EXPECT_EQ(outcome("(block $b (try_table (catch_all $b) (unreachable))) (i64.const 900)"), errors::trap_unreachable);
-    EXPECT_EQ(outcome("(block $b (try_table (catch_all $b) (call $r))) (i64.const 900)", "(func $r (call $r))"), errors::trap_depth);
+    EXPECT_EQ(
+        outcome("(block $b (try_table (catch_all $b) (call $r))) (i64.const 900)", "(func $r (call $r))"), errors::trap_depth);
 }
 
 // ---- the gas schedule
@@ -525,32 +548,38 @@ struct Golden {
     const char* body;
     std::uint64_t gas;
 };
-void PrintTo(const Golden& row, std::ostream* out) { *out << row.what; }
-class Gas : public testing::TestWithParam<Golden> {};
+void PrintTo(const Golden& row, std::ostream* out)
+{
+    *out << row.what;
+}
+class Gas : public testing::TestWithParam<Golden> { };
 }  // namespace
 
 TEST_P(Gas, of_guest_code_is_what_it_always_was)
 {
     // A changed number here is a change of the gas schedule, hence of `semantics_version`.
-    auto machine = machine_of(guest_wat(std::string(GetParam().body) + "(i64.const 900)", "(tag $t) (table 1 funcref) (elem (i32.const 0) $f) (func $f (nop)) (func $g (call $f))"));
+    auto machine = machine_of(guest_wat(std::string(GetParam().body) + "(i64.const 900)",
+        "(tag $t) (table 1 funcref) (elem (i32.const 0) $f) (func $f (nop)) (func $g (call $f))"));
     EXPECT_EQ(run(*machine).gas_used, GetParam().gas);
 }
 
-INSTANTIATE_TEST_SUITE_P(golden, Gas, testing::Values(
-    Golden{"nothing", "", 32},
-    Golden{"integers", "(drop (i64.add (i64.mul (i64.const 3) (i64.const 4)) (i64.const 5)))", 37},
-    Golden{"division", "(drop (i64.div_u (i64.const 3) (i64.const 4)))", 42},
-    Golden{"floats", "(drop (f64.add (f64.const 3) (f64.div (f64.const 1) (f64.const 4))))", 45},
-    Golden{"memory", "(i64.store (i64.const 0) (i64.load (i64.const 8)))", 36},
-    Golden{"vectors", "(v128.store (i64.const 0) (i8x16.add (v128.load (i64.const 16)) (v128.load (i64.const 32))))", 39},
-    Golden{"call_of_a_leaf", "(call $f)", 48},
-    Golden{"call", "(call $g)", 64},
-    Golden{"indirect_call", "(call_indirect (i32.const 0))", 53},
-    Golden{"copy", "(memory.copy (i64.const 0) (i64.const 100) (i64.const 1000))", 1083},
-    Golden{"fill", "(memory.fill (i64.const 0) (i32.const 1) (i64.const 800))", 883},
-    Golden{"grow", "(drop (memory.grow (i64.const 3)))", 1053},
-    Golden{"throw", "(block $b (try_table (catch $t $b) (throw $t)))", 288},
-    Golden{"loop", "(local $i i32) (loop $l (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $l (i32.lt_u (local.get $i) (i32.const 100))))", 832}),
+INSTANTIATE_TEST_SUITE_P(golden, Gas,
+    testing::Values(Golden{"nothing", "", 32},
+        Golden{"integers", "(drop (i64.add (i64.mul (i64.const 3) (i64.const 4)) (i64.const 5)))", 37},
+        Golden{"division", "(drop (i64.div_u (i64.const 3) (i64.const 4)))", 42},
+        Golden{"floats", "(drop (f64.add (f64.const 3) (f64.div (f64.const 1) (f64.const 4))))", 45},
+        Golden{"memory", "(i64.store (i64.const 0) (i64.load (i64.const 8)))", 36},
+        Golden{"vectors", "(v128.store (i64.const 0) (i8x16.add (v128.load (i64.const 16)) (v128.load (i64.const 32))))", 39},
+        Golden{"call_of_a_leaf", "(call $f)", 48}, Golden{"call", "(call $g)", 64},
+        Golden{"indirect_call", "(call_indirect (i32.const 0))", 53},
+        Golden{"copy", "(memory.copy (i64.const 0) (i64.const 100) (i64.const 1000))", 1083},
+        Golden{"fill", "(memory.fill (i64.const 0) (i32.const 1) (i64.const 800))", 883},
+        Golden{"grow", "(drop (memory.grow (i64.const 3)))", 1053},
+        Golden{"throw", "(block $b (try_table (catch $t $b) (throw $t)))", 288},
+        Golden{"loop",
+            "(local $i i32) (loop $l (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $l (i32.lt_u (local.get $i) "
+            "(i32.const 100))))",
+            832}),
     [](const auto& row) { return row.param.what; });
 
 // ---- images
@@ -574,8 +603,12 @@ protected:
     const Path folder = Path(testing::TempDir()) / ("altiplano-image-" + std::to_string(getpid()));
     const Path path = folder / "image";
 };
-INSTANTIATE_TEST_SUITE_P(trackers, Image, testing::Values(memory::Tracker::kernel, memory::Tracker::fault, memory::Tracker::compare),
-    [](const auto& row) { return std::string(row.param == memory::Tracker::kernel ? "kernel" : row.param == memory::Tracker::fault ? "fault" : "compare"); });
+INSTANTIATE_TEST_SUITE_P(trackers, Image,
+    testing::Values(memory::Tracker::kernel, memory::Tracker::fault, memory::Tracker::compare), [](const auto& row) {
+        return std::string(row.param == memory::Tracker::kernel ? "kernel"
+                : row.param == memory::Tracker::fault           ? "fault"
+                                                                : "compare");
+    });
 
 }  // namespace
 
@@ -649,14 +682,19 @@ TEST(Machine, runs_from_a_thread_with_a_small_stack)
     ASSERT_EQ(pthread_attr_init(&attributes), 0);
     ASSERT_EQ(pthread_attr_setstacksize(&attributes, 256 * 1024), 0);
     auto machine = machine_of(guest_wat("(call $r (i64.const 90000)) (i64.const 8)",
-        "(data (i64.const 8) \"deep\") (func $r (param i64) (if (i64.ne (local.get 0) (i64.const 0)) (then (call $r (i64.sub (local.get 0) (i64.const 1))))))"));
+        "(data (i64.const 8) \"deep\") (func $r (param i64) (if (i64.ne (local.get 0) (i64.const 0)) (then (call $r (i64.sub "
+        "(local.get 0) (i64.const 1))))))"));
     std::pair<Machine*, std::string> shared{machine.get(), ""};
     pthread_t thread;
-    ASSERT_EQ(pthread_create(&thread, &attributes, [](void* p) -> void* {
-        auto& [guest, answer] = *static_cast<std::pair<Machine*, std::string>*>(p);
-        answer = text(run(*guest));
-        return nullptr;
-    }, &shared), 0);
+    ASSERT_EQ(pthread_create(
+                  &thread, &attributes,
+                  [](void* p) -> void* {
+                      auto& [guest, answer] = *static_cast<std::pair<Machine*, std::string>*>(p);
+                      answer = text(run(*guest));
+                      return nullptr;
+                  },
+                  &shared),
+        0);
     ASSERT_EQ(pthread_join(thread, nullptr), 0);
     pthread_attr_destroy(&attributes);
     EXPECT_EQ(shared.second, "deep");
@@ -679,8 +717,8 @@ TEST(HostFault, is_what_the_kernel_refuses_and_never_an_answer)
             setrlimit(RLIMIT_DATA, &limit);
             const auto done = machine->handle({.message_json = "{}", .env_json = "{}", .gas_limit = plenty});
             const auto again = machine->handle({.message_json = "{}", .env_json = "{}", .gas_limit = plenty});
-            const bool right = !done && done.error().code == errors::host_memory && !again && again.error().code == errors::machine_lost
-                && !machine->commit() && !machine->roll_back();
+            const bool right = !done && done.error().code == errors::host_memory && !again
+                && again.error().code == errors::machine_lost && !machine->commit() && !machine->roll_back();
             std::fprintf(stderr, "%s\n", done ? "answered" : std::string(done.error().code).c_str());
             std::_Exit(right ? 0 : 1);
         },

@@ -86,14 +86,21 @@ std::string type_text(const wasm_functype_t* type)
         for (std::size_t i = 0; i < types->size; ++i) {
             const auto kind = wasm_valtype_kind(types->data[i]);
             text += text.empty() ? "" : " ";
-            text += kind == WASM_I32 ? "i32" : kind == WASM_I64 ? "i64" : kind == WASM_F32 ? "f32" : kind == WASM_F64 ? "f64" : "other";
+            text += kind == WASM_I32 ? "i32"
+                : kind == WASM_I64   ? "i64"
+                : kind == WASM_F32   ? "f32"
+                : kind == WASM_F64   ? "f64"
+                                     : "other";
         }
         return text;
     };
     return fmt::format("({}) -> ({})", list(wasm_functype_params(type)), list(wasm_functype_results(type)));
 }
 
-std::string_view text_of(const wasm_name_t* name) noexcept { return {name->data, name->size}; }
+std::string_view text_of(const wasm_name_t* name) noexcept
+{
+    return {name->data, name->size};
+}
 
 std::unique_ptr<BoundImport> answer(std::string_view module, std::string_view name, const Extensions& extensions)
 {
@@ -161,7 +168,8 @@ Result<void> check_exports(const ExportTypes& exports, bool wasm64)
             return fail(errors::missing_export, fmt::format("the module exports no function {:?}", want.name),
                 "a guest exports memory, malloc, free, handle and, if it has constructors, _initialize");
         if (!same_type(type, want, wasm64))
-            return fail(errors::missing_export, fmt::format("the module's {:?} has the type {}, which is not the guest ABI's", want.name, type_text(type)));
+            return fail(errors::missing_export,
+                fmt::format("the module's {:?} has the type {}, which is not the guest ABI's", want.name, type_text(type)));
     }
     if (const auto* found = exports.find("_initialize")) {
         const auto* type = wasm_externtype_as_functype_const(found);
@@ -173,7 +181,10 @@ Result<void> check_exports(const ExportTypes& exports, bool wasm64)
 
 }  // namespace
 
-Module::Module() : native_(std::make_unique<Native>()) {}
+Module::Module()
+    : native_(std::make_unique<Native>())
+{
+}
 Module::~Module() = default;
 
 struct ModuleCache::Private {
@@ -191,7 +202,8 @@ struct ModuleCache::Private {
 };
 
 ModuleCache::ModuleCache(std::shared_ptr<Engine> engine, Files& files, Options options)
-    : private_(new Private{.engine = std::move(engine), .files = files}), options_(std::move(options))
+    : private_(new Private{.engine = std::move(engine), .files = files})
+    , options_(std::move(options))
 {
 }
 ModuleCache::~ModuleCache() = default;
@@ -207,7 +219,8 @@ std::uint64_t ModuleCache::rejected() const noexcept
     return private_->rejected;
 }
 
-Result<std::unique_ptr<ModuleCache>> ModuleCache::open(std::shared_ptr<Engine> engine, Files& files, Random& random, Options options)
+Result<std::unique_ptr<ModuleCache>> ModuleCache::open(
+    std::shared_ptr<Engine> engine, Files& files, Random& random, Options options)
 {
     std::unique_ptr<ModuleCache> cache(new ModuleCache(std::move(engine), files, std::move(options)));
     const auto& folder = cache->options_.folder;
@@ -261,8 +274,8 @@ OwnedModule ModuleCache::Private::kept(const Path& path, const std::string& name
     if (!same_mac(bytes.subspan(magic.size(), mac_bytes), mac_of(key, name, artefact).bytes()))
         return rejecting("was not written by this node");
     wasmtime_module_t* raw = nullptr;
-    if (const OwnedError e{wasmtime_module_deserialize(engine->native().engine.get(),
-            reinterpret_cast<const std::uint8_t*>(artefact.data()), artefact.size(), &raw)})
+    if (const OwnedError e{wasmtime_module_deserialize(
+            engine->native().engine.get(), reinterpret_cast<const std::uint8_t*>(artefact.data()), artefact.size(), &raw)})
         return rejecting(message_of(e.get()));
     ++loaded;
     return OwnedModule(raw);
@@ -273,9 +286,11 @@ Result<OwnedModule> ModuleCache::Private::build(Bytes wasm)
     Rewritten rewritten;
     altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), &rewritten.raw);
     if (rewritten.raw.code != nullptr)
-        return fail(rewritten.raw.code, std::string(reinterpret_cast<const char*>(rewritten.raw.sentence), rewritten.raw.sentence_length));
+        return fail(rewritten.raw.code,
+            std::string(reinterpret_cast<const char*>(rewritten.raw.sentence), rewritten.raw.sentence_length));
     wasmtime_module_t* raw = nullptr;
-    if (const OwnedError e{wasmtime_module_new(engine->native().engine.get(), rewritten.raw.bytes, rewritten.raw.bytes_length, &raw)})
+    if (const OwnedError e{
+            wasmtime_module_new(engine->native().engine.get(), rewritten.raw.bytes, rewritten.raw.bytes_length, &raw)})
         return fail(errors::over_limit, "the engine cannot compile the module: " + message_of(e.get()));
     return OwnedModule(raw);
 }
@@ -324,13 +339,15 @@ Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm)
     // What it has, from the names that the rewriting pass gave.
     const ExportTypes exports(native.module.get());
     const auto* memory_type = exports.find("altiplano:memory");
-    ENSURE(memory_type != nullptr && wasm_externtype_as_memorytype_const(memory_type) != nullptr, "the rewriting pass exports the memory");
+    ENSURE(memory_type != nullptr && wasm_externtype_as_memorytype_const(memory_type) != nullptr,
+        "the rewriting pass exports the memory");
     const auto* memory = wasm_externtype_as_memorytype_const(memory_type);
     module->wasm64_ = wasmtime_memorytype_is64(memory);
     const auto pages_max = memory_reservation_bytes / wasm_page_bytes;
     const auto minimum = wasmtime_memorytype_minimum(memory);
     if (minimum > pages_max)
-        return fail(errors::over_limit, fmt::format("the module's memory starts with {} wasm pages; at most {} (16 GiB) are offered", minimum, pages_max));
+        return fail(errors::over_limit,
+            fmt::format("the module's memory starts with {} wasm pages; at most {} (16 GiB) are offered", minimum, pages_max));
     std::uint64_t maximum = pages_max;
     if (std::uint64_t declared = 0; wasmtime_memorytype_maximum(memory, &declared))
         maximum = std::min(maximum, declared);
@@ -361,7 +378,8 @@ Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm)
             return fail(errors::unknown_import, fmt::format("the module imports {}, which this node does not have", full_name),
                 "an extension that the module needs may be missing here");
         if (!same_type(type, *bound->import, module->wasm64_))
-            return fail(errors::bad_import, fmt::format("the module imports {} with the type {}, which is not its type here", full_name, type_text(type)));
+            return fail(errors::bad_import,
+                fmt::format("the module imports {} with the type {}, which is not its type here", full_name, type_text(type)));
         bound->wasm64 = module->wasm64_;
         if (const OwnedError e{wasmtime_linker_define_func_unchecked(linker.get(), import_module->data, import_module->size,
                 import_name->data, import_name->size, type, call_import, bound.get(), nullptr)})

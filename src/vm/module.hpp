@@ -15,7 +15,7 @@ public:
     Module(const Module&) = delete;
     Module& operator=(const Module&) = delete;
 
-    Digest hash() const noexcept { return hash_; }       ///< SHA-256 of the module's bytes as given
+    Digest hash() const noexcept { return hash_; }  ///< SHA-256 of the module's bytes as given
     bool wasm64() const noexcept { return wasm64_; }
     std::uint64_t memory_bytes_min() const noexcept { return memory_bytes_min_; }
     std::uint64_t memory_bytes_max() const noexcept { return memory_bytes_max_; }  ///< declared, or our ceiling
@@ -39,11 +39,12 @@ private:
 class ModuleCache {
 public:
     struct Options {
-        Path folder;              ///< made when missing; empty: nothing is kept on disk
+        Path folder;  ///< made when missing; empty: nothing is kept on disk
         Extensions extensions{};  ///< whose imports modules may use
     };
     /// @return base.file_failed, base.disk_full
-    static Result<std::unique_ptr<ModuleCache>> open(std::shared_ptr<Engine> engine, Files& files, Random& random, Options options);
+    static Result<std::unique_ptr<ModuleCache>> open(
+        std::shared_ptr<Engine> engine, Files& files, Random& random, Options options);
     ~ModuleCache();
 
     /// Rewrites (shim/src/rewrite.rs) and compiles, or takes the kept artefact. A refusal is `module.*` and follows from

@@ -25,7 +25,10 @@ class Cache : public testing::Test {
 protected:
     void SetUp() override { std::filesystem::remove_all(folder); }
     void TearDown() override { std::filesystem::remove_all(folder); }
-    std::unique_ptr<ModuleCache> open() const { return ModuleCache::open(engine(), system_files(), system_random(), {.folder = folder}).value(); }
+    std::unique_ptr<ModuleCache> open() const
+    {
+        return ModuleCache::open(engine(), system_files(), system_random(), {.folder = folder}).value();
+    }
     Path entry() const
     {
         const auto names = system_files().list(folder).value();
@@ -150,24 +153,33 @@ TEST(Compile, names_the_import_that_nobody_answers)
 
 TEST(Compile, refuses_an_import_of_another_type)
 {
-    EXPECT_THAT(refusal(guest_wat("(i64.const 8)", "", "(import \"wasi_snapshot_preview1\" \"fd_close\" (func (param i64) (result i32)))")),
+    EXPECT_THAT(refusal(guest_wat(
+                    "(i64.const 8)", "", "(import \"wasi_snapshot_preview1\" \"fd_close\" (func (param i64) (result i32)))")),
         testing::AllOf(testing::StartsWith("module.bad_import"), testing::HasSubstr("(i64) -> (i32)")));
-    EXPECT_THAT(refusal(guest_wat("(i64.const 8)", "", "(import \"wasi_snapshot_preview1\" \"fd_close\" (func (param i32)))")), testing::StartsWith("module.bad_import"));
+    EXPECT_THAT(refusal(guest_wat("(i64.const 8)", "", "(import \"wasi_snapshot_preview1\" \"fd_close\" (func (param i32)))")),
+        testing::StartsWith("module.bad_import"));
     // Pointers of a wasm64 guest are i64.
-    EXPECT_THAT(refusal(guest_wat("(i64.const 8)", "", "(import \"wasi_snapshot_preview1\" \"random_get\" (func (param i32 i32) (result i32)))")), testing::StartsWith("module.bad_import"));
+    EXPECT_THAT(refusal(guest_wat("(i64.const 8)", "",
+                    "(import \"wasi_snapshot_preview1\" \"random_get\" (func (param i32 i32) (result i32)))")),
+        testing::StartsWith("module.bad_import"));
 }
 
 TEST(Compile, accepts_a_function_imported_twice)
 {
-    EXPECT_EQ(refusal(guest_wat("(i64.const 8)", "", "(import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32)))")), "");
+    EXPECT_EQ(refusal(guest_wat("(i64.const 8)", "",
+                  "(import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (import \"wasi_snapshot_preview1\" "
+                  "\"sched_yield\" (func (result i32)))")),
+        "");
 }
 
 TEST(Compile, refuses_a_module_without_the_exports_of_the_abi)
 {
     EXPECT_THAT(refusal("(module (memory i64 1))"), testing::StartsWith("module.missing_export"));
-    EXPECT_THAT(refusal("(module (memory i64 1) (func (export \"malloc\") (param i64) (result i64) (i64.const 0)) (func (export \"free\") (param i64)) (func (export \"handle\") (param i64) (result i64) (i64.const 0)))"),
+    EXPECT_THAT(refusal("(module (memory i64 1) (func (export \"malloc\") (param i64) (result i64) (i64.const 0)) (func (export "
+                        "\"free\") (param i64)) (func (export \"handle\") (param i64) (result i64) (i64.const 0)))"),
         testing::AllOf(testing::StartsWith("module.missing_export"), testing::HasSubstr("handle")));
-    EXPECT_THAT(refusal(guest_wat("(i64.const 8)", "(global (export \"_initialize\") i32 (i32.const 0))")), testing::StartsWith("module.missing_export"));
+    EXPECT_THAT(refusal(guest_wat("(i64.const 8)", "(global (export \"_initialize\") i32 (i32.const 0))")),
+        testing::StartsWith("module.missing_export"));
 }
 
 TEST(Compile, refuses_a_memory_that_starts_above_the_ceiling)

@@ -18,10 +18,8 @@
 
 namespace altiplano::vm {
 
-template <auto Free>
-struct FreeWith {
-    template <class T>
-    void operator()(T* object) const noexcept { Free(object); }
+template <auto Free> struct FreeWith {
+    template <class T> void operator()(T* object) const noexcept { Free(object); }
 };
 using OwnedEngine = std::unique_ptr<wasm_engine_t, FreeWith<wasm_engine_delete>>;
 using OwnedStore = std::unique_ptr<wasmtime_store_t, FreeWith<wasmtime_store_delete>>;
@@ -83,8 +81,8 @@ struct Module::Native {
     std::vector<std::unique_ptr<BoundImport>> imports;
     OwnedInstancePre pre;
     std::vector<std::string> globals;  ///< export names of the exposed globals, by index
-    bool has_data = false;             ///< exports altiplano:data
-    bool has_start = false;            ///< exports altiplano:start
+    bool has_data = false;  ///< exports altiplano:data
+    bool has_start = false;  ///< exports altiplano:start
     bool has_initialize = false;
 };
 

@@ -40,9 +40,12 @@ struct Refused {
     const char* code;
     const char* says;
 };
-void PrintTo(const Refused& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const Refused& row, std::ostream* out)
+{
+    *out << row.name;
+}
 
-class Rewrite : public testing::TestWithParam<Refused> {};
+class Rewrite : public testing::TestWithParam<Refused> { };
 
 }  // namespace
 
@@ -54,31 +57,47 @@ TEST_P(Rewrite, refuses_with_a_code_and_says_what_it_found)
     EXPECT_TRUE(outcome.bytes.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(modules, Rewrite, testing::Values(
-    Refused{"component", "(component)", "module.component", "component"},
-    Refused{"no_memory", "(module)", "module.no_memory", "no memory"},
-    Refused{"shared_memory", "(module (memory 1 2 shared))", "module.threads", "threads"},
-    Refused{"atomics", "(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))", "module.threads", "threads"},
-    Refused{"two_memories", "(module (memory 1) (memory 1))", "module.multi_memory", "memories"},
-    Refused{"imported_memory", "(module (import \"env\" \"memory\" (memory 1)))", "module.imported_memory", "env.memory"},
-    Refused{"imported_table", "(module (import \"env\" \"t\" (table 1 funcref)) (memory 1))", "module.imported_state", "env.t"},
-    Refused{"imported_global", "(module (import \"env\" \"g\" (global i32)) (memory 1))", "module.imported_state", "env.g"},
-    Refused{"imported_tag", "(module (import \"env\" \"x\" (tag)) (memory 1))", "module.imported_state", "env.x"},
-    Refused{"table_set", "(module (memory 1) (table 1 funcref) (func (table.set (i32.const 0) (ref.null func))))", "module.table_mutation", "TableSet"},
-    Refused{"table_grow", "(module (memory 1) (table 1 funcref) (func (drop (table.grow (ref.null func) (i32.const 1)))))", "module.table_mutation", "TableGrow"},
-    Refused{"table_fill", "(module (memory 1) (table 1 funcref) (func (table.fill (i32.const 0) (ref.null func) (i32.const 1))))", "module.table_mutation", "TableFill"},
-    Refused{"table_copy", "(module (memory 1) (table 1 funcref) (func (table.copy (i32.const 0) (i32.const 0) (i32.const 0))))", "module.table_mutation", "TableCopy"},
-    Refused{"table_init", "(module (memory 1) (table 1 funcref) (elem $e func) (func (table.init $e (i32.const 0) (i32.const 0) (i32.const 0))))", "module.table_mutation", "TableInit"},
-    Refused{"elem_drop", "(module (memory 1) (elem $e func) (func (elem.drop $e)))", "module.table_mutation", "ElemDrop"},
-    Refused{"data_drop", "(module (memory 1) (data $d \"x\") (func (data.drop $d)))", "module.segment_mutation", "drops data segment 0"},
-    Refused{"init_of_active", "(module (memory 1) (data $d (i32.const 0) \"x\") (func (memory.init $d (i32.const 0) (i32.const 0) (i32.const 1))))", "module.segment_mutation", "active data segment 0"},
-    Refused{"legacy_exceptions", "(module (memory 1) (func try catch_all end))", "module.legacy_exceptions", "exnref"},
-    Refused{"gc", "(module (memory 1) (type (struct)))", "module.feature", "garbage-collected"},
-    Refused{"page_sizes", "(module (memory 1 (pagesize 1)))", "module.feature", "page sizes"},
-    Refused{"reference_global", "(module (memory 1) (global (mut funcref) (ref.null func)))", "module.hidden_state", "global 0"},
-    Refused{"reserved_export", "(module (memory (export \"altiplano:memory\") 1))", "module.reserved_name", "altiplano:memory"},
-    Refused{"reserved_import", "(module (import \"altiplano\" \"check_write\" (func (param i64 i64))) (memory 1))", "module.reserved_name", "check_write"},
-    Refused{"large_table", "(module (memory 1) (table 1000001 funcref))", "module.over_limit", "1000001"}),
+INSTANTIATE_TEST_SUITE_P(modules, Rewrite,
+    testing::Values(Refused{"component", "(component)", "module.component", "component"},
+        Refused{"no_memory", "(module)", "module.no_memory", "no memory"},
+        Refused{"shared_memory", "(module (memory 1 2 shared))", "module.threads", "threads"},
+        Refused{"atomics", "(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))", "module.threads", "threads"},
+        Refused{"two_memories", "(module (memory 1) (memory 1))", "module.multi_memory", "memories"},
+        Refused{"imported_memory", "(module (import \"env\" \"memory\" (memory 1)))", "module.imported_memory", "env.memory"},
+        Refused{
+            "imported_table", "(module (import \"env\" \"t\" (table 1 funcref)) (memory 1))", "module.imported_state", "env.t"},
+        Refused{"imported_global", "(module (import \"env\" \"g\" (global i32)) (memory 1))", "module.imported_state", "env.g"},
+        Refused{"imported_tag", "(module (import \"env\" \"x\" (tag)) (memory 1))", "module.imported_state", "env.x"},
+        Refused{"table_set", "(module (memory 1) (table 1 funcref) (func (table.set (i32.const 0) (ref.null func))))",
+            "module.table_mutation", "TableSet"},
+        Refused{"table_grow", "(module (memory 1) (table 1 funcref) (func (drop (table.grow (ref.null func) (i32.const 1)))))",
+            "module.table_mutation", "TableGrow"},
+        Refused{"table_fill",
+            "(module (memory 1) (table 1 funcref) (func (table.fill (i32.const 0) (ref.null func) (i32.const 1))))",
+            "module.table_mutation", "TableFill"},
+        Refused{"table_copy",
+            "(module (memory 1) (table 1 funcref) (func (table.copy (i32.const 0) (i32.const 0) (i32.const 0))))",
+            "module.table_mutation", "TableCopy"},
+        Refused{"table_init",
+            "(module (memory 1) (table 1 funcref) (elem $e func) (func (table.init $e (i32.const 0) (i32.const 0) (i32.const "
+            "0))))",
+            "module.table_mutation", "TableInit"},
+        Refused{"elem_drop", "(module (memory 1) (elem $e func) (func (elem.drop $e)))", "module.table_mutation", "ElemDrop"},
+        Refused{"data_drop", "(module (memory 1) (data $d \"x\") (func (data.drop $d)))", "module.segment_mutation",
+            "drops data segment 0"},
+        Refused{"init_of_active",
+            "(module (memory 1) (data $d (i32.const 0) \"x\") (func (memory.init $d (i32.const 0) (i32.const 0) (i32.const 1))))",
+            "module.segment_mutation", "active data segment 0"},
+        Refused{"legacy_exceptions", "(module (memory 1) (func try catch_all end))", "module.legacy_exceptions", "exnref"},
+        Refused{"gc", "(module (memory 1) (type (struct)))", "module.feature", "garbage-collected"},
+        Refused{"page_sizes", "(module (memory 1 (pagesize 1)))", "module.feature", "page sizes"},
+        Refused{
+            "reference_global", "(module (memory 1) (global (mut funcref) (ref.null func)))", "module.hidden_state", "global 0"},
+        Refused{
+            "reserved_export", "(module (memory (export \"altiplano:memory\") 1))", "module.reserved_name", "altiplano:memory"},
+        Refused{"reserved_import", "(module (import \"altiplano\" \"check_write\" (func (param i64 i64))) (memory 1))",
+            "module.reserved_name", "check_write"},
+        Refused{"large_table", "(module (memory 1) (table 1000001 funcref))", "module.over_limit", "1000001"}),
     [](const auto& row) { return row.param.name; });
 
 TEST(RewriteBytes, refuses_what_is_not_wasm_and_what_is_cut_short_at_every_byte)
@@ -124,7 +143,8 @@ TEST(RewriteBytes, never_crashes_on_a_changed_byte_and_its_output_is_wasm_or_a_r
 
 TEST(RewriteBytes, writes_the_same_bytes_each_time)
 {
-    const auto module = wat(guest_wat("(i64.const 8)", "(data (i64.const 8) \"{}\") (func (export \"g\") (memory.fill (i64.const 0) (i32.const 1) (i64.const 9)))"));
+    const auto module = wat(guest_wat("(i64.const 8)",
+        "(data (i64.const 8) \"{}\") (func (export \"g\") (memory.fill (i64.const 0) (i32.const 1) (i64.const 9)))"));
     const auto once = rewrite(module);
     ASSERT_EQ(once.code, "") << once.sentence;
     EXPECT_EQ(once.bytes, rewrite(module).bytes);

@@ -35,8 +35,8 @@ public:
     {
         if (base_ != nullptr)
             return true;
-        void* mapped = mmap(nullptr, mapped_bytes, PROT_READ | PROT_WRITE,
-            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+        void* mapped =
+            mmap(nullptr, mapped_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
         if (mapped == MAP_FAILED)
             return false;
         // The lowest pages stay out of reach: running past the end is a fault, not a write into other memory.

@@ -31,8 +31,8 @@ inline Buffer wat(std::string_view text)
 /// A guest with the exports of the ABI: `body` is that of handle($message, $env), `more` and `imports` stand at module
 /// level.
 /// malloc takes from a global that free resets, so that a message leaves the globals as it found them unless it wants.
-inline std::string guest_wat(std::string_view body, std::string_view more = {}, std::string_view imports = {},
-    std::string_view memory = "i64 2 64")
+inline std::string guest_wat(
+    std::string_view body, std::string_view more = {}, std::string_view imports = {}, std::string_view memory = "i64 2 64")
 {
     std::string text = "(module ";
     text += imports;

@@ -6,7 +6,7 @@
 namespace altiplano::weave::errors {
 inline constexpr std::string_view unknown_item = "weave.unknown_item";
 inline constexpr std::string_view unknown_block = "weave.unknown_block";
-inline constexpr std::string_view broken_item = "weave.broken_item";      ///< what is stored is not what was signed
-inline constexpr std::string_view broken_block = "weave.broken_block";    ///< a block's hash or link is not that of its content
-inline constexpr std::string_view no_weave = "weave.no_weave";            ///< opened for reading, but there is none
+inline constexpr std::string_view broken_item = "weave.broken_item";  ///< what is stored is not what was signed
+inline constexpr std::string_view broken_block = "weave.broken_block";  ///< a block's hash or link is not that of its content
+inline constexpr std::string_view no_weave = "weave.no_weave";  ///< opened for reading, but there is none
 }  // namespace altiplano::weave::errors

@@ -7,7 +7,7 @@ namespace altiplano::weave {
 
 namespace {
 // More than any header within the limits: signatures and keys of at most 2 KiB, target, anchor, tags.
-constexpr std::size_t header_bytes_max = 16 * 1024;
+constexpr std::size_t header_bytes_max = std::size_t{16} * 1024;
 }  // namespace
 
 Result<void> Upload::append(Bytes piece)

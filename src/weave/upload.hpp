@@ -8,7 +8,7 @@ namespace altiplano::weave {
 /// An item that may be put into the weave: its signature was checked, and its data lies in memory or is a durable blob.
 struct NewItem {
     item::Header header;
-    Buffer data{};                 ///< when there is no blob
+    Buffer data{};  ///< when there is no blob
     std::optional<Digest> blob{};
     std::uint64_t data_size = 0;
 };
@@ -17,7 +17,10 @@ struct NewItem {
 /// a blob from Blobs::size_min on and is hashed on the way. Dropped unfinished, it leaves nothing.
 class Upload {
 public:
-    explicit Upload(store::Blobs& blobs) : blobs_(blobs) {}
+    explicit Upload(store::Blobs& blobs)
+        : blobs_(blobs)
+    {
+    }
 
     /// @return item.* as soon as the header shows it; base.disk_full, base.file_failed
     Result<void> append(Bytes piece);
@@ -28,7 +31,7 @@ private:
     Result<void> append_data(Bytes piece);
 
     store::Blobs& blobs_;
-    Buffer front_;                             ///< until the header is whole, then its data while that is small
+    Buffer front_;  ///< until the header is whole, then its data while that is small
     std::optional<item::Header> header_;
     std::unique_ptr<store::Blobs::Writer> large_;
     Sha384Hasher data_hash_;

@@ -26,8 +26,14 @@ BlockHash hash_of(const Block& block)
 
 store::ItemRecord to_record(const NewItem& item, std::uint64_t height)
 {
-    store::ItemRecord record{.id = item.header.id(), .header = to_buffer(item.header.wire()), .data = item.data, .blob = item.blob, .data_size = item.data_size,
-        .height = height, .tags = {}, .owner = item.header.owner().text()};
+    store::ItemRecord record{.id = item.header.id(),
+        .header = to_buffer(item.header.wire()),
+        .data = item.data,
+        .blob = item.blob,
+        .data_size = item.data_size,
+        .height = height,
+        .tags = {},
+        .owner = item.header.owner().text()};
     for (const auto& tag : item.header.tags())
         record.tags.emplace_back(tag.name, tag.value);
     return record;
@@ -44,7 +50,8 @@ Result<void> ItemData::read_at(std::uint64_t offset, std::span<std::byte> into) 
     }
     TRY(const auto got, file_->read_at(offset, into));
     if (got != into.size())
-        return fail(errors::broken_item, fmt::format("the item's file ends at {}, its record says {} bytes", offset + got, size_));
+        return fail(
+            errors::broken_item, fmt::format("the item's file ends at {}, its record says {} bytes", offset + got, size_));
     return {};
 }
 
@@ -91,7 +98,9 @@ Result<Block> Weave::block(std::uint64_t height)
     if (!found)
         return fail(errors::unknown_block, fmt::format("there is no block {}", height));
     if (hash_of(*found) != found->hash)
-        return fail(errors::broken_block, fmt::format("block {} is stored as {}, but its content hashes to {}", height, found->hash.text(), hash_of(*found).text()));
+        return fail(errors::broken_block,
+            fmt::format(
+                "block {} is stored as {}, but its content hashes to {}", height, found->hash.text(), hash_of(*found).text()));
     return *found;
 }
 
@@ -104,7 +113,11 @@ Result<Block> Weave::seal(const Make& make)
         TRY(const auto items, make(writer, *tip));
 
         // Times are strictly increasing whatever the clock does: assignments take theirs from here.
-        Block next{.height = tip->height + 1, .hash = {}, .previous = tip->hash, .timestamp_ms = std::max(clock_.wall_ms(), tip->timestamp_ms + 1), .items = {}};
+        Block next{.height = tip->height + 1,
+            .hash = {},
+            .previous = tip->hash,
+            .timestamp_ms = std::max(clock_.wall_ms(), tip->timestamp_ms + 1),
+            .items = {}};
         for (const auto& item : items) {
             const auto id = item.header.id();
             TRY(const auto known, writer.item(id));
@@ -133,7 +146,8 @@ Result<store::ItemRecord> Weave::record(const ItemId& id)
 {
     TRY(auto found, records_.item(id));
     if (!found)
-        return fail(errors::unknown_item, fmt::format("there is no item {} in this weave", id.text()), "`altiplano put` stores one");
+        return fail(
+            errors::unknown_item, fmt::format("there is no item {} in this weave", id.text()), "`altiplano put` stores one");
     return *std::move(found);
 }
 
@@ -142,9 +156,11 @@ Result<StoredItem> Weave::item(const ItemId& id)
     TRY(const auto found, record(id));
     auto header = item::Header::parse(found.header, UINT64_MAX);
     if (!header)
-        return fail(errors::broken_item, fmt::format("the stored header of {} cannot be read: {}", id.text(), header.error().sentence));
+        return fail(
+            errors::broken_item, fmt::format("the stored header of {} cannot be read: {}", id.text(), header.error().sentence));
     if (header->id() != id)
-        return fail(errors::broken_item, fmt::format("what is stored as {} has a signature that makes it {}", id.text(), header->id().text()));
+        return fail(errors::broken_item,
+            fmt::format("what is stored as {} has a signature that makes it {}", id.text(), header->id().text()));
     return StoredItem{.header = *std::move(header), .data_size = found.data_size, .height = found.height};
 }
 
@@ -159,7 +175,9 @@ Result<std::unique_ptr<ItemData>> Weave::data(const ItemId& id)
     TRY(auto found, record(id));
     if (!found.blob) {
         if (found.data.size() != found.data_size)
-            return fail(errors::broken_item, fmt::format("item {} should have {} bytes of data, {} are stored", id.text(), found.data_size, found.data.size()));
+            return fail(errors::broken_item,
+                fmt::format(
+                    "item {} should have {} bytes of data, {} are stored", id.text(), found.data_size, found.data.size()));
         return std::make_unique<ItemData>(std::move(found.data));
     }
     TRY(auto file, blobs_.read(*found.blob));
@@ -169,7 +187,9 @@ Result<std::unique_ptr<ItemData>> Weave::data(const ItemId& id)
         if (!checked_.contains(*found.blob)) {
             TRY(const auto hash, store::sha256_of(*file));
             if (hash != *found.blob)
-                return fail(errors::broken_item, fmt::format("the data of item {} is stored under SHA-256 {}, but hashes to {}", id.text(), hex(found.blob->bytes()), hex(hash.bytes())),
+                return fail(errors::broken_item,
+                    fmt::format("the data of item {} is stored under SHA-256 {}, but hashes to {}", id.text(),
+                        hex(found.blob->bytes()), hex(hash.bytes())),
                     "the file was changed: put the item again after removing it");
             checked_.insert(*found.blob);
         }
@@ -201,7 +221,8 @@ Result<void> Weave::check(const ItemId& id)
     Sha384Hasher hasher;
     Buffer step(1 << 20);
     for (std::uint64_t at = 0; at < (*data)->size();) {
-        const auto piece = std::span(step).first(static_cast<std::size_t>(std::min<std::uint64_t>(step.size(), (*data)->size() - at)));
+        const auto piece =
+            std::span(step).first(static_cast<std::size_t>(std::min<std::uint64_t>(step.size(), (*data)->size() - at)));
         TRY_OK((*data)->read_at(at, piece));
         hasher.update(piece);
         at += piece.size();
@@ -212,7 +233,8 @@ Result<void> Weave::check(const ItemId& id)
     return {};
 }
 
-Result<bool> Weave::has_item_with(const std::vector<std::pair<std::string, std::string>>& tags, const std::vector<std::string>& owners, std::uint64_t height_max)
+Result<bool> Weave::has_item_with(const std::vector<std::pair<std::string, std::string>>& tags,
+    const std::vector<std::string>& owners, std::uint64_t height_max)
 {
     TRY(const auto found, records_.items_with(tags, owners, height_max));
     return !found.empty();

@@ -24,8 +24,16 @@ struct StoredItem {
 /// The data of an item, of any size. Reads may run on several threads.
 class ItemData {
 public:
-    explicit ItemData(Buffer bytes) : bytes_(std::move(bytes)), size_(bytes_.size()) {}
-    ItemData(std::unique_ptr<File> file, std::uint64_t size) : file_(std::move(file)), size_(size) {}
+    explicit ItemData(Buffer bytes)
+        : bytes_(std::move(bytes))
+        , size_(bytes_.size())
+    {
+    }
+    ItemData(std::unique_ptr<File> file, std::uint64_t size)
+        : file_(std::move(file))
+        , size_(size)
+    {
+    }
 
     std::uint64_t size() const noexcept { return size_; }
     /// Fills `into` from `offset`; both inside the data. @return weave.broken_item when the file is shorter, base.*
@@ -76,12 +84,19 @@ public:
     Result<void> check(const ItemId& id);
 
     /// Whether one of `owners` said so at or below a height: an item with all `tags`, the rarest last.
-    Result<bool> has_item_with(const std::vector<std::pair<std::string, std::string>>& tags, const std::vector<std::string>& owners, std::uint64_t height_max);
+    Result<bool> has_item_with(const std::vector<std::pair<std::string, std::string>>& tags,
+        const std::vector<std::string>& owners, std::uint64_t height_max);
 
     store::Blobs& blobs() noexcept { return blobs_; }
 
 private:
-    Weave(store::Records& records, store::Blobs& blobs, Clock& clock, WeaveId id) : records_(records), blobs_(blobs), clock_(clock), id_(id) {}
+    Weave(store::Records& records, store::Blobs& blobs, Clock& clock, WeaveId id)
+        : records_(records)
+        , blobs_(blobs)
+        , clock_(clock)
+        , id_(id)
+    {
+    }
     Result<store::ItemRecord> record(const ItemId& id);
 
     store::Records& records_;

@@ -1,7 +1,7 @@
 #include "weave/weave.hpp"
 
-#include "item/errors.hpp"
 #include "base/test_folder.hpp"
+#include "item/errors.hpp"
 #include "item/signer.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "weave/errors.hpp"
@@ -18,7 +18,7 @@ class SlowClock final : public Clock {
 public:
     std::int64_t wall_ms() const override { return 1000; }  // stands still
     std::int64_t monotonic_ns() const override { return 0; }
-    void sleep_ms(std::int64_t) override {}
+    void sleep_ms(std::int64_t) override { }
 };
 
 class AWeave : public testing::Test {

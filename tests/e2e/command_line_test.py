@@ -198,6 +198,11 @@ def usage_errors_are_told_apart():
         node.run("verify", "x", status=2)
         node.run("result", "A" * 43, "--slot", 0, status=3)
         node.run("verify", "A" * 43, status=3)
+        hyphen = "-" + "A" * 42  # an id like any other: one in 64 begins so
+        node.run("result", hyphen, "--slot", 0, status=3)
+        node.run("get", hyphen, status=3)
+        node.run("send", hyphen, "--data", "x", status=3)
+        assert node.json("spawn", "--module", hyphen, status=4)["error"]["code"] == "compute.not_a_module"
         pid = lua(node)
         node.run("result", pid, "--slot", 99, status=3)
         node.run("verify", pid, "--slot", 99, status=3)

@@ -21,11 +21,32 @@ constexpr std::uint64_t message_bytes_max = 64 << 20;
 unsigned status_of(std::string_view code)
 {
     constexpr std::pair<std::string_view, unsigned> table[] = {
-        {weave::errors::unknown_item, 404}, {weave::errors::unknown_block, 404}, {scheduler::errors::unknown_process, 404}, {scheduler::errors::unknown_slot, 404},
-        {scheduler::errors::unknown_message, 404}, {errors::unknown_path, 404}, {errors::bad_method, 405}, {errors::body_over_limit, 413}, {errors::bad_range, 416},
-        {errors::bad_host, 403}, {"base.disk_full", 507}, {"store.disk_full", 507}, {"item.", 400}, {"scheduler.broken_log", 500}, {"scheduler.", 400}, {"messenger.", 400},
-        {"module.", 422}, {"compute.not_a_module", 422}, {"compute.unknown_format", 422}, {"compute.bad_limit", 422}, {"vm.memory_over_limit", 413}, {"compute.", 503},
-        {"vm.", 503}, {"memory.", 503}, {"base.bad", 400}, {"node.", 400},
+        {weave::errors::unknown_item, 404},
+        {weave::errors::unknown_block, 404},
+        {scheduler::errors::unknown_process, 404},
+        {scheduler::errors::unknown_slot, 404},
+        {scheduler::errors::unknown_message, 404},
+        {errors::unknown_path, 404},
+        {errors::bad_method, 405},
+        {errors::body_over_limit, 413},
+        {errors::bad_range, 416},
+        {errors::bad_host, 403},
+        {"base.disk_full", 507},
+        {"store.disk_full", 507},
+        {"item.", 400},
+        {"scheduler.broken_log", 500},
+        {"scheduler.", 400},
+        {"messenger.", 400},
+        {"module.", 422},
+        {"compute.not_a_module", 422},
+        {"compute.unknown_format", 422},
+        {"compute.bad_limit", 422},
+        {"vm.memory_over_limit", 413},
+        {"compute.", 503},
+        {"vm.", 503},
+        {"memory.", 503},
+        {"base.bad", 400},
+        {"node.", 400},
     };
     for (const auto& [beginning, status] : table)
         if (code.starts_with(beginning))
@@ -33,7 +54,10 @@ unsigned status_of(std::string_view code)
     return 500;
 }
 
-Reply json_reply(JsonWriter&& json, unsigned status = 200) { return {.status = status, .body = std::move(json).text() + "\n"}; }
+Reply json_reply(JsonWriter&& json, unsigned status = 200)
+{
+    return {.status = status, .body = std::move(json).text() + "\n"};
+}
 
 std::vector<std::string_view> split(std::string_view path)
 {
@@ -58,7 +82,9 @@ Result<std::uint64_t> number_in(std::string_view text, std::string_view what)
 
 void write_slot_result(JsonWriter& json, const units::SlotResult& result)
 {
-    json.member("process", std::string_view(result.slot.process.text())).member("slot", result.slot.nonce).member("outcome", units::name_of(result.kind));
+    json.member("process", std::string_view(result.slot.process.text()))
+        .member("slot", result.slot.nonce)
+        .member("outcome", units::name_of(result.kind));
     json.member("state_root", std::string_view(result.state_root.text())).member("gas", result.gas);
     // A guest's answer is JSON as it stands, unless it is none, or has bytes that no JSON reader takes.
     if (result.kind != units::SlotResult::Kind::guest_fault && JsonView::parse(result.output)) {
@@ -110,11 +136,15 @@ std::string one_line(std::string_view text)
 
 class MessageBody final : public Body {
 public:
-    explicit MessageBody(Node& node) : node_(node) {}
+    explicit MessageBody(Node& node)
+        : node_(node)
+    {
+    }
     Result<void> append(Bytes piece) override
     {
         if (wire_.size() + piece.size() > message_bytes_max)
-            return fail(errors::body_over_limit, fmt::format("a message has at most {} bytes", message_bytes_max), "put large data with POST /tx and name its id");
+            return fail(errors::body_over_limit, fmt::format("a message has at most {} bytes", message_bytes_max),
+                "put large data with POST /tx and name its id");
         altiplano::append(wire_, piece);
         return {};
     }
@@ -141,7 +171,11 @@ private:
 
 class ItemBody final : public Body {
 public:
-    explicit ItemBody(Node& node) : node_(node), upload_(node.weave().blobs()) {}
+    explicit ItemBody(Node& node)
+        : node_(node)
+        , upload_(node.weave().blobs())
+    {
+    }
     Result<void> append(Bytes piece) override { return upload_.append(piece); }
     Reply finish() override
     {
@@ -157,7 +191,11 @@ public:
         if (!stored)
             return error_reply(stored.error());
         JsonWriter json;
-        json.begin_object().member("id", std::string_view(stored->first.text())).member("size", stored->second.data_size).member("height", stored->second.height).end_object();
+        json.begin_object()
+            .member("id", std::string_view(stored->first.text()))
+            .member("size", stored->second.data_size)
+            .member("height", stored->second.height)
+            .end_object();
         return json_reply(std::move(json));
     }
 
@@ -168,12 +206,16 @@ private:
 
 class Routes final : public Site {
 public:
-    explicit Routes(Node& node) : node_(node) {}
+    explicit Routes(Node& node)
+        : node_(node)
+    {
+    }
 
     Reply get(const Request& request) override
     {
         if (request.method == "OPTIONS")
-            return {.status = 204, .headers = {{"Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS"}, {"Access-Control-Allow-Headers", "*"}}};
+            return {.status = 204,
+                .headers = {{"Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS"}, {"Access-Control-Allow-Headers", "*"}}};
         auto reply = [&]() -> Result<Reply> {
             const auto parts = split(request.path);
             if (parts.size() == 1 && parts[0] == "info")
@@ -181,7 +223,8 @@ public:
             if (parts.size() >= 2 && parts[0] == "~altiplano")
                 return own(request, std::vector(parts.begin() + 1, parts.end()));
             if (parts.size() == 1 && parts[0].empty())
-                return Reply{.content_type = "text/plain; charset=utf-8", .body = "Altiplano, the AO computer. /info says which one; /~altiplano/status how it is.\n"};
+                return Reply{.content_type = "text/plain; charset=utf-8",
+                    .body = "Altiplano, the AO computer. /info says which one; /~altiplano/status how it is.\n"};
             if (parts.size() == 1 || (parts.size() == 2 && parts[0] == "raw"))
                 return item(request, parts.back());
             return unknown(request.path);
@@ -199,15 +242,27 @@ public:
     }
 
 private:
-    static std::unexpected<Error> unknown(std::string_view path) { return fail(errors::unknown_path, fmt::format("there is nothing at {}", path), "/info, /{id}, /raw/{id}, POST /tx, POST /, /~altiplano/status"); }
+    static std::unexpected<Error> unknown(std::string_view path)
+    {
+        return fail(errors::unknown_path, fmt::format("there is nothing at {}", path),
+            "/info, /{id}, /raw/{id}, POST /tx, POST /, /~altiplano/status");
+    }
 
     Result<Reply> info()
     {
         TRY(const auto tip, node_.weave().tip());
         JsonWriter json;
-        json.begin_object().member("network", "altiplano").member("version", std::int64_t{1}).member("release", std::int64_t{1}).member("height", tip.height);
-        json.member("current", std::string_view(tip.hash.text())).member("blocks", tip.height + 1).member("peers", std::int64_t{0}).member("queue_length", std::int64_t{0});
-        json.member("weave", std::string_view(node_.weave().id().text())).member("scheduler", std::string_view(node_.scheduler().address().text()));
+        json.begin_object()
+            .member("network", "altiplano")
+            .member("version", std::int64_t{1})
+            .member("release", std::int64_t{1})
+            .member("height", tip.height);
+        json.member("current", std::string_view(tip.hash.text()))
+            .member("blocks", tip.height + 1)
+            .member("peers", std::int64_t{0})
+            .member("queue_length", std::int64_t{0});
+        json.member("weave", std::string_view(node_.weave().id().text()))
+            .member("scheduler", std::string_view(node_.scheduler().address().text()));
         json.member("authority", std::string_view(node_.authority().text())).end_object();
         return json_reply(std::move(json));
     }
@@ -239,7 +294,8 @@ private:
             reply.status = 206;
             reply.data_offset = part->offset;
             reply.data_length = part->length;
-            reply.headers.emplace_back("Content-Range", fmt::format("bytes {}-{}/{}", part->offset, part->offset + part->length - 1, reply.data->size()));
+            reply.headers.emplace_back("Content-Range",
+                fmt::format("bytes {}-{}/{}", part->offset, part->offset + part->length - 1, reply.data->size()));
         }
         return reply;
     }
@@ -286,10 +342,15 @@ private:
         TRY(const auto processes, node_.scheduler().processes());
         TRY(const auto open, node_.records().open_deliveries());
         JsonWriter json;
-        json.begin_object().member("version", "0.1.0").member("weave", std::string_view(node_.weave().id().text())).member("height", tip.height);
-        json.member("scheduler", std::string_view(node_.scheduler().address().text())).member("authority", std::string_view(node_.authority().text()));
+        json.begin_object()
+            .member("version", "0.1.0")
+            .member("weave", std::string_view(node_.weave().id().text()))
+            .member("height", tip.height);
+        json.member("scheduler", std::string_view(node_.scheduler().address().text()))
+            .member("authority", std::string_view(node_.authority().text()));
         json.member("data", std::string_view(std::filesystem::absolute(node_.options().data).string()));
-        json.member("processes", static_cast<std::uint64_t>(processes.size())).member("open_deliveries", static_cast<std::uint64_t>(open.size()));
+        json.member("processes", static_cast<std::uint64_t>(processes.size()))
+            .member("open_deliveries", static_cast<std::uint64_t>(open.size()));
         json.member("evaluations_at_once", static_cast<std::uint64_t>(node_.options().workers)).key("workers").begin_array();
         for (const auto worker : node_.compute().worker_processes())
             json.number(worker);
@@ -324,8 +385,14 @@ private:
         TRY(const auto info, node_.scheduler().process(id));
         TRY(const auto computed, node_.cache().results_end(id));
         JsonWriter json;
-        json.begin_object().member("process", std::string_view(id.text())).member("module", std::string_view(info.module.text())).member("owner", std::string_view(info.owner.text()));
-        json.member("scheduler", std::string_view(info.scheduler.text())).member("slots", info.slots).member("computed", computed).end_object();
+        json.begin_object()
+            .member("process", std::string_view(id.text()))
+            .member("module", std::string_view(info.module.text()))
+            .member("owner", std::string_view(info.owner.text()));
+        json.member("scheduler", std::string_view(info.scheduler.text()))
+            .member("slots", info.slots)
+            .member("computed", computed)
+            .end_object();
         return json_reply(std::move(json));
     }
 
@@ -344,12 +411,21 @@ private:
         TRY(const auto entry, node_.scheduler().entry(slot));
         const auto& assignment = entry.assignment;
         JsonWriter json;
-        json.begin_object().member("process", std::string_view(slot.process.text())).member("slot", slot.nonce).member("message", std::string_view(assignment.message.text()));
-        json.member("assignment", std::string_view(assignment.id.text())).member("hash_chain", std::string_view(assignment.hash_chain.text()));
-        json.member("height", assignment.height).member("block_hash", std::string_view(assignment.block_hash.text())).member("timestamp", assignment.timestamp_ms);
+        json.begin_object()
+            .member("process", std::string_view(slot.process.text()))
+            .member("slot", slot.nonce)
+            .member("message", std::string_view(assignment.message.text()));
+        json.member("assignment", std::string_view(assignment.id.text()))
+            .member("hash_chain", std::string_view(assignment.hash_chain.text()));
+        json.member("height", assignment.height)
+            .member("block_hash", std::string_view(assignment.block_hash.text()))
+            .member("timestamp", assignment.timestamp_ms);
         json.member("owner", std::string_view(entry.message.owner().text())).key("tags").begin_array();
         for (const auto& tag : entry.message.tags())
-            json.begin_object().member("name", std::string_view(tag.name)).member("value", std::string_view(tag.value)).end_object();
+            json.begin_object()
+                .member("name", std::string_view(tag.name))
+                .member("value", std::string_view(tag.value))
+                .end_object();
         json.end_array().end_object();
         return json_reply(std::move(json));
     }
@@ -362,9 +438,18 @@ private:
         json.begin_object().key("outbox").begin_array();
         for (const auto& entry : entries) {
             TRY(const auto delivery, node_.records().delivery(slot.process, slot.nonce, entry.index));
-            json.begin_object().member("index", entry.index).member("kind", entry.kind == store::OutboxRecord::Kind::message ? "message" : entry.kind == store::OutboxRecord::Kind::spawn ? "spawn" : "assignment");
+            json.begin_object()
+                .member("index", entry.index)
+                .member("kind",
+                    entry.kind == store::OutboxRecord::Kind::message     ? "message"
+                        : entry.kind == store::OutboxRecord::Kind::spawn ? "spawn"
+                                                                         : "assignment");
             using State = store::DeliveryRecord::State;
-            json.member("state", !delivery ? "waiting" : delivery->state == State::signed_ ? "signed" : delivery->state == State::accepted ? "accepted" : "dead");
+            json.member("state",
+                !delivery                                ? "waiting"
+                    : delivery->state == State::signed_  ? "signed"
+                    : delivery->state == State::accepted ? "accepted"
+                                                         : "dead");
             if (delivery && !delivery->item.empty()) {
                 TRY(const auto item, item::Header::parse(delivery->item, UINT64_MAX));
                 json.member("id", std::string_view(item.id().text()));
@@ -387,7 +472,11 @@ private:
             return node_.compute().watch(id, [push = std::move(push)](const units::ConsolePiece& piece) {
                 // Pieces may be cut inside a character: the bytes travel as guests write them.
                 JsonWriter json(JsonWriter::Text::guest);
-                json.begin_object().member("slot", piece.slot.nonce).member("stream", std::int64_t{piece.stream}).member("text", std::string_view(piece.text)).end_object();
+                json.begin_object()
+                    .member("slot", piece.slot.nonce)
+                    .member("stream", std::int64_t{piece.stream})
+                    .member("text", std::string_view(piece.text))
+                    .end_object();
                 push(std::move(json).text());
             });
         };
@@ -402,10 +491,20 @@ private:
 Reply error_reply(const Error& error)
 {
     JsonWriter json;
-    json.begin_object().key("error").begin_object().member("code", error.code).member("sentence", std::string_view(error.sentence)).member("hint", std::string_view(error.hint)).end_object().end_object();
+    json.begin_object()
+        .key("error")
+        .begin_object()
+        .member("code", error.code)
+        .member("sentence", std::string_view(error.sentence))
+        .member("hint", std::string_view(error.hint))
+        .end_object()
+        .end_object();
     return json_reply(std::move(json), status_of(error.code));
 }
 
-std::unique_ptr<Site> routes(Node& node) { return std::make_unique<Routes>(node); }
+std::unique_ptr<Site> routes(Node& node)
+{
+    return std::make_unique<Routes>(node);
+}
 
 }  // namespace altiplano::node::http

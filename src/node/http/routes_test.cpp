@@ -16,14 +16,23 @@ class ANodesRoutes : public testing::Test {
 protected:
     ANodesRoutes()
     {
-        node = Node::open({.data = folder / "data", .program = folder / "no-program"}, system_files(), system_clock(), system_random()).value();
+        node = Node::open(
+            {.data = folder / "data", .program = folder / "no-program"}, system_files(), system_clock(), system_random())
+                   .value();
         site = routes(*node);
     }
 
-    item::DataItem data_item(std::string data, item::Tags tags = {}) { return item::build({.tags = std::move(tags), .data = to_buffer(data)}, wallet).value(); }
+    item::DataItem data_item(std::string data, item::Tags tags = {})
+    {
+        return item::build({.tags = std::move(tags), .data = to_buffer(data)}, wallet).value();
+    }
     Reply get(std::string path, std::string range = "", std::string if_none_match = "")
     {
-        return site->get({.method = "GET", .path = std::move(path), .query = {}, .range = std::move(range), .if_none_match = std::move(if_none_match)});
+        return site->get({.method = "GET",
+            .path = std::move(path),
+            .query = {},
+            .range = std::move(range),
+            .if_none_match = std::move(if_none_match)});
     }
     Reply post(std::string path, Bytes wire, std::size_t piece = 1000)
     {
@@ -105,7 +114,8 @@ TEST_F(ANodesRoutes, give_the_part_that_a_range_names)
 TEST_F(ANodesRoutes, give_the_whole_for_a_range_that_makes_no_sense)
 {
     const auto path = put("0123456789");
-    for (const auto& range : std::vector<std::string>{"bytes=4-2", "bytes=", "bytes=-", "bytes=x-y", "items=0-1", "bytes=1-2,4-5", "bytes=0x1-2", "bytes=99999999999999999999-", "bytes=-x", "2-4"}) {
+    for (const auto& range : std::vector<std::string>{"bytes=4-2", "bytes=", "bytes=-", "bytes=x-y", "items=0-1", "bytes=1-2,4-5",
+             "bytes=0x1-2", "bytes=99999999999999999999-", "bytes=-x", "2-4"}) {
         const auto reply = get(path, range);
         EXPECT_EQ(reply.status, 200U) << range;
         EXPECT_EQ(text_of(reply), "0123456789") << range;
@@ -239,9 +249,14 @@ TEST_F(ANodesRoutes, find_items_by_their_tags)
 {
     const auto path = put("x", {{"Type", "Module"}, {"Name", "n"}});
     put("y", {{"Type", "Module"}, {"Name", "other"}});
-    const auto query = [&](std::vector<std::pair<std::string, std::string>> tags) { return site->get({.method = "GET", .path = "/~altiplano/items", .query = std::move(tags), .range = {}, .if_none_match = {}}).body; };
+    const auto query = [&](std::vector<std::pair<std::string, std::string>> tags) {
+        return site
+            ->get({.method = "GET", .path = "/~altiplano/items", .query = std::move(tags), .range = {}, .if_none_match = {}})
+            .body;
+    };
     EXPECT_EQ(query({{"Type", "Module"}, {"Name", "n"}}), fmt::format("{{\"ids\":[\"{}\"]}}\n", path.substr(1)));
-    EXPECT_EQ(query({{"Type", "Module"}, {"Name", "n"}, {"owner", wallet.address().text()}}), fmt::format("{{\"ids\":[\"{}\"]}}\n", path.substr(1)));
+    EXPECT_EQ(query({{"Type", "Module"}, {"Name", "n"}, {"owner", wallet.address().text()}}),
+        fmt::format("{{\"ids\":[\"{}\"]}}\n", path.substr(1)));
     EXPECT_EQ(query({{"Name", "n"}, {"owner", "somebody"}}), "{\"ids\":[]}\n");
 }
 
@@ -261,7 +276,9 @@ TEST_F(ANodesRoutes, are_the_same_after_the_node_was_opened_again)
     const auto info = get("/info").body;
     site.reset();
     node.reset();
-    node = Node::open({.data = folder / "data", .program = folder / "no-program"}, system_files(), system_clock(), system_random()).value();
+    node =
+        Node::open({.data = folder / "data", .program = folder / "no-program"}, system_files(), system_clock(), system_random())
+            .value();
     site = routes(*node);
     EXPECT_EQ(text_of(get(path)), "kept");
     EXPECT_EQ(get("/info").body, info);

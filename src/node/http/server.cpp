@@ -33,11 +33,15 @@ using std::chrono::seconds;
 
 constexpr seconds idle_max{60};
 constexpr seconds event_pause{15};
-constexpr std::size_t piece_bytes = 256 * 1024;
+constexpr std::size_t piece_bytes = std::size_t{256} * 1024;
+// What waits for a client that does not read; beyond it the stream ends, and the client may listen again.
+constexpr std::size_t waiting_bytes_max = std::size_t{4} << 20;
 
 std::string decode(std::string_view text)
 {
-    const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+    const auto digit = [](char c) {
+        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    };
     std::string plain;
     for (std::size_t i = 0; i < text.size(); ++i) {
         if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
@@ -50,10 +54,12 @@ std::string decode(std::string_view text)
     return plain;
 }
 
-std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
+std::string_view view(beast::string_view text)
+{
+    return {text.data(), text.size()};
+}
 
-template <class Header>
-Request to_request(const Header& header)
+template <class Header> Request to_request(const Header& header)
 {
     Request request;
     request.method = std::string(view(header.method_string()));
@@ -81,15 +87,26 @@ bool is_this_machine(std::string_view host)
 
 /// Events on their way from whoever pushes to the session that writes them.
 struct EventQueue {
-    explicit EventQueue(net::any_io_executor executor) : timer(executor) {}
+    explicit EventQueue(const net::any_io_executor& executor)
+        : timer(executor)
+    {
+    }
     std::mutex mutex;
     std::deque<std::string> waiting;
+    std::size_t waiting_bytes = 0;
+    bool too_slow = false;
     net::steady_timer timer;  ///< touched on the session's strand only
 };
 
 class Session : public std::enable_shared_from_this<Session> {
 public:
-    Session(tcp::socket socket, Site& site, std::shared_ptr<std::atomic<std::size_t>> open) : stream_(std::move(socket)), site_(site), open_(std::move(open)) { ++*open_; }
+    Session(tcp::socket socket, Site& site, std::shared_ptr<std::atomic<std::size_t>> open)
+        : stream_(std::move(socket))
+        , site_(site)
+        , open_(std::move(open))
+    {
+        ++*open_;
+    }
     ~Session() { --*open_; }
 
     /// Holds the session while it runs. Static, since a coroutine must own its arguments.
@@ -101,8 +118,9 @@ private:
         try {
             for (bool again = true; again;)
                 again = co_await serve_one();
-        } catch (const boost::system::system_error&) {
+        } catch (const boost::system::system_error& gone) {
             // The client went away, or was silent for too long.
+            log::debug("a connection ended: {}", gone.code().message());
         }
         beast::error_code ignored;
         stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
@@ -122,7 +140,9 @@ private:
         Reply reply;
         bool whole = true;
         if (!is_this_machine(view(header[wire::field::host]))) {
-            reply = error_reply({errors::bad_host, fmt::format("the Host '{}' is not this machine", view(header[wire::field::host])), "use http://127.0.0.1 or http://localhost"});
+            reply =
+                error_reply({errors::bad_host, fmt::format("the Host '{}' is not this machine", view(header[wire::field::host])),
+                    "use http://127.0.0.1 or http://localhost"});
             whole = parser.is_done();
         } else if (request.method == "POST") {
             if (beast::iequals(header[wire::field::expect], "100-continue")) {
@@ -174,8 +194,7 @@ private:
         co_return std::nullopt;
     }
 
-    template <class Message>
-    void fill(Message& message, const Reply& reply, bool again)
+    template <class Message> void fill(Message& message, const Reply& reply, bool again)
     {
         message.set(wire::field::server, "altiplano");
         message.set(wire::field::content_type, reply.content_type);
@@ -239,9 +258,13 @@ private:
         co_await wire::async_write_header(stream_, serializer, net::use_awaitable);
 
         auto queue = std::make_shared<EventQueue>(stream_.get_executor());
-        const auto handle = reply.events([queue](std::string event) {
+        [[maybe_unused]] const auto handle = reply.events([queue](std::string event) {
             {
                 const std::lock_guard lock(queue->mutex);
+                queue->waiting_bytes += event.size();
+                queue->too_slow = queue->too_slow || queue->waiting_bytes > waiting_bytes_max;
+                if (queue->too_slow)
+                    return;
                 queue->waiting.push_back(std::move(event));
             }
             net::post(queue->timer.get_executor(), [queue] { queue->timer.cancel(); });
@@ -256,6 +279,9 @@ private:
                 const std::lock_guard lock(queue->mutex);
                 for (; !queue->waiting.empty(); queue->waiting.pop_front())
                     next += "data: " + queue->waiting.front() + "\n\n";
+                queue->waiting_bytes = 0;
+                if (queue->too_slow)
+                    co_return;
             }
             if (!next.empty())
                 continue;
@@ -282,7 +308,13 @@ private:
 
 class BeastServer final : public Server {
 public:
-    BeastServer(Site& site, const Options& options) : site_(site), options_(options), pool_(options.threads), acceptor_(net::make_strand(pool_)) {}
+    BeastServer(Site& site, const Options& options)
+        : site_(site)
+        , options_(options)
+        , pool_(options.threads)
+        , acceptor_(net::make_strand(pool_))
+    {
+    }
     ~BeastServer() override
     {
         pool_.stop();
@@ -303,7 +335,9 @@ public:
         if (!code)
             acceptor_.listen(net::socket_base::max_listen_connections, code);
         if (code)
-            return fail(errors::cannot_listen, fmt::format("cannot listen on {}:{}: {}", options_.address, options_.port, code.message()), "is another node running? name another --port");
+            return fail(errors::cannot_listen,
+                fmt::format("cannot listen on {}:{}: {}", options_.address, options_.port, code.message()),
+                "is another node running? name another --port");
         net::co_spawn(acceptor_.get_executor(), accept(), net::detached);
         return {};
     }

@@ -11,10 +11,10 @@
 namespace altiplano::node::http {
 
 struct Request {
-    std::string method;                                        ///< GET, HEAD, POST, OPTIONS
-    std::string path;                                          ///< decoded, without the query
-    std::vector<std::pair<std::string, std::string>> query;    ///< decoded
-    std::string range;                                         ///< the Range header, if any
+    std::string method;  ///< GET, HEAD, POST, OPTIONS
+    std::string path;  ///< decoded, without the query
+    std::vector<std::pair<std::string, std::string>> query;  ///< decoded
+    std::string range;  ///< the Range header, if any
     std::string if_none_match;
 };
 
@@ -59,8 +59,8 @@ class Server {
 public:
     struct Options {
         std::string address = "127.0.0.1";
-        std::uint16_t port = 0;       ///< 0: any free one
-        std::size_t threads = 32;     ///< requests served at once
+        std::uint16_t port = 0;  ///< 0: any free one
+        std::size_t threads = 32;  ///< requests served at once
         std::size_t connections_max = 512;
     };
     /// @return node.cannot_listen

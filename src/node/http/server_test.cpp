@@ -57,7 +57,8 @@ private:
 
 class Connection {
 public:
-    explicit Connection(std::uint16_t port) : socket_(socket(AF_INET, SOCK_STREAM, 0))
+    explicit Connection(std::uint16_t port)
+        : socket_(socket(AF_INET, SOCK_STREAM, 0))
     {
         const timeval patience{.tv_sec = 10, .tv_usec = 0};
         setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -71,7 +72,10 @@ public:
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    void say(std::string_view text) { EXPECT_EQ(send(socket_, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size())); }
+    void say(std::string_view text)
+    {
+        EXPECT_EQ(send(socket_, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+    }
     /// Reads until the answer so far ends with `end`, or the other side is silent or gone.
     std::string hear(std::string_view end)
     {
@@ -93,7 +97,10 @@ private:
 
 class AServer : public testing::Test {
 protected:
-    AServer() : server(Server::listen(site, {.threads = 2}).value()) {}
+    AServer()
+        : server(Server::listen(site, {.threads = 2}).value())
+    {
+    }
     std::string answer(std::string_view request)
     {
         Connection connection(server->port());
@@ -106,7 +113,10 @@ protected:
 
 const std::string host = "Host: 127.0.0.1\r\n";
 
-bool holds(const std::string& text, std::string_view what) { return text.find(what) != std::string::npos; }
+bool holds(const std::string& text, std::string_view what)
+{
+    return text.find(what) != std::string::npos;
+}
 
 }  // namespace
 
@@ -123,15 +133,18 @@ TEST_F(AServer, serves_one_request_after_another_on_a_connection)
 
 TEST_F(AServer, decodes_path_and_query)
 {
-    EXPECT_TRUE(answer("GET /a%20b?Type=x%26y&empty&n=1+2 HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n").ends_with("GET /a b Type=x&y empty= n=1 2"));
+    EXPECT_TRUE(answer("GET /a%20b?Type=x%26y&empty&n=1+2 HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n")
+            .ends_with("GET /a b Type=x&y empty= n=1 2"));
     EXPECT_TRUE(answer("GET /%zz%2 HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n").ends_with("GET /%zz%2"));
 }
 
 TEST_F(AServer, serves_only_this_machine_s_names)
 {
     for (const auto& name : std::vector<std::string>{"localhost", "localhost:4000", "127.0.0.1:1", "[::1]", "[::1]:80"})
-        EXPECT_TRUE(answer("GET / HTTP/1.1\r\nHost: " + name + "\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 200")) << name;
-    for (const auto& name : std::vector<std::string>{"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example:4000", ""}) {
+        EXPECT_TRUE(answer("GET / HTTP/1.1\r\nHost: " + name + "\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 200"))
+            << name;
+    for (const auto& name :
+        std::vector<std::string>{"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example:4000", ""}) {
         const auto refused = answer("GET / HTTP/1.1\r\nHost: " + name + "\r\nConnection: close\r\n\r\n");
         EXPECT_TRUE(refused.starts_with("HTTP/1.1 403")) << name;
         EXPECT_TRUE(holds(refused, "node.bad_host")) << name;
@@ -154,7 +167,9 @@ TEST_F(AServer, answers_head_without_a_body)
 
 TEST_F(AServer, takes_a_body_in_chunks)
 {
-    EXPECT_TRUE(answer("POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").ends_with("\r\n\r\nabcde"));
+    EXPECT_TRUE(answer(
+        "POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+            .ends_with("\r\n\r\nabcde"));
 }
 
 TEST_F(AServer, asks_for_a_body_that_waits_for_that)

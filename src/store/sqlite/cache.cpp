@@ -35,7 +35,8 @@ Result<ResultRecord> read_result(const Statement& row)
 
 Result<std::optional<ResultRecord>> find_result(Database& database, const ProcessId& process, std::uint64_t nonce)
 {
-    auto statement = database.prepare("SELECT process, nonce, kind, output, state_root, gas FROM results WHERE process = ? AND nonce = ?");
+    auto statement =
+        database.prepare("SELECT process, nonce, kind, output, state_root, gas FROM results WHERE process = ? AND nonce = ?");
     TRY(const auto there, statement.bind(process).bind(nonce).step());
     if (!there)
         return std::optional<ResultRecord>{};
@@ -45,13 +46,21 @@ Result<std::optional<ResultRecord>> find_result(Database& database, const Proces
 
 Statement& bind_result(Statement& statement, const ResultRecord& result)
 {
-    return statement.bind(result.process).bind(result.nonce).bind(static_cast<std::int64_t>(result.kind)).bind(std::string_view(result.output)).bind(result.state_root)
+    return statement.bind(result.process)
+        .bind(result.nonce)
+        .bind(static_cast<std::int64_t>(result.kind))
+        .bind(std::string_view(result.output))
+        .bind(result.state_root)
         .bind(result.gas);
 }
 
 class SqliteCache final : public Cache {
 public:
-    SqliteCache(std::unique_ptr<Database> readers, std::unique_ptr<Database> writers, bool group) : readers_(std::move(readers)), writer_(std::move(writers), group) {}
+    SqliteCache(std::unique_ptr<Database> readers, std::unique_ptr<Database> writers, bool group)
+        : readers_(std::move(readers))
+        , writer_(std::move(writers), group)
+    {
+    }
 
     Result<void> put_result(const ResultRecord& result, const std::vector<OutboxRecord>& outbox) override
     {
@@ -68,12 +77,18 @@ public:
             auto insert = database.prepare("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?)");
             TRY_OK(bind_result(insert, result).run());
             for (const auto& entry : outbox)
-                TRY_OK(database.prepare("INSERT INTO outbox VALUES (?, ?, ?, ?, ?)").bind(result.process).bind(result.nonce).bind(entry.index)
-                           .bind(static_cast<std::int64_t>(entry.kind)).bind(std::string_view(entry.json)).run());
+                TRY_OK(database.prepare("INSERT INTO outbox VALUES (?, ?, ?, ?, ?)")
+                        .bind(result.process)
+                        .bind(result.nonce)
+                        .bind(entry.index)
+                        .bind(static_cast<std::int64_t>(entry.kind))
+                        .bind(std::string_view(entry.json))
+                        .run());
             return {};
         }));
         if (differs)
-            return fail(errors::result_differs, fmt::format("slot {} of {} has another result already; both are kept", result.nonce, result.process.text()),
+            return fail(errors::result_differs,
+                fmt::format("slot {} of {} has another result already; both are kept", result.nonce, result.process.text()),
                 "`altiplano verify` says which one the log gives");
         return {};
     }
@@ -87,14 +102,16 @@ public:
     Result<std::vector<OutboxRecord>> outbox(const ProcessId& process, std::uint64_t nonce) override
     {
         const std::lock_guard lock(reading_);
-        auto statement = readers_->prepare("SELECT position, kind, json FROM outbox WHERE process = ? AND nonce = ? ORDER BY position");
+        auto statement =
+            readers_->prepare("SELECT position, kind, json FROM outbox WHERE process = ? AND nonce = ? ORDER BY position");
         statement.bind(process).bind(nonce);
         std::vector<OutboxRecord> found;
         for (;;) {
             TRY(const auto there, statement.step());
             if (!there)
                 return found;
-            found.push_back({statement.unsigned_number(0), static_cast<OutboxRecord::Kind>(statement.number(1)), statement.text(2)});
+            found.push_back(
+                {statement.unsigned_number(0), static_cast<OutboxRecord::Kind>(statement.number(1)), statement.text(2)});
         }
     }
 
@@ -119,7 +136,8 @@ public:
     Result<std::vector<ResultRecord>> disagreements(const ProcessId& process) override
     {
         const std::lock_guard lock(reading_);
-        auto statement = readers_->prepare("SELECT process, nonce, kind, output, state_root, gas FROM disagreements WHERE process = ? ORDER BY nonce");
+        auto statement = readers_->prepare(
+            "SELECT process, nonce, kind, output, state_root, gas FROM disagreements WHERE process = ? ORDER BY nonce");
         statement.bind(process);
         std::vector<ResultRecord> found;
         for (;;) {
@@ -134,14 +152,24 @@ public:
     Result<void> put_image(const ImageRecord& image) override
     {
         return writer_.write([&](Database& database) {
-            return database.prepare("INSERT INTO images VALUES (?, ?, ?, ?) ON CONFLICT (process, nonce) DO UPDATE SET file = excluded.file, state_root = excluded.state_root")
-                .bind(image.process).bind(image.nonce).bind(std::string_view(image.file)).bind(image.state_root).run();
+            return database
+                .prepare("INSERT INTO images VALUES (?, ?, ?, ?) ON CONFLICT (process, nonce) DO UPDATE SET file = "
+                         "excluded.file, state_root = excluded.state_root")
+                .bind(image.process)
+                .bind(image.nonce)
+                .bind(std::string_view(image.file))
+                .bind(image.state_root)
+                .run();
         });
     }
     Result<void> remove_image(const ImageRecord& image) override
     {
         return writer_.write([&](Database& database) {
-            return database.prepare("DELETE FROM images WHERE process = ? AND nonce = ? AND file = ?").bind(image.process).bind(image.nonce).bind(std::string_view(image.file)).run();
+            return database.prepare("DELETE FROM images WHERE process = ? AND nonce = ? AND file = ?")
+                .bind(image.process)
+                .bind(image.nonce)
+                .bind(std::string_view(image.file))
+                .run();
         });
     }
     Result<std::vector<ImageRecord>> images(const ProcessId& process) override

@@ -65,15 +65,23 @@ Result<void> Statement::run()
 
 Bytes Statement::bytes(int column) const
 {
-    return {static_cast<const std::byte*>(sqlite3_column_blob(statement_, column)), static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+    return {static_cast<const std::byte*>(sqlite3_column_blob(statement_, column)),
+        static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
 }
-std::int64_t Statement::number(int column) const { return sqlite3_column_int64(statement_, column); }
-bool Statement::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+std::int64_t Statement::number(int column) const
+{
+    return sqlite3_column_int64(statement_, column);
+}
+bool Statement::is_null(int column) const
+{
+    return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+}
 
 Result<std::unique_ptr<Database>> Database::open(const Path& path, Durable durable)
 {
     sqlite3* handle = nullptr;
-    const int code = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+    const int code =
+        sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
     std::unique_ptr<Database> database(new Database(handle));
     if (code != SQLITE_OK)
         return database_error(handle, code);

@@ -18,9 +18,17 @@ namespace altiplano::store::sqlite {
 /// A prepared statement in use; reset when it goes out of scope. Parameters are bound in order from the first.
 class Statement {
 public:
-    explicit Statement(sqlite3* database, sqlite3_stmt* statement) : database_(database), statement_(statement) {}
+    explicit Statement(sqlite3* database, sqlite3_stmt* statement)
+        : database_(database)
+        , statement_(statement)
+    {
+    }
     ~Statement();
-    Statement(Statement&& other) noexcept : database_(other.database_), statement_(std::exchange(other.statement_, nullptr)) {}
+    Statement(Statement&& other) noexcept
+        : database_(other.database_)
+        , statement_(std::exchange(other.statement_, nullptr))
+    {
+    }
     Statement(const Statement&) = delete;
     Statement& operator=(const Statement&) = delete;
 
@@ -28,11 +36,7 @@ public:
     Statement& bind(std::string_view text) { return bind(as_bytes(text)); }
     Statement& bind(std::int64_t number);
     Statement& bind(std::uint64_t number) { return bind(static_cast<std::int64_t>(number)); }
-    template <class Kind>
-    Statement& bind(const Id<Kind>& id)
-    {
-        return bind(id.bytes());
-    }
+    template <class Kind> Statement& bind(const Id<Kind>& id) { return bind(id.bytes()); }
     Statement& bind_null();
 
     /// @return whether a row is there; store.database, store.disk_full, store.conflict for a broken UNIQUE
@@ -45,11 +49,7 @@ public:
     std::int64_t number(int column) const;
     std::uint64_t unsigned_number(int column) const { return static_cast<std::uint64_t>(number(column)); }
     bool is_null(int column) const;
-    template <class IdType>
-    Result<IdType> id(int column) const
-    {
-        return IdType::from_bytes(bytes(column));
-    }
+    template <class IdType> Result<IdType> id(int column) const { return IdType::from_bytes(bytes(column)); }
 
 private:
     sqlite3* database_;
@@ -74,7 +74,10 @@ public:
     Statement prepare(const char* sql);
 
 private:
-    explicit Database(sqlite3* handle) : handle_(handle) {}
+    explicit Database(sqlite3* handle)
+        : handle_(handle)
+    {
+    }
     sqlite3* handle_;
     std::map<const char*, sqlite3_stmt*> statements_;
 };

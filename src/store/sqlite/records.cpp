@@ -70,8 +70,7 @@ Result<DeliveryRecord> read_delivery(const Statement& row)
 }
 
 /// At most one row, as what `read` makes of it.
-template <class T>
-Result<std::optional<T>> one(Statement& statement, Result<T> (*read)(const Statement&))
+template <class T> Result<std::optional<T>> one(Statement& statement, Result<T> (*read)(const Statement&))
 {
     TRY(const auto there, statement.step());
     if (!there)
@@ -83,7 +82,10 @@ Result<std::optional<T>> one(Statement& statement, Result<T> (*read)(const State
 /// The queries, on whichever connection; inside a transaction they see its own writes.
 class Queries final : public RecordsWriter {
 public:
-    explicit Queries(Database& database) : database_(database) {}
+    explicit Queries(Database& database)
+        : database_(database)
+    {
+    }
 
     Result<std::optional<std::string>> meta(std::string_view key) override
     {
@@ -109,16 +111,19 @@ public:
         });
     }
 
-    Result<std::vector<ItemId>> items_with(const std::vector<std::pair<std::string, std::string>>& tags, const std::vector<std::string>& owners,
-        std::uint64_t height_max) override
+    Result<std::vector<ItemId>> items_with(const std::vector<std::pair<std::string, std::string>>& tags,
+        const std::vector<std::string>& owners, std::uint64_t height_max) override
     {
         std::vector<ItemId> found;
         if (tags.empty())
             return found;
         // The last tag named is the rarest by convention: it leads, the others and the owner are checked per item.
-        auto leading = database_.prepare("SELECT DISTINCT t.item, i.id, i.owner FROM tags t JOIN items i ON i.rowid = t.item WHERE t.name = ? AND t.value = ? AND t.height <= ? "
+        auto leading = database_.prepare("SELECT DISTINCT t.item, i.id, i.owner FROM tags t JOIN items i ON i.rowid = t.item "
+                                         "WHERE t.name = ? AND t.value = ? AND t.height <= ? "
                                          "ORDER BY t.height, t.item");
-        leading.bind(std::string_view(tags.back().first)).bind(std::string_view(tags.back().second)).bind(std::min(height_max, std::uint64_t{INT64_MAX}));
+        leading.bind(std::string_view(tags.back().first))
+            .bind(std::string_view(tags.back().second))
+            .bind(std::min(height_max, std::uint64_t{INT64_MAX}));
         for (;;) {
             TRY(const auto there, leading.step());
             if (!there)
@@ -128,7 +133,11 @@ public:
             bool all = true;
             for (std::size_t i = 0; all && i + 1 < tags.size(); ++i) {
                 auto has = database_.prepare("SELECT 1 FROM tags WHERE name = ? AND value = ? AND item = ? LIMIT 1");
-                TRY(all, has.bind(std::string_view(tags[i].first)).bind(std::string_view(tags[i].second)).bind(leading.number(0)).step());
+                TRY(all,
+                    has.bind(std::string_view(tags[i].first))
+                        .bind(std::string_view(tags[i].second))
+                        .bind(leading.number(0))
+                        .step());
             }
             if (all) {
                 TRY(const auto id, leading.id<ItemId>(1));
@@ -144,13 +153,15 @@ public:
     }
     Result<std::optional<BlockRecord>> tip() override
     {
-        auto statement = database_.prepare("SELECT height, hash, previous, timestamp_ms, items FROM blocks ORDER BY height DESC LIMIT 1");
+        auto statement =
+            database_.prepare("SELECT height, hash, previous, timestamp_ms, items FROM blocks ORDER BY height DESC LIMIT 1");
         return one<BlockRecord>(statement, read_block);
     }
 
     Result<std::optional<ProcessRecord>> process(const ProcessId& id) override
     {
-        auto statement = database_.prepare("SELECT id, module, owner, scheduler, (SELECT coalesce(max(nonce) + 1, 0) FROM log WHERE process = id) FROM processes WHERE id = ?");
+        auto statement = database_.prepare("SELECT id, module, owner, scheduler, (SELECT coalesce(max(nonce) + 1, 0) FROM log "
+                                           "WHERE process = id) FROM processes WHERE id = ?");
         return one<ProcessRecord>(statement.bind(id), [](const Statement& row) -> Result<ProcessRecord> {
             ProcessRecord process;
             TRY(process.id, row.id<ProcessId>(0));
@@ -181,20 +192,23 @@ public:
     }
     Result<std::optional<LogRecord>> log_of(const ProcessId& process, const ItemId& message) override
     {
-        auto statement = database_.prepare("SELECT process, nonce, message, assignment FROM log WHERE process = ? AND message = ?");
+        auto statement =
+            database_.prepare("SELECT process, nonce, message, assignment FROM log WHERE process = ? AND message = ?");
         return one<LogRecord>(statement.bind(process).bind(message), read_log);
     }
 
     Result<std::optional<DeliveryRecord>> delivery(const ProcessId& process, std::uint64_t nonce, std::uint64_t index) override
     {
-        auto statement = database_.prepare("SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error FROM deliveries "
-                                           "WHERE process = ? AND nonce = ? AND position = ?");
+        auto statement = database_.prepare(
+            "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error FROM deliveries "
+            "WHERE process = ? AND nonce = ? AND position = ?");
         return one<DeliveryRecord>(statement.bind(process).bind(nonce).bind(index), read_delivery);
     }
     Result<std::vector<DeliveryRecord>> open_deliveries() override
     {
-        auto statement = database_.prepare("SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error FROM deliveries WHERE state = 0 "
-                                           "ORDER BY process, nonce, position");
+        auto statement = database_.prepare(
+            "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error FROM deliveries WHERE state = 0 "
+            "ORDER BY process, nonce, position");
         std::vector<DeliveryRecord> found;
         for (;;) {
             TRY(const auto there, statement.step());
@@ -207,7 +221,10 @@ public:
 
     Result<void> put_meta(std::string_view key, std::string_view value) override
     {
-        return database_.prepare("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value").bind(key).bind(value).run();
+        return database_.prepare("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+            .bind(key)
+            .bind(value)
+            .run();
     }
 
     Result<void> put_item(const ItemRecord& item) override
@@ -225,8 +242,13 @@ public:
         TRY_OK(insert.run());
         for (std::size_t position = 0; position < item.tags.size(); ++position) {
             const auto& [name, value] = item.tags[position];
-            TRY_OK(database_.prepare("INSERT INTO tags VALUES (?, ?, ?, ?, ?)").bind(std::string_view(name)).bind(std::string_view(value)).bind(item.height).bind(row)
-                       .bind(static_cast<std::uint64_t>(position)).run());
+            TRY_OK(database_.prepare("INSERT INTO tags VALUES (?, ?, ?, ?, ?)")
+                    .bind(std::string_view(name))
+                    .bind(std::string_view(value))
+                    .bind(item.height)
+                    .bind(row)
+                    .bind(static_cast<std::uint64_t>(position))
+                    .run());
         }
         return {};
     }
@@ -235,17 +257,29 @@ public:
     {
         TRY(const auto last, tip());
         if (last ? block.height != last->height + 1 || block.previous != last->hash : block.height != 0)
-            return fail(errors::conflict, fmt::format("block {} does not follow the tip, which is block {}", block.height, last ? std::to_string(last->height) : "none"));
+            return fail(errors::conflict,
+                fmt::format("block {} does not follow the tip, which is block {}", block.height,
+                    last ? std::to_string(last->height) : "none"));
         Buffer ids;
         for (const auto& id : block.items)
             append(ids, id.bytes());
-        return database_.prepare("INSERT INTO blocks VALUES (?, ?, ?, ?, ?)").bind(block.height).bind(block.hash).bind(block.previous).bind(block.timestamp_ms).bind(Bytes(ids)).run();
+        return database_.prepare("INSERT INTO blocks VALUES (?, ?, ?, ?, ?)")
+            .bind(block.height)
+            .bind(block.hash)
+            .bind(block.previous)
+            .bind(block.timestamp_ms)
+            .bind(Bytes(ids))
+            .run();
     }
 
     Result<void> put_process(const ProcessRecord& process) override
     {
-        return database_.prepare("INSERT INTO processes VALUES (?, ?, ?, ?)").bind(process.id).bind(process.module).bind(std::string_view(process.owner))
-            .bind(std::string_view(process.scheduler)).run();
+        return database_.prepare("INSERT INTO processes VALUES (?, ?, ?, ?)")
+            .bind(process.id)
+            .bind(process.module)
+            .bind(std::string_view(process.owner))
+            .bind(std::string_view(process.scheduler))
+            .run();
     }
 
     Result<void> append_log(const LogRecord& entry) override
@@ -253,17 +287,32 @@ public:
         auto length = database_.prepare("SELECT coalesce(max(nonce) + 1, 0) FROM log WHERE process = ?");
         TRY(const auto there, length.bind(entry.process).step());
         if (!there || length.unsigned_number(0) != entry.nonce)
-            return fail(errors::conflict, fmt::format("slot {} of {} cannot be appended: its log has {} entries", entry.nonce, entry.process.text(), length.number(0)));
-        return database_.prepare("INSERT INTO log VALUES (?, ?, ?, ?)").bind(entry.process).bind(entry.nonce).bind(entry.message).bind(entry.assignment).run();
+            return fail(errors::conflict,
+                fmt::format("slot {} of {} cannot be appended: its log has {} entries", entry.nonce, entry.process.text(),
+                    length.number(0)));
+        return database_.prepare("INSERT INTO log VALUES (?, ?, ?, ?)")
+            .bind(entry.process)
+            .bind(entry.nonce)
+            .bind(entry.message)
+            .bind(entry.assignment)
+            .run();
     }
 
     Result<void> put_delivery(const DeliveryRecord& delivery) override
     {
         return database_
-            .prepare("INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (process, nonce, position) DO UPDATE SET item = excluded.item, state = excluded.state, "
+            .prepare("INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (process, nonce, position) DO UPDATE "
+                     "SET item = excluded.item, state = excluded.state, "
                      "attempts = excluded.attempts, next_attempt_ms = excluded.next_attempt_ms, last_error = excluded.last_error")
-            .bind(delivery.process).bind(delivery.nonce).bind(delivery.index).bind(Bytes(delivery.item)).bind(static_cast<std::int64_t>(delivery.state))
-            .bind(delivery.attempts).bind(delivery.next_attempt_ms).bind(std::string_view(delivery.last_error)).run();
+            .bind(delivery.process)
+            .bind(delivery.nonce)
+            .bind(delivery.index)
+            .bind(Bytes(delivery.item))
+            .bind(static_cast<std::int64_t>(delivery.state))
+            .bind(delivery.attempts)
+            .bind(delivery.next_attempt_ms)
+            .bind(std::string_view(delivery.last_error))
+            .run();
     }
 
 private:
@@ -272,8 +321,7 @@ private:
 
 class SqliteRecords final : public Records {
     // Stands first: what follows needs its type.
-    template <class Query>
-    auto read(const Query& query)
+    template <class Query> auto read(const Query& query)
     {
         const std::lock_guard lock(reading_);
         Queries queries(*readers_);
@@ -281,25 +329,57 @@ class SqliteRecords final : public Records {
     }
 
 public:
-    SqliteRecords(std::unique_ptr<Database> readers, std::unique_ptr<Database> writers, bool group) : readers_(std::move(readers)), writer_(std::move(writers), group) {}
+    SqliteRecords(std::unique_ptr<Database> readers, std::unique_ptr<Database> writers, bool group)
+        : readers_(std::move(readers))
+        , writer_(std::move(writers), group)
+    {
+    }
 
-    Result<std::optional<std::string>> meta(std::string_view key) override { return read([&](Queries& q) { return q.meta(key); }); }
-    Result<std::optional<ItemRecord>> item(const ItemId& id) override { return read([&](Queries& q) { return q.item(id); }); }
-    Result<std::vector<ItemId>> items_with(const std::vector<std::pair<std::string, std::string>>& tags, const std::vector<std::string>& owners, std::uint64_t height_max) override
+    Result<std::optional<std::string>> meta(std::string_view key) override
+    {
+        return read([&](Queries& q) { return q.meta(key); });
+    }
+    Result<std::optional<ItemRecord>> item(const ItemId& id) override
+    {
+        return read([&](Queries& q) { return q.item(id); });
+    }
+    Result<std::vector<ItemId>> items_with(const std::vector<std::pair<std::string, std::string>>& tags,
+        const std::vector<std::string>& owners, std::uint64_t height_max) override
     {
         return read([&](Queries& q) { return q.items_with(tags, owners, height_max); });
     }
-    Result<std::optional<BlockRecord>> block(std::uint64_t height) override { return read([&](Queries& q) { return q.block(height); }); }
-    Result<std::optional<BlockRecord>> tip() override { return read([&](Queries& q) { return q.tip(); }); }
-    Result<std::optional<ProcessRecord>> process(const ProcessId& id) override { return read([&](Queries& q) { return q.process(id); }); }
-    Result<std::vector<ProcessId>> processes() override { return read([&](Queries& q) { return q.processes(); }); }
-    Result<std::optional<LogRecord>> log(const ProcessId& process, std::uint64_t nonce) override { return read([&](Queries& q) { return q.log(process, nonce); }); }
-    Result<std::optional<LogRecord>> log_of(const ProcessId& process, const ItemId& message) override { return read([&](Queries& q) { return q.log_of(process, message); }); }
+    Result<std::optional<BlockRecord>> block(std::uint64_t height) override
+    {
+        return read([&](Queries& q) { return q.block(height); });
+    }
+    Result<std::optional<BlockRecord>> tip() override
+    {
+        return read([&](Queries& q) { return q.tip(); });
+    }
+    Result<std::optional<ProcessRecord>> process(const ProcessId& id) override
+    {
+        return read([&](Queries& q) { return q.process(id); });
+    }
+    Result<std::vector<ProcessId>> processes() override
+    {
+        return read([&](Queries& q) { return q.processes(); });
+    }
+    Result<std::optional<LogRecord>> log(const ProcessId& process, std::uint64_t nonce) override
+    {
+        return read([&](Queries& q) { return q.log(process, nonce); });
+    }
+    Result<std::optional<LogRecord>> log_of(const ProcessId& process, const ItemId& message) override
+    {
+        return read([&](Queries& q) { return q.log_of(process, message); });
+    }
     Result<std::optional<DeliveryRecord>> delivery(const ProcessId& process, std::uint64_t nonce, std::uint64_t index) override
     {
         return read([&](Queries& q) { return q.delivery(process, nonce, index); });
     }
-    Result<std::vector<DeliveryRecord>> open_deliveries() override { return read([&](Queries& q) { return q.open_deliveries(); }); }
+    Result<std::vector<DeliveryRecord>> open_deliveries() override
+    {
+        return read([&](Queries& q) { return q.open_deliveries(); });
+    }
 
     Result<void> write(Transaction transaction) override
     {
@@ -332,7 +412,8 @@ Result<std::unique_ptr<Records>> open_records(const Path& path, SqliteOptions op
     if (!found) {
         TRY_OK(queries.put_meta("format", std::to_string(format)));
     } else if (*found != std::to_string(format)) {
-        return fail(errors::newer_format, fmt::format("{} has format {}; this program reads {}", path.string(), *found, format), "use the program that wrote it, or a newer one");
+        return fail(errors::newer_format, fmt::format("{} has format {}; this program reads {}", path.string(), *found, format),
+            "use the program that wrote it, or a newer one");
     }
     TRY(auto readers, Database::open(path, durable));
     return std::make_unique<SqliteRecords>(std::move(readers), std::move(writers), options.group);

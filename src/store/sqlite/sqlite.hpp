@@ -8,8 +8,8 @@ namespace altiplano::store {
 
 struct SqliteOptions {
     bool durable = true;  ///< false: for tests that need no disk
-    bool group = true;    ///< false: every transaction gets a commit of its own
-    bool to_read = false; ///< another program may be writing; nothing is made, and writes fail
+    bool group = true;  ///< false: every transaction gets a commit of its own
+    bool to_read = false;  ///< another program may be writing; nothing is made, and writes fail
 };
 
 /// `path`: the database file, made when missing.

@@ -4,7 +4,12 @@
 
 namespace altiplano::store::sqlite {
 
-Writer::Writer(std::unique_ptr<Database> database, bool group) : database_(std::move(database)), group_(group), executor_(thread_pool("store", 1)) {}
+Writer::Writer(std::unique_ptr<Database> database, bool group)
+    : database_(std::move(database))
+    , group_(group)
+    , executor_(thread_pool("store", 1))
+{
+}
 
 Result<void> Writer::write(const Transaction& transaction)
 {
@@ -74,7 +79,8 @@ void Writer::commit(const std::vector<Waiting*>& batch)
         // A full disk leaves the database as it was and may be mended; any other failure leaves us not knowing what is
         // on disk.
         if (committed.error().code != errors::disk_full)
-            broken_ = Error{errors::broken, "an earlier commit failed: " + committed.error().sentence, "restart: what is on disk is the truth"};
+            broken_ = Error{errors::broken, "an earlier commit failed: " + committed.error().sentence,
+                "restart: what is on disk is the truth"};
         all_fail(committed.error());
     }
 }

@@ -15,20 +15,26 @@ constexpr std::uint64_t iovs_max = 1024;
 
 enum class FileType : std::uint8_t { unknown = 0, character_device = 2, directory = 3, regular = 4 };
 
-#define ALTIPLANO_ANSWER_(temporary, declaration, ...)               \
-    auto temporary = (__VA_ARGS__);                                  \
-    if (!temporary)                                                  \
-        return std::unexpected(std::move(temporary).error());        \
+#define ALTIPLANO_ANSWER_(temporary, declaration, ...)                                                                           \
+    auto temporary = (__VA_ARGS__);                                                                                              \
+    if (!temporary)                                                                                                              \
+        return std::unexpected(std::move(temporary).error());                                                                    \
     declaration = *std::move(temporary)
 #define ASK(declaration, ...) ALTIPLANO_ANSWER_(ALTIPLANO_CONCAT(ask_, __COUNTER__), declaration, __VA_ARGS__)
-#define ASK_OK(...)                                                          \
-    do {                                                                     \
-        if (auto answered = (__VA_ARGS__); !answered)                        \
-            return std::unexpected(std::move(answered).error());             \
+#define ASK_OK(...)                                                                                                              \
+    do {                                                                                                                         \
+        if (auto answered = (__VA_ARGS__); !answered)                                                                            \
+            return std::unexpected(std::move(answered).error());                                                                 \
     } while (false)
 
-Value value(Errno code) { return static_cast<Value>(code); }
-std::uint32_t fd_of(Value v) { return static_cast<std::uint32_t>(v); }
+Value value(Errno code)
+{
+    return static_cast<Value>(code);
+}
+std::uint32_t fd_of(Value v)
+{
+    return static_cast<std::uint32_t>(v);
+}
 
 Answer<void> put(Guest& guest, std::uint64_t address, Bytes bytes)
 {
@@ -102,7 +108,8 @@ Answer<Value> sched_yield(Guest& guest, Arguments)
 
 Answer<Value> proc_exit(Guest&, Arguments a)
 {
-    return stop(GuestFault{errors::trap_abort, "the guest ended itself with exit code " + std::to_string(static_cast<std::uint32_t>(a[0]))});
+    return stop(GuestFault{
+        errors::trap_abort, "the guest ended itself with exit code " + std::to_string(static_cast<std::uint32_t>(a[0]))});
 }
 
 // ---- descriptors
@@ -297,7 +304,8 @@ Answer<Value> fd_seek(Guest& guest, Arguments a)
         return value(Errno::inval);
     const std::uint64_t from = whence == 0 ? 0 : whence == 1 ? open->offset : open->file->size();
     std::int64_t to = 0;
-    if (from > std::uint64_t{INT64_MAX} || __builtin_add_overflow(static_cast<std::int64_t>(from), static_cast<std::int64_t>(a[1]), &to) || to < 0)
+    if (from > std::uint64_t{INT64_MAX}
+        || __builtin_add_overflow(static_cast<std::int64_t>(from), static_cast<std::int64_t>(a[1]), &to) || to < 0)
         return value(Errno::inval);
     ASK_OK(put_u64(guest, a[3], static_cast<std::uint64_t>(to)));
     open->offset = static_cast<std::uint64_t>(to);
@@ -373,7 +381,8 @@ Answer<Value> path_filestat_get(Guest& guest, Arguments a)
     ASK(const auto found, find(guest, fd_of(a[0]), a[2], a[3]));
     if (found.code != Errno::success)
         return value(found.code);
-    return found.file ? put_filestat(guest, a[4], FileType::regular, found.file->size()) : put_filestat(guest, a[4], FileType::directory, 0);
+    return found.file ? put_filestat(guest, a[4], FileType::regular, found.file->size())
+                      : put_filestat(guest, a[4], FileType::directory, 0);
 }
 
 // ---- the table: WASI preview 1, whole (WebAssembly/WASI, legacy/preview1/docs.md)
@@ -382,7 +391,8 @@ constexpr auto i32 = ValueType::i32;
 constexpr auto i64 = ValueType::i64;
 constexpr auto p = ValueType::pointer;
 
-HostFunction row(std::string_view name, std::vector<ValueType> parameters, Answer<Value> (*call)(Guest&, Arguments), std::optional<ValueType> result = i32)
+HostFunction row(std::string_view name, std::vector<ValueType> parameters, Answer<Value> (*call)(Guest&, Arguments),
+    std::optional<ValueType> result = i32)
 {
     return {{"wasi_snapshot_preview1", name, std::move(parameters), result}, call};
 }

@@ -18,7 +18,10 @@ namespace {
 
 class TextFile final : public GuestFile {
 public:
-    explicit TextFile(std::string text) : text_(std::move(text)) {}
+    explicit TextFile(std::string text)
+        : text_(std::move(text))
+    {
+    }
     std::uint64_t size() const override { return text_.size(); }
     Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) override
     {
@@ -63,7 +66,8 @@ public:
     }
     Answer<Value> call(CallContext& context, std::size_t import, std::span<const Value> a) override
     {
-        const auto done = import == 0 ? context.map(static_cast<std::uint32_t>(a[0]), a[1], a[2], a[3]) : context.unmap(a[0], a[1]);
+        const auto done =
+            import == 0 ? context.map(static_cast<std::uint32_t>(a[0]), a[1], a[2], a[3]) : context.unmap(a[0], a[1]);
         if (!done)
             return std::unexpected(done.error());
         return static_cast<Value>(*done);
@@ -73,7 +77,8 @@ public:
 ModuleCache& modules()
 {
     static const auto one = ModuleCache::open(Engine::create().value(), system_files(), system_random(),
-        {.folder = {}, .extensions = {std::make_shared<MapExtension>()}}).value();
+        {.folder = {}, .extensions = {std::make_shared<MapExtension>()}})
+                                .value();
     return *one;
 }
 
@@ -128,14 +133,24 @@ Ran run_on(Machine& machine, std::int64_t timestamp_ms = 0, Digest seed = {})
 {
     TestFiles files;
     Ran ran;
-    const auto done = machine.handle({.message_json = "{}", .env_json = "{}", .timestamp_ms = timestamp_ms, .seed = seed,
-        .gas_limit = 1'000'000'000, .files = &files, .console = [&](int fd, std::string_view text) { ran.console += fmt::format("{}:{}", fd, text); }});
-    ran.text = !done ? std::string(done.error().code) : done->kind == Run::Kind::result ? to_string(done->bytes) : std::string(done->fault_code);
+    const auto done = machine.handle({.message_json = "{}",
+        .env_json = "{}",
+        .timestamp_ms = timestamp_ms,
+        .seed = seed,
+        .gas_limit = 1'000'000'000,
+        .files = &files,
+        .console = [&](int fd, std::string_view text) { ran.console += fmt::format("{}:{}", fd, text); }});
+    ran.text = !done                      ? std::string(done.error().code)
+        : done->kind == Run::Kind::result ? to_string(done->bytes)
+                                          : std::string(done->fault_code);
     ran.gas = done ? done->gas_used : 0;
     return ran;
 }
 
-std::string run(std::string_view body, std::string_view more = {}) { return run_on(*machine_of(guest(std::string(body) + "(i64.const 8192)", more))).text; }
+std::string run(std::string_view body, std::string_view more = {})
+{
+    return run_on(*machine_of(guest(std::string(body) + "(i64.const 8192)", more))).text;
+}
 
 constexpr std::string_view well = "all is well";
 
@@ -159,7 +174,8 @@ TEST(Wasi, opens_reads_seeks_and_closes_a_file)
         (call $is (i32.const 0) (call $fd_stat (local.get $fd) (i64.const 512)))
         (call $is (i32.const 4) (i32.load8_u (i64.const 528))) (call $is (i32.const 11) (i32.load (i64.const 544)))
         (call $is (i32.const 0) (call $fd_close (local.get $fd))) (call $is (i32.const 8) (call $fd_close (local.get $fd)))
-        (call $is (i32.const 8) (call $fd_read (local.get $fd) (i64.const 64) (i64.const 1) (i64.const 136))))"), well);
+        (call $is (i32.const 8) (call $fd_read (local.get $fd) (i64.const 64) (i64.const 1) (i64.const 136))))"),
+        well);
 }
 
 TEST(Wasi, answers_for_paths_as_the_drive_says)
@@ -175,7 +191,8 @@ TEST(Wasi, answers_for_paths_as_the_drive_says)
         (call $is (i32.const 8) (call $path_stat (i32.const 9) (i32.const 0) (i64.const 256) (i64.const 10) (i64.const 512)))
         ;; to write: the weave is read-only
         (call $is (i32.const 69) (call $path_open (i32.const 3) (i32.const 0) (i64.const 256) (i64.const 10) (i32.const 1) (i64.const 2) (i64.const 0) (i32.const 0) (i64.const 128)))
-        (call $is (i32.const 69) (call $path_open (i32.const 3) (i32.const 0) (i64.const 256) (i64.const 10) (i32.const 0) (i64.const 66) (i64.const 0) (i32.const 0) (i64.const 128))))"), well);
+        (call $is (i32.const 69) (call $path_open (i32.const 3) (i32.const 0) (i64.const 256) (i64.const 10) (i32.const 0) (i64.const 66) (i64.const 0) (i32.const 0) (i64.const 128))))"),
+        well);
     // What this node cannot read is no answer at all.
     auto machine = machine_of(guest("(drop (call $open_at (i64.const 384) (i64.const 11))) (i64.const 8192)"));
     EXPECT_EQ(run_on(*machine).text, errors::host_file);
@@ -190,7 +207,8 @@ TEST(Wasi, has_one_preopened_root_and_no_environment)
         (call $is (i32.const 0) (call $prestat_name (i32.const 3) (i64.const 512) (i64.const 1))) (call $is (i32.const 47) (i32.load8_u (i64.const 512)))
         (call $is (i32.const 0) (call $fd_fdstat (i32.const 3) (i64.const 512))) (call $is (i32.const 3) (i32.load8_u (i64.const 512)))
         (call $is (i32.const 0) (call $environ (i64.const 512) (i64.const 520))) (call $is (i32.const 0) (i32.load (i64.const 512)))
-        (call $is (i32.const 52) (call $poll (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 0))))"), well);
+        (call $is (i32.const 52) (call $poll (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 0))))"),
+        well);
 }
 
 TEST(Wasi, takes_time_and_randomness_from_the_message)
@@ -217,7 +235,8 @@ TEST(Wasi, takes_time_and_randomness_from_the_message)
 
 TEST(Wasi, starts_every_message_without_open_files)
 {
-    auto machine = machine_of(guest("(call $is (i32.const 4) (call $open)) (call $is (i32.const 5) (call $open)) (i64.const 8192)"));
+    auto machine =
+        machine_of(guest("(call $is (i32.const 4) (call $open)) (call $is (i32.const 5) (call $open)) (i64.const 8192)"));
     EXPECT_EQ(run_on(*machine).text, well);
     EXPECT_EQ(run_on(*machine).text, well);
 }
@@ -228,7 +247,8 @@ TEST(Wasi, gives_the_lowest_free_descriptor_and_at_most_1024)
         (call $is (i32.const 4) (call $open)) (call $is (i32.const 5) (call $open)) (call $is (i32.const 6) (call $open))
         (drop (call $fd_close (i32.const 5))) (call $is (i32.const 5) (call $open))
         (loop $l (drop (call $open)) (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $l (i32.lt_u (local.get $i) (i32.const 1021))))
-        (call $is (i32.const 33) (call $open_at (i64.const 256) (i64.const 10))))"), well);
+        (call $is (i32.const 33) (call $open_at (i64.const 256) (i64.const 10))))"),
+        well);
 }
 
 TEST(Wasi, ends_the_message_when_the_guest_exits)
@@ -240,35 +260,42 @@ TEST(Wasi, ends_the_message_when_the_guest_exits)
 
 TEST(Wasi, faults_on_every_pointer_outside_of_memory)
 {
-    for (const auto* body : {
-             "(call $iov (i64.const 131071) (i64.const 2)) (drop (call $fd_write (i32.const 1) (i64.const 64) (i64.const 1) (i64.const 136)))",
-             "(call $iov (i64.const -1) (i64.const 2)) (drop (call $fd_write (i32.const 1) (i64.const 64) (i64.const 1) (i64.const 136)))",
-             "(call $iov (i64.const 2) (i64.const -1)) (drop (call $fd_write (i32.const 1) (i64.const 64) (i64.const 1) (i64.const 136)))",
+    for (const auto* body : {"(call $iov (i64.const 131071) (i64.const 2)) (drop (call $fd_write (i32.const 1) (i64.const 64) "
+                             "(i64.const 1) (i64.const 136)))",
+             "(call $iov (i64.const -1) (i64.const 2)) (drop (call $fd_write (i32.const 1) (i64.const 64) (i64.const 1) "
+             "(i64.const 136)))",
+             "(call $iov (i64.const 2) (i64.const -1)) (drop (call $fd_write (i32.const 1) (i64.const 64) (i64.const 1) "
+             "(i64.const 136)))",
              "(drop (call $fd_write (i32.const 1) (i64.const 131064) (i64.const 1) (i64.const 136)))",
              "(drop (call $fd_write (i32.const 1) (i64.const -8) (i64.const 1) (i64.const 136)))",
-             "(call $iov (i64.const 0) (i64.const 1)) (drop (call $fd_write (i32.const 1) (i64.const 64) (i64.const 1) (i64.const 131065)))",
-             "(call $iov (i64.const 131070) (i64.const 5)) (drop (call $fd_read (call $open) (i64.const 64) (i64.const 1) (i64.const 136)))",
+             "(call $iov (i64.const 0) (i64.const 1)) (drop (call $fd_write (i32.const 1) (i64.const 64) (i64.const 1) "
+             "(i64.const 131065)))",
+             "(call $iov (i64.const 131070) (i64.const 5)) (drop (call $fd_read (call $open) (i64.const 64) (i64.const 1) "
+             "(i64.const 136)))",
              "(drop (call $fd_read (i32.const 0) (i64.const 64) (i64.const 0) (i64.const 131065)))",
-             "(drop (call $open_at (i64.const 131070) (i64.const 10)))",
-             "(drop (call $open_at (i64.const 10) (i64.const -10)))",
-             "(drop (call $path_open (i32.const 3) (i32.const 0) (i64.const 256) (i64.const 10) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i64.const 131069)))",
+             "(drop (call $open_at (i64.const 131070) (i64.const 10)))", "(drop (call $open_at (i64.const 10) (i64.const -10)))",
+             "(drop (call $path_open (i32.const 3) (i32.const 0) (i64.const 256) (i64.const 10) (i32.const 0) (i64.const 2) "
+             "(i64.const 0) (i32.const 0) (i64.const 131069)))",
              "(drop (call $clock (i32.const 0) (i64.const 0) (i64.const 131065)))",
-             "(drop (call $random (i64.const 131000) (i64.const 100)))",
-             "(drop (call $random (i64.const 8) (i64.const -4)))",
-             "(drop (call $environ (i64.const -4) (i64.const 8)))",
-             "(drop (call $prestat (i32.const 3) (i64.const 131060)))",
+             "(drop (call $random (i64.const 131000) (i64.const 100)))", "(drop (call $random (i64.const 8) (i64.const -4)))",
+             "(drop (call $environ (i64.const -4) (i64.const 8)))", "(drop (call $prestat (i32.const 3) (i64.const 131060)))",
              "(drop (call $fd_stat (i32.const 3) (i64.const 131010)))",
              "(drop (call $fd_seek (call $open) (i64.const 0) (i32.const 0) (i64.const -1)))"})
         EXPECT_EQ(run(body), errors::trap_out_of_bounds) << body;
     // Too many parts is an errno, whatever lies there.
-    EXPECT_EQ(run("(call $is (i32.const 28) (call $fd_write (i32.const 1) (i64.const 64) (i64.const 1025) (i64.const 136)))"), well);
-    EXPECT_EQ(run("(call $is (i32.const 28) (call $fd_write (i32.const 1) (i64.const 64) (i64.const 0x1000000000000001) (i64.const 136)))"), well);
+    EXPECT_EQ(
+        run("(call $is (i32.const 28) (call $fd_write (i32.const 1) (i64.const 64) (i64.const 1025) (i64.const 136)))"), well);
+    EXPECT_EQ(run("(call $is (i32.const 28) (call $fd_write (i32.const 1) (i64.const 64) (i64.const 0x1000000000000001) "
+                  "(i64.const 136)))"),
+        well);
 }
 
 TEST(Wasi, charges_host_calls_by_the_byte)
 {
     const auto gas = [](std::uint64_t bytes) {
-        return run_on(*machine_of(guest(fmt::format("(drop (call $random (i64.const 12000) (i64.const {}))) (i64.const 8192)", bytes)))).gas;
+        return run_on(
+            *machine_of(guest(fmt::format("(drop (call $random (i64.const 12000) (i64.const {}))) (i64.const 8192)", bytes))))
+            .gas;
     };
     EXPECT_EQ(gas(1001) - gas(1), 8000U);
     // A loop of host calls runs dry like any other.
@@ -277,7 +304,8 @@ TEST(Wasi, charges_host_calls_by_the_byte)
 
 TEST(Wasi, serves_guests_of_32_bits)
 {
-    auto machine = Machine::create(modules().compile(wat(R"((module
+    auto machine = Machine::create(modules()
+                                       .compile(wat(R"((module
         (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
         (memory (export "memory") 1)
         (data (i32.const 16) "\20\00\00\00\02\00\00\00hi") (data (i32.const 32) "ho") (data (i32.const 64) "done")
@@ -289,10 +317,14 @@ TEST(Wasi, serves_guests_of_32_bits)
             (if (call $fd_write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 48)) (then (unreachable)))
             (if (i32.ne (i32.load (i32.const 48)) (i32.const 2)) (then (unreachable)))
             (if (i32.eq (i32.load8_u (i32.const 1024)) (i32.const 63)) (then (drop (i32.load (i32.const -1)))))
-            (i32.const 64))))")).value(), {}).value();
+            (i32.const 64))))"))
+                                       .value(),
+        {})
+                       .value();
     EXPECT_EQ(run_on(*machine).text, "done");
     EXPECT_EQ(run_on(*machine).console, "1:ho");
-    EXPECT_EQ(machine->handle({.message_json = "", .env_json = "?", .gas_limit = 1'000'000})->fault_code, errors::trap_out_of_bounds);
+    EXPECT_EQ(
+        machine->handle({.message_json = "", .env_json = "?", .gas_limit = 1'000'000})->fault_code, errors::trap_out_of_bounds);
 }
 
 TEST(Paths, are_made_normal_or_refused)
@@ -312,24 +344,34 @@ TEST(Paths, are_made_normal_or_refused)
 // ---- mapped items
 
 namespace {
-constexpr std::string_view mapping = "(call $is (i32.const 0) (call $map (call $open) (i64.const 0) (i64.const 11) (i64.const 65536)))";
-std::string mapped(std::string_view body) { return run(std::string(mapping) + std::string(body)); }
+constexpr std::string_view mapping =
+    "(call $is (i32.const 0) (call $map (call $open) (i64.const 0) (i64.const 11) (i64.const 65536)))";
+std::string mapped(std::string_view body)
+{
+    return run(std::string(mapping) + std::string(body));
+}
 }  // namespace
 
 TEST(Mapped, items_are_read_like_memory)
 {
-    EXPECT_EQ(mapped("(call $is (i32.const 0x6c6c6568) (i32.load (i64.const 65536))) (call $is (i32.const 0) (i32.load8_u (i64.const 65547))) (call $is (i32.const 0) (i32.load8_u (i64.const 69631)))"), well);
+    EXPECT_EQ(mapped("(call $is (i32.const 0x6c6c6568) (i32.load (i64.const 65536))) (call $is (i32.const 0) (i32.load8_u "
+                     "(i64.const 65547))) (call $is (i32.const 0) (i32.load8_u (i64.const 69631)))"),
+        well);
 }
 
 TEST(Mapped, items_are_read_only_for_code_bulk_writes_and_host_calls)
 {
     for (const auto* body : {"(i32.store (i64.const 65540) (i32.const 1))", "(i32.store8 (i64.const 69631) (i32.const 1))",
-             "(memory.fill (i64.const 65000) (i32.const 1) (i64.const 1000))", "(memory.copy (i64.const 69000) (i64.const 0) (i64.const 8))",
+             "(memory.fill (i64.const 65000) (i32.const 1) (i64.const 1000))",
+             "(memory.copy (i64.const 69000) (i64.const 0) (i64.const 8))",
              "(memory.init $passive (i64.const 65536) (i32.const 0) (i32.const 1))",
-             "(drop (call $random (i64.const 65530) (i64.const 10)))", "(drop (call $clock (i32.const 0) (i64.const 0) (i64.const 65536)))"})
+             "(drop (call $random (i64.const 65530) (i64.const 10)))",
+             "(drop (call $clock (i32.const 0) (i64.const 0) (i64.const 65536)))"})
         EXPECT_EQ(run(std::string(mapping) + body, "(data $passive \"x\")"), errors::trap_read_only) << body;
     // Beside the range and from it all is well; an empty write writes nothing.
-    EXPECT_EQ(mapped("(memory.fill (i64.const 65000) (i32.const 1) (i64.const 536)) (memory.copy (i64.const 69632) (i64.const 65536) (i64.const 8)) (memory.fill (i64.const 65536) (i32.const 1) (i64.const 0))"), well);
+    EXPECT_EQ(mapped("(memory.fill (i64.const 65000) (i32.const 1) (i64.const 536)) (memory.copy (i64.const 69632) (i64.const "
+                     "65536) (i64.const 8)) (memory.fill (i64.const 65536) (i32.const 1) (i64.const 0))"),
+        well);
     // Out of bounds stays out of bounds.
     EXPECT_EQ(mapped("(memory.fill (i64.const 65536) (i32.const 1) (i64.const 70000))"), errors::trap_out_of_bounds);
 }
@@ -346,13 +388,17 @@ TEST(Mapped, items_are_refused_where_they_do_not_fit)
         (call $is (i32.const 28) (call $map (local.get $fd) (i64.const 0) (i64.const -4096) (i64.const 65536)))
         (call $is (i32.const 28) (call $map (local.get $fd) (i64.const 0) (i64.const 11) (i64.const -4096)))
         (call $is (i32.const 28) (call $unmap (i64.const 65536) (i64.const 1)))
-        (call $is (i32.const 28) (call $unmap (i64.const 131072) (i64.const 4096))))"), well);
+        (call $is (i32.const 28) (call $unmap (i64.const 131072) (i64.const 4096))))"),
+        well);
     EXPECT_EQ(mapped("(call $is (i32.const 28) (call $map (i32.const 4) (i64.const 0) (i64.const 11) (i64.const 65536)))"), well);
 }
 
 TEST(Mapped, items_go_when_they_are_unmapped_and_leave_zeros)
 {
-    EXPECT_EQ(mapped("(call $is (i32.const 0) (call $unmap (i64.const 65536) (i64.const 4096))) (call $is (i32.const 0) (i32.load (i64.const 65536))) (i32.store (i64.const 65536) (i32.const 1)) (memory.fill (i64.const 65536) (i32.const 1) (i64.const 5000))"), well);
+    EXPECT_EQ(mapped("(call $is (i32.const 0) (call $unmap (i64.const 65536) (i64.const 4096))) (call $is (i32.const 0) "
+                     "(i32.load (i64.const 65536))) (i32.store (i64.const 65536) (i32.const 1)) (memory.fill (i64.const 65536) "
+                     "(i32.const 1) (i64.const 5000))"),
+        well);
 }
 
 TEST(Mapped, items_are_part_of_the_state_and_roll_back)
@@ -367,7 +413,9 @@ TEST(Mapped, items_are_part_of_the_state_and_roll_back)
     TestFiles files;
     const auto say = [&](std::string_view message) {
         const auto done = machine->handle({.message_json = message, .env_json = "{}", .gas_limit = 1'000'000, .files = &files});
-        return !done ? std::string(done.error().code) : done->kind == Run::Kind::result ? to_string(done->bytes) : std::string(done->fault_code);
+        return !done                          ? std::string(done.error().code)
+            : done->kind == Run::Kind::result ? to_string(done->bytes)
+                                              : std::string(done->fault_code);
     };
     const auto before = machine->root();
     EXPECT_EQ(say("m"), "hello, file");
