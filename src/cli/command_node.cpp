@@ -21,6 +21,7 @@ struct NodeOptions {
     std::size_t workers = static_cast<std::size_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
     std::size_t warm = 8;
     std::string tracker = "automatic";
+    std::string modules;
     std::string worker_program;
     std::uint64_t image_gas = 20'000'000'000;
 };
@@ -41,6 +42,7 @@ Result<void> run_node(const NodeOptions& options)
                                                      : memory::Tracker::automatic;
     TRY(const auto node,
         node::Node::open({.data = options.data,
+                             .modules = options.modules,
                              .program = options.worker_program.empty() ? own_program() : Path(options.worker_program),
                              .workers = options.workers,
                              .warm_max = options.warm,
@@ -78,6 +80,8 @@ void add_node_commands(CLI::App& app, Common& common, Exit& exit)
     node->add_option("--port", options->port, "on 127.0.0.1; 0 takes a free one")->capture_default_str();
     node->add_option("--workers", options->workers, "evaluations at once")->check(CLI::Range(1, 1024))->capture_default_str();
     node->add_option("--warm", options->warm, "idle machines kept in memory")->capture_default_str();
+    node->add_option(
+        "--modules", options->modules, "folder of compiled modules, shared by your nodes; by default inside the data folder");
     node->add_option("--image-gas", options->image_gas, "gas after which a process is written as an image, to save replays")
         ->capture_default_str();
     node->add_option("--tracker", options->tracker, "how written pages are found; shows in no result")

@@ -35,8 +35,10 @@ Result<std::unique_ptr<LocalCompute>> LocalCompute::open(
 {
     ENSURE(options.workers > 0 && options.start, "the node checks its options");
     TRY_OK(files.make_directories(options.folder / "images"));
-    TRY_OK(files.make_directories(options.folder / "modules"));
-    TRY_OK(files.set_private(options.folder / "modules"));
+    if (options.modules.empty())
+        options.modules = options.folder / "modules";
+    TRY_OK(files.make_directories(options.modules));
+    TRY_OK(files.set_private(options.modules));
     return std::unique_ptr<LocalCompute>(new LocalCompute(scheduler, weave, cache, files, clock, std::move(options)));
 }
 
@@ -184,7 +186,7 @@ Result<void> LocalCompute::start_worker(Lane& lane)
     TRY(lane.worker, WorkerClient::start(options_.start));
     lane.worker_process = lane.worker->process();
     lane.has_machine = false;
-    return lane.worker->load(*lane.context, options_.folder / "modules", options_.tracker);
+    return lane.worker->load(*lane.context, options_.modules, options_.tracker);
 }
 
 void LocalCompute::drop_worker(Lane& lane)

@@ -18,6 +18,7 @@ class LocalCompute final : public units::Compute {
 public:
     struct Options {
         Path folder{};  ///< images/ and modules/ are made here; may be deleted while nobody runs
+        Path modules{};  ///< where compiled modules are kept; may be shared by nodes of one user. Empty: modules/ in `folder`
         WorkerStart start{};
         std::size_t workers = 1;  ///< evaluations at once
         std::size_t warm_max = 8;  ///< workers that wait with their machine; the rest is put to sleep as images

@@ -25,6 +25,7 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
     TRY(node->compute_,
         compute::LocalCompute::open(*node->scheduler_, *node->weave_, *node->cache_, files, clock,
             {.folder = options.data,
+                .modules = options.modules,
                 .start = compute::worker_process(options.program),
                 .workers = options.workers,
                 .warm_max = options.warm_max,

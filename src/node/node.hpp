@@ -13,6 +13,7 @@ class Node {
 public:
     struct Options {
         Path data;
+        Path modules{};  ///< of compiled modules; empty: modules/ in the data folder
         Path program;  ///< what runs as `program worker`
         std::size_t workers = 1;
         std::size_t warm_max = 8;
