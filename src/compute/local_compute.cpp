@@ -45,20 +45,28 @@ Result<std::unique_ptr<LocalCompute>> LocalCompute::open(
 LocalCompute::~LocalCompute()
 {
     stopping_ = true;
-    const std::lock_guard lock(mutex_);
-    for (auto& [process, lane] : lanes_) {
+    for (const auto& lane : all_lanes()) {
         const std::lock_guard busy(lane->mutex);
         if (const auto saved = save_image(*lane); !saved)
-            log::warning("no image of {}: {} (it will be replayed)", process.text(), saved.error().sentence);
+            log::warning("no image of {}: {} (it will be replayed)", lane->process.text(), saved.error().sentence);
         drop_worker(*lane);
     }
+}
+
+/// A lane's mutex comes before `mutex_`: whoever wants many lanes takes them out first.
+std::vector<std::shared_ptr<LocalCompute::Lane>> LocalCompute::all_lanes()
+{
+    const std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<Lane>> all;
+    for (const auto& [process, lane] : lanes_)
+        all.push_back(lane);
+    return all;
 }
 
 void LocalCompute::stop()
 {
     stopping_ = true;
-    const std::lock_guard lock(mutex_);
-    for (auto& [process, lane] : lanes_)
+    for (const auto& lane : all_lanes())
         if (const std::unique_lock idle(lane->mutex, std::try_to_lock); !idle)
             if (const auto id = lane->worker_process.load(); id != 0)
                 kill(static_cast<pid_t>(id), SIGKILL);
@@ -75,9 +83,8 @@ std::shared_ptr<LocalCompute::Lane> LocalCompute::lane(const ProcessId& process)
 
 std::vector<std::int64_t> LocalCompute::worker_processes()
 {
-    const std::lock_guard lock(mutex_);
     std::vector<std::int64_t> all;
-    for (const auto& [process, lane] : lanes_)
+    for (const auto& lane : all_lanes())
         if (const auto id = lane->worker_process.load())
             all.push_back(id);
     return all;
@@ -185,6 +192,7 @@ Result<void> LocalCompute::start_worker(Lane& lane)
 {
     TRY(lane.worker, WorkerClient::start(options_.start));
     lane.worker_process = lane.worker->process();
+    lane.awake = true;
     lane.has_machine = false;
     return lane.worker->load(*lane.context, options_.modules, options_.tracker);
 }
@@ -193,6 +201,7 @@ void LocalCompute::drop_worker(Lane& lane)
 {
     lane.worker.reset();
     lane.worker_process = 0;
+    lane.awake = false;
     lane.has_machine = false;
 }
 
@@ -315,13 +324,8 @@ Result<void> LocalCompute::save_image(Lane& lane)
 /// Keeps `warm_max` machines; those unused for longest become images. One that is busy is left alone.
 void LocalCompute::put_others_to_sleep()
 {
-    std::vector<std::shared_ptr<Lane>> awake;
-    {
-        const std::lock_guard lock(mutex_);
-        for (const auto& [process, lane] : lanes_)
-            if (lane->worker_process != 0)
-                awake.push_back(lane);
-    }
+    auto awake = all_lanes();
+    std::erase_if(awake, [](const auto& lane) { return !lane->awake; });
     if (awake.size() <= options_.warm_max)
         return;
     std::vector<std::pair<std::int64_t, std::shared_ptr<Lane>>> idle;

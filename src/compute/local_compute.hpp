@@ -67,7 +67,8 @@ private:
         std::uint64_t gas_since_image = 0;
         std::optional<Error> stopped;  ///< a disagreement: not served any more (law 7)
         std::int64_t used_ns = 0;
-        std::atomic<std::int64_t> worker_process = 0;
+        std::atomic<bool> awake = false;               ///< has a worker; read without the mutex
+        std::atomic<std::int64_t> worker_process = 0;  ///< its process id, 0 for one inside this process
     };
     struct Watcher {
         std::mutex mutex;
@@ -77,6 +78,7 @@ private:
     LocalCompute(
         units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options);
     std::shared_ptr<Lane> lane(const ProcessId& process);
+    std::vector<std::shared_ptr<Lane>> all_lanes();
     Result<void> load_context(Lane& lane);
     Result<void> start_worker(Lane& lane);
     Result<void> advance(Lane& lane, std::uint64_t nonce);

@@ -253,6 +253,7 @@ TEST_F(ACompute, gives_the_same_from_the_log_alone_however_it_gets_there)
     expect_equal(results, all(*open("images", {.image_gas = 0}), process, 8));
     started = 0;
     expect_equal(results, all(*open("sleepy", {.warm_max = 0}), process, 8));
+    EXPECT_GE(started, 8) << "a machine of its own for every slot, from an image";
 
     const auto again = Recomputation::begin(*weave, scheduler->entry({process, 0}).value(), folder / "doubter").value();
     std::vector<units::SlotResult> recomputed;

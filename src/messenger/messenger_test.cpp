@@ -223,7 +223,7 @@ TEST_F(AMessenger, signs_once_and_sends_that_item_for_ever)
 TEST_F(AMessenger, tries_again_what_may_pass)
 {
     sends(0, {json_to(receiver.text(), "a"), json_to(receiver.text(), "b")});
-    scheduler->failing = Error{"store.disk_full", "full", ""};
+    scheduler->failing = Error{"store.disk_full", "full", ""};  // nobody runs yet
     start();
     ASSERT_TRUE(messenger->resume());
     for (int i = 0; i < 400; ++i) {
@@ -248,9 +248,12 @@ TEST_F(AMessenger, keeps_what_was_refused_with_its_reason_and_goes_on)
     wait_for_state(0, 0, State::dead);
     EXPECT_TRUE(delivery(0, 0)->last_error.starts_with("messenger.bad_outgoing: "));
 
-    scheduler->failing = Error{"module.not_wasm", "no", ""};
     sends(1, {json_to(receiver.text(), "b")});
-    scheduler->logs[sender].push_back(to_sender("one"));
+    {
+        const std::lock_guard lock(scheduler->mutex);
+        scheduler->failing = Error{"module.not_wasm", "no", ""};
+        scheduler->logs[sender].push_back(to_sender("one"));
+    }
     ASSERT_TRUE(messenger->resume());
     wait_for_state(1, 0, State::dead);
     EXPECT_TRUE(delivery(1, 0)->last_error.starts_with("module.not_wasm: "));

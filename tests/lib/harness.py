@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import subprocess
@@ -51,7 +52,8 @@ class Node:
         self.owned = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="altiplano-test-"))
         self.data = self.folder / "data"
-        self.options = list(options)
+        # A sanitized node takes its workers from another build: ALTIPLANO_NODE_OPTIONS="--worker-program PATH".
+        self.options = list(options) + shlex.split(os.environ.get("ALTIPLANO_NODE_OPTIONS", ""))
         self.program = program
         self.environment = {**os.environ, **(environment or {}), "ALTIPLANO_WALLET": str(self.folder / "wallet.json"),
                             "XDG_STATE_HOME": str(self.folder / "state"), "NO_COLOR": "1"}
