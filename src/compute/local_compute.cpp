@@ -58,6 +58,7 @@ std::vector<std::shared_ptr<LocalCompute::Lane>> LocalCompute::all_lanes()
 {
     const std::lock_guard lock(mutex_);
     std::vector<std::shared_ptr<Lane>> all;
+    all.reserve(lanes_.size());
     for (const auto& [process, lane] : lanes_)
         all.push_back(lane);
     return all;

@@ -67,7 +67,7 @@ private:
         std::uint64_t gas_since_image = 0;
         std::optional<Error> stopped;  ///< a disagreement: not served any more (law 7)
         std::int64_t used_ns = 0;
-        std::atomic<bool> awake = false;               ///< has a worker; read without the mutex
+        std::atomic<bool> awake = false;  ///< has a worker; read without the mutex
         std::atomic<std::int64_t> worker_process = 0;  ///< its process id, 0 for one inside this process
     };
     struct Watcher {

@@ -175,9 +175,8 @@ template <std::size_t layer> void on_fault(int signal, siginfo_t* info, void* co
         if (state.load(std::memory_order_relaxed) != page_watched)
             break;
         const int saved = errno;
-        // The kernel gives the place as a number.  NOLINTNEXTLINE(performance-no-int-to-ptr)
-        const bool opened =
-            mprotect(reinterpret_cast<void*>(at / page_bytes * page_bytes), page_bytes, PROT_READ | PROT_WRITE) == 0;
+        auto* const page = static_cast<std::byte*>(info->si_addr) - at % page_bytes;
+        const bool opened = mprotect(page, page_bytes, PROT_READ | PROT_WRITE) == 0;
         errno = saved;
         if (!opened)
             break;
