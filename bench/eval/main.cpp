@@ -12,17 +12,9 @@
 #include <fmt/format.h>
 
 using namespace altiplano;
+using bench::must;
 
 namespace {
-
-template <class T> T must(Result<T> result)
-{
-    if (!result) {
-        fmt::print(stderr, "{}: {}\n", result.error().code, result.error().sentence);
-        std::exit(1);
-    }
-    return *std::move(result);
-}
 
 /// A node with one Lua process.
 class Home {
@@ -78,15 +70,7 @@ private:
 
 bench::Sample outside(const std::string& command, std::uint64_t messages)
 {
-    std::string output;
-    auto* const pipe = popen(fmt::format("{} {}", command, messages).c_str(), "r");
-    char piece[4096];
-    while (const auto got = fread(piece, 1, sizeof piece, pipe))
-        output.append(piece, got);
-    if (pclose(pipe) != 0) {
-        fmt::print(stderr, "failed: {}\n", command);
-        std::exit(1);
-    }
+    const auto output = bench::output_of(fmt::format("{} {}", command, messages));
     const auto answer = must(JsonView::parse(output));
     return {.figure = answer.find("messages_per_second")->number().value(),
         .work = static_cast<std::uint64_t>(answer.find("work")->integer().value())};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -98,6 +99,26 @@ Arguments arguments(int count, char** values)
             parsed.rest.push_back(value);
     }
     return parsed;
+}
+
+void give_up(const Error& error)
+{
+    fmt::print(stderr, "{}: {}\n", error.code, error.sentence);
+    std::exit(1);
+}
+
+std::string output_of(const std::string& command)
+{
+    std::string output;
+    auto* const pipe = popen(command.c_str(), "r");
+    char piece[4096];
+    while (const auto got = fread(piece, 1, sizeof piece, pipe))
+        output.append(piece, got);
+    if (pclose(pipe) != 0) {
+        fmt::print(stderr, "failed: {}\n", command);
+        std::exit(1);
+    }
+    return output;
 }
 
 }  // namespace altiplano::bench

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "base/result.hpp"
+
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -49,6 +51,18 @@ struct Arguments {
     std::vector<std::string> rest;
 };
 Arguments arguments(int count, char** values);
+
+/// The value, or the program's end with the error on stderr: a benchmark has nobody to hand it to.
+[[noreturn]] void give_up(const Error& error);
+template <class T> T must(Result<T> result)
+{
+    if (!result)
+        give_up(result.error());
+    return *std::move(result);
+}
+
+/// What a command of the shell prints; the program's end when it fails.
+std::string output_of(const std::string& command);
 
 /// Keeps a compiler from dropping what produced `value`.
 template <class T> void used(const T& value)

@@ -12,17 +12,9 @@
 #include <fmt/format.h>
 
 using namespace altiplano;
+using bench::must;
 
 namespace {
-
-template <class T> T must(Result<T> result)
-{
-    if (!result) {
-        fmt::print(stderr, "{}: {}\n", result.error().code, result.error().sentence);
-        std::exit(1);
-    }
-    return *std::move(result);
-}
 
 /// A file of this machine as the item with its hash.
 class ModelFile final : public vm::GuestFile {
@@ -119,20 +111,6 @@ private:
     std::int64_t nonce_ = 0;
 };
 
-std::string output_of(const std::string& command)
-{
-    std::string output;
-    auto* const pipe = popen(command.c_str(), "r");
-    char piece[4096];
-    while (const auto got = fread(piece, 1, sizeof piece, pipe))
-        output.append(piece, got);
-    if (pclose(pipe) != 0) {
-        fmt::print(stderr, "failed: {}\n", command);
-        std::exit(1);
-    }
-    return output;
-}
-
 }  // namespace
 
 int main(int count, char** values)
@@ -173,7 +151,7 @@ int main(int count, char** values)
         work = static_cast<std::uint64_t>(prompt_tokens + generated);
 
         const auto text =
-            output_of(fmt::format("'{}' '{}' {} {} 1", given.rest[2], model.string(), prompt_tokens, decode_tokens));
+            bench::output_of(fmt::format("'{}' '{}' {} {} 1", given.rest[2], model.string(), prompt_tokens, decode_tokens));
         const auto native = must(JsonView::parse(text));
         native_prefill.push_back(native.find("prefill")->number().value());
         native_decode.push_back(native.find("decode")->number().value());

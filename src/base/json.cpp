@@ -480,4 +480,18 @@ std::optional<std::string> JsonView::text() const
     }
 }
 
+std::string error_json(const Error& error)
+{
+    JsonWriter json;
+    json.begin_object()
+        .key("error")
+        .begin_object()
+        .member("code", error.code)
+        .member("sentence", std::string_view(error.sentence))
+        .member("hint", std::string_view(error.hint))
+        .end_object()
+        .end_object();
+    return std::move(json).text();
+}
+
 }  // namespace altiplano

@@ -27,9 +27,9 @@ struct VerifyOptions {
 };
 
 /// One line of the recomputation's output.
-void write_line(JsonWriter&& json)
+void write_line(const std::string& json)
 {
-    std::puts(std::move(json).text().c_str());
+    std::puts(json.c_str());
     std::fflush(stdout);
 }
 
@@ -37,7 +37,7 @@ Result<void> run_recompute(const VerifyOptions& options)
 {
     TRY(const auto process, ProcessId::parse(options.process));
     const auto isolated = [](bool enforced) {
-        write_line(std::move(JsonWriter().begin_object().member("isolated", enforced).end_object()));
+        write_line(JsonWriter().begin_object().member("isolated", enforced).end_object().text());
     };
     return node::recompute({options.data}, process, options.slot, options.modules, isolated, [](const units::SlotResult& result) {
         JsonWriter json;
@@ -48,7 +48,7 @@ Result<void> run_recompute(const VerifyOptions& options)
         json.member("state_root", std::string_view(result.state_root.text()))
             .member("gas", std::string_view(std::to_string(result.gas)))
             .end_object();
-        write_line(std::move(json));
+        write_line(json.text());
     });
 }
 
@@ -247,16 +247,7 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
     recomputing->callback([options, &exit] {
         if (const auto done = run_recompute(*options); !done) {
             exit = exit_of(done.error().code);
-            JsonWriter json;
-            json.begin_object()
-                .key("error")
-                .begin_object()
-                .member("code", done.error().code)
-                .member("sentence", std::string_view(done.error().sentence))
-                .member("hint", std::string_view(done.error().hint))
-                .end_object()
-                .end_object();
-            write_line(std::move(json));
+            write_line(error_json(done.error()));
         }
     });
 }

@@ -82,16 +82,7 @@ std::string printable(std::string_view text)
 Exit report(const Common& common, const Error& error, std::string_view kept)
 {
     if (common.json) {
-        JsonWriter json;
-        json.begin_object()
-            .key("error")
-            .begin_object()
-            .member("code", error.code)
-            .member("sentence", std::string_view(error.sentence))
-            .member("hint", std::string_view(error.hint))
-            .end_object()
-            .end_object();
-        std::puts(json.text().c_str());
+        std::puts(error_json(error).c_str());
     } else {
         std::fprintf(stderr, "error  %s: %s\n", std::string(error.code).c_str(), printable(error.sentence).c_str());
         if (!error.hint.empty())

@@ -167,8 +167,6 @@ Result<void> LocalCompute::advance(Lane& lane, std::uint64_t nonce)
             lane.stopped = Error{errors::disagreement, kept.error().sentence, kept.error().hint};
         if (!kept)
             return std::unexpected(kept.error());
-        if (options_.on_result)
-            options_.on_result(result);
         if (lane.gas_since_image >= options_.image_gas)
             if (const auto saved = save_image(lane); !saved)
                 log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);

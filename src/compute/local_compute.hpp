@@ -24,8 +24,6 @@ public:
         std::size_t warm_max = 8;  ///< workers that wait with their machine; the rest is put to sleep as images
         std::uint64_t image_gas = 20'000'000'000;  ///< an image is written when a process has spent this since the last
         memory::Tracker tracker = memory::Tracker::automatic;
-        /// Called after a slot's result is durable, from the thread that evaluated it.
-        std::function<void(const units::SlotResult&)> on_result{};
     };
 
     /// @return base.file_failed

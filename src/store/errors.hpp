@@ -11,5 +11,4 @@ inline constexpr std::string_view newer_format = "store.newer_format";  ///< the
 inline constexpr std::string_view database = "store.database";  ///< SQLite failed
 inline constexpr std::string_view disk_full = "store.disk_full";
 inline constexpr std::string_view broken = "store.broken";  ///< an earlier commit failed: reopen from disk
-inline constexpr std::string_view bad_blob = "store.bad_blob";  ///< a blob's bytes are not those of its name
 }  // namespace altiplano::store::errors

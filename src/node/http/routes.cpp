@@ -490,16 +490,7 @@ private:
 
 Reply error_reply(const Error& error)
 {
-    JsonWriter json;
-    json.begin_object()
-        .key("error")
-        .begin_object()
-        .member("code", error.code)
-        .member("sentence", std::string_view(error.sentence))
-        .member("hint", std::string_view(error.hint))
-        .end_object()
-        .end_object();
-    return json_reply(std::move(json), status_of(error.code));
+    return {.status = status_of(error.code), .body = error_json(error) + "\n"};
 }
 
 std::unique_ptr<Site> routes(Node& node)

@@ -197,16 +197,8 @@ private:
 
 Result<std::unique_ptr<Cache>> open_cache(const Path& path, SqliteOptions options)
 {
-    if (options.to_read) {
-        TRY(auto one, Database::open_to_read(path));
-        TRY(auto other, Database::open_to_read(path));
-        return std::make_unique<SqliteCache>(std::move(one), std::move(other), options.group);
-    }
-    const auto durable = options.durable ? Database::Durable::full : Database::Durable::off;
-    TRY(auto writers, Database::open(path, durable));
-    TRY_OK(writers->execute(schema));
-    TRY(auto readers, Database::open(path, durable));
-    return std::make_unique<SqliteCache>(std::move(readers), std::move(writers), options.group);
+    TRY(auto made, sqlite::connect(path, options, schema));
+    return std::make_unique<SqliteCache>(std::move(made.readers), std::move(made.writers), options.group);
 }
 
 }  // namespace altiplano::store

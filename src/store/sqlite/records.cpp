@@ -399,24 +399,19 @@ private:
 
 Result<std::unique_ptr<Records>> open_records(const Path& path, SqliteOptions options)
 {
-    if (options.to_read) {
-        TRY(auto one, Database::open_to_read(path));
-        TRY(auto other, Database::open_to_read(path));
-        return std::make_unique<SqliteRecords>(std::move(one), std::move(other), options.group);
+    TRY(auto made, sqlite::connect(path, options, schema));
+    if (!options.to_read) {
+        Queries queries(*made.writers);
+        TRY(const auto found, queries.meta("format"));
+        if (!found) {
+            TRY_OK(queries.put_meta("format", std::to_string(format)));
+        } else if (*found != std::to_string(format)) {
+            return fail(errors::newer_format,
+                fmt::format("{} has format {}; this program reads {}", path.string(), *found, format),
+                "use the program that wrote it, or a newer one");
+        }
     }
-    const auto durable = options.durable ? Database::Durable::full : Database::Durable::off;
-    TRY(auto writers, Database::open(path, durable));
-    TRY_OK(writers->execute(schema));
-    Queries queries(*writers);
-    TRY(const auto found, queries.meta("format"));
-    if (!found) {
-        TRY_OK(queries.put_meta("format", std::to_string(format)));
-    } else if (*found != std::to_string(format)) {
-        return fail(errors::newer_format, fmt::format("{} has format {}; this program reads {}", path.string(), *found, format),
-            "use the program that wrote it, or a newer one");
-    }
-    TRY(auto readers, Database::open(path, durable));
-    return std::make_unique<SqliteRecords>(std::move(readers), std::move(writers), options.group);
+    return std::make_unique<SqliteRecords>(std::move(made.readers), std::move(made.writers), options.group);
 }
 
 }  // namespace altiplano::store

@@ -4,6 +4,21 @@
 
 namespace altiplano::store::sqlite {
 
+Result<Connections> connect(const Path& path, const SqliteOptions& options, const char* schema)
+{
+    Connections made;
+    if (options.to_read) {
+        TRY(made.writers, Database::open_to_read(path));
+        TRY(made.readers, Database::open_to_read(path));
+        return made;
+    }
+    const auto durable = options.durable ? Database::Durable::full : Database::Durable::off;
+    TRY(made.writers, Database::open(path, durable));
+    TRY_OK(made.writers->execute(schema));
+    TRY(made.readers, Database::open(path, durable));
+    return made;
+}
+
 Writer::Writer(std::unique_ptr<Database> database, bool group)
     : database_(std::move(database))
     , group_(group)

@@ -11,6 +11,14 @@
 
 namespace altiplano::store::sqlite {
 
+/// The two connections of a store: one for its readers, one for its writer, with the tables of `schema` made.
+struct Connections {
+    std::unique_ptr<Database> readers;
+    std::unique_ptr<Database> writers;
+};
+/// @return store.database, store.disk_full
+Result<Connections> connect(const Path& path, const SqliteOptions& options, const char* schema);
+
 /// The one writer of a database: a connection and a thread. Transactions that are waiting when it comes round are
 /// committed together, so many callers share one sync; each is a savepoint, so one that fails takes no other with it.
 class Writer {
