@@ -138,7 +138,7 @@ Result<std::string> process_for(const Client& client, const Common& common, AskO
             "`altiplano put model.gguf --attest` stores one and prints its id");
 
     TRY(const auto key, common.key());
-    const auto me = key.address().text();
+    const auto me = key->address().text();
     TRY(const auto there,
         newest(client, fmt::format("Type=Process&Module={}&Model={}&owner={}", options.module, options.model, me)));
     if (there)

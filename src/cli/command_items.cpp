@@ -99,9 +99,9 @@ void add_item_commands(CLI::App& app, Common& common, Exit& exit)
         const Client client(common.url);
         const auto id = [&]() -> Result<std::string> {
             TRY(const auto key, common.key());
-            TRY(auto stored, put_file(client, key, *options));
+            TRY(auto stored, put_file(client, *key, *options));
             if (options->attest)
-                TRY_OK(attest(client, key, stored));
+                TRY_OK(attest(client, *key, stored));
             return stored;
         }();
         if (!id) {

@@ -124,11 +124,12 @@ void add_node_commands(CLI::App& app, Common& common, Exit& exit)
         }
         JsonWriter json;
         json.begin_object()
-            .member("address", std::string_view(wallet->address().text()))
+            .member("address", std::string_view((*wallet)->address().text()))
             .member("file", std::string_view(common.wallet))
-            .member("type", "ed25519")
+            .member("type", (*wallet)->type().name)
             .end_object();
-        print(common, json.text(), {{"address", wallet->address().text()}, {"file", common.wallet}, {"type", "ed25519"}});
+        print(common, json.text(),
+            {{"address", (*wallet)->address().text()}, {"file", common.wallet}, {"type", std::string((*wallet)->type().name)}});
     });
 }
 

@@ -19,7 +19,7 @@ Result<item::DataItem> sign(
     system_random().fill(anchor);
     fields.anchor = to_string(anchor);
     TRY(const auto key, common.key());
-    return item::build(std::move(fields), key);
+    return item::build(std::move(fields), *key);
 }
 
 Result<Sent> send(const Client& client, const Common& common, const std::optional<std::string>& target, item::Tags tags,

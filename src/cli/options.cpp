@@ -45,7 +45,7 @@ Common defaults()
             environment("XDG_CONFIG_HOME", environment("HOME", ".") + "/.config") + "/altiplano/wallet.json")};
 }
 
-Result<item::Ed25519Signer> Common::key() const
+Result<std::unique_ptr<item::Signer>> Common::key() const
 {
     return node::load_or_make_key(system_files(), system_random(), wallet);
 }

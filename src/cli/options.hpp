@@ -20,7 +20,7 @@ struct Common {
     std::string wallet;  ///< file of the key that signs; from ALTIPLANO_WALLET, else under ~/.config/altiplano
 
     /// The key of the wallet, made at its first use. @return item.bad_key, base.*
-    Result<item::Ed25519Signer> key() const;
+    Result<std::unique_ptr<item::Signer>> key() const;
 };
 Common defaults();
 

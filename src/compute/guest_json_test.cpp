@@ -1,7 +1,7 @@
 #include "compute/guest_json.hpp"
 
 #include "compute/context.hpp"
-#include "item/signer.hpp"
+#include "item/ed25519.hpp"
 #include "units/assignment.hpp"
 
 #include <gtest/gtest.h>

@@ -5,7 +5,7 @@
 #include "compute/errors.hpp"
 #include "compute/recompute.hpp"
 #include "compute/worker.hpp"
-#include "item/signer.hpp"
+#include "item/ed25519.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "units/assignment.hpp"
 #include "vm/test_wat.hpp"

@@ -1,7 +1,7 @@
 #include "base/test_folder.hpp"
 #include "drive/errors.hpp"
 #include "drive/files.hpp"
-#include "item/signer.hpp"
+#include "item/ed25519.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "vm/errors.hpp"
 

@@ -76,7 +76,7 @@ Result<Header> Header::parse(Bytes wire, std::uint64_t tag_limit)
     TRY(header.tags_, decode_tags(tags, read_u64(tag_count)));
 
     header.wire_ = to_buffer(wire.first(reader.position()));
-    header.owner_ = address_of(owner);
+    header.owner_ = address_of(*header.type_, owner);
     header.id_ = ItemId(sha256(signature));
     if (!target.empty()) {
         TRY(header.target_, Digest::from_bytes(target));
@@ -108,7 +108,7 @@ Result<void> Header::verify(const Sha384& data_deep_hash) const
     if (!type_->verify)
         return fail(errors::unsupported_signature,
             fmt::format("signatures of type {} ({}) are not verified here", type_->number, type_->name),
-            "sign with an Arweave (RSA-PSS 4096) or Ed25519 key");
+            "sign with an Arweave (RSA-PSS 4096), Ed25519, Ethereum or Solana key");
     if (!type_->verify(owner_key(), signature(), message(data_deep_hash)))
         return fail(errors::bad_signature,
             fmt::format("the {} signature of item {} does not fit its content and owner", type_->name, id_.text()),

@@ -1,7 +1,7 @@
 #include "item/data_item.hpp"
 #include "item/deep_hash.hpp"
+#include "item/ed25519.hpp"
 #include "item/errors.hpp"
-#include "item/signer.hpp"
 
 #include <gtest/gtest.h>
 

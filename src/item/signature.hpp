@@ -22,9 +22,10 @@ const SignatureType* signature_type(std::uint16_t number);
 inline constexpr std::uint16_t arweave_signature = 1;
 inline constexpr std::uint16_t ed25519_signature = 2;
 inline constexpr std::uint16_t ethereum_signature = 3;
+inline constexpr std::uint16_t solana_signature = 4;
 
-/// Whom AO answers: base64url(SHA-256(owner)) (ao-protocol.md 1.5). An Ethereum owner, whose address is another, is
-/// refused by verification before anyone asks.
-Address address_of(Bytes owner);
+/// Whom AO answers: base64url(SHA-256(owner)), for Ethereum keys the checksummed `0x...` (ao-protocol.md 1.5).
+/// @param owner  of the length that the type has
+Address address_of(const SignatureType& type, Bytes owner);
 
 }  // namespace altiplano::item

@@ -1,9 +1,6 @@
 #pragma once
 
-#include "base/random.hpp"
 #include "item/data_item.hpp"
-
-#include <array>
 
 namespace altiplano::item {
 
@@ -23,27 +20,7 @@ public:
     virtual Bytes owner_key() const = 0;
     virtual Buffer sign(const Sha384& message) const = 0;
 
-    Address address() const { return address_of(owner_key()); }
-};
-
-/// Ed25519 (ANS-104 type 2).
-class Ed25519Signer final : public Signer {
-public:
-    explicit Ed25519Signer(const std::array<std::byte, 32>& seed);
-    static Ed25519Signer generate(Random& random);
-
-    /// The key as JWK text (RFC 8037): {"kty":"OKP","crv":"Ed25519","d":...,"x":...}. Secret.
-    std::string jwk() const;
-    /// Reads what `jwk` writes. @return item.bad_key
-    static Result<Ed25519Signer> from_jwk(std::string_view text);
-
-    const SignatureType& type() const override { return *signature_type(ed25519_signature); }
-    Bytes owner_key() const override { return public_key_; }
-    Buffer sign(const Sha384& message) const override;
-
-private:
-    std::array<std::byte, 32> seed_;
-    std::array<std::byte, 32> public_key_;
+    Address address() const { return address_of(type(), owner_key()); }
 };
 
 /// @return item.bad_field

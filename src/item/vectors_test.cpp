@@ -4,9 +4,11 @@
 #include "base/json.hpp"
 #include "item/data_item.hpp"
 #include "item/deep_hash.hpp"
+#include "item/ed25519.hpp"
 #include "item/errors.hpp"
-#include "item/signer.hpp"
+#include "item/ethereum.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 using namespace altiplano;
@@ -60,7 +62,7 @@ TEST(Vectors, of_deep_hashes_come_out_the_same)
 TEST(Vectors, of_items_are_read_and_verified)
 {
     const auto all = vectors().find("items")->elements();
-    ASSERT_EQ(all.size(), 14U);
+    ASSERT_EQ(all.size(), 28U);
     for (const auto& vector : all) {
         SCOPED_TRACE(field(vector, "name"));
         const auto wire = bytes(vector, "wire");
@@ -104,6 +106,38 @@ TEST(Vectors, of_ed25519_items_are_built_byte_for_byte)
         ++built;
     }
     EXPECT_EQ(built, 7);
+}
+
+TEST(Vectors, of_ethereum_and_solana_items_are_built_with_the_same_ids)
+{
+    std::array<std::byte, 32> seed;
+    std::ranges::copy(bytes(vectors(), "seed"), seed.begin());
+    std::string hex;
+    for (const auto byte : seed)
+        hex += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
+    const auto ethereum = EthereumSigner::from_hex(hex).value();
+    const SolanaSigner solana(seed);
+    int built = 0;
+    for (const auto& vector : vectors().find("items")->elements()) {
+        const auto type = vector.find("type")->integer();
+        if (type != ethereum_signature && type != solana_signature)
+            continue;
+        const auto wire = bytes(vector, "wire");
+        const auto item = DataItem::parse(wire).value();
+        const auto& signer = type == ethereum_signature ? static_cast<const Signer&>(ethereum) : solana;
+        EXPECT_EQ(build({.target = item.target(),
+                            .anchor = to_string(item.anchor()),
+                            .tags = item.tags(),
+                            .data = to_buffer(item.data())},
+                      signer)
+                      .value()
+                      .id()
+                      .text(),
+            field(vector, "id"))
+            << field(vector, "name");
+        ++built;
+    }
+    EXPECT_EQ(built, 14);
 }
 
 TEST(Vectors, that_are_spoilt_anywhere_are_refused)

@@ -1,5 +1,6 @@
 // Deliveries among spawns, restarts and ends; the plain way is in messenger_test.cpp.
 #include "base/test_folder.hpp"
+#include "item/ed25519.hpp"
 #include "messenger/messenger.hpp"
 #include "store/sqlite/sqlite.hpp"
 

@@ -1,6 +1,7 @@
 #include "messenger/messenger.hpp"
 
 #include "base/test_folder.hpp"
+#include "item/ed25519.hpp"
 #include "item/errors.hpp"
 #include "messenger/errors.hpp"
 #include "store/sqlite/sqlite.hpp"

@@ -1,6 +1,7 @@
 #include "messenger/outgoing.hpp"
 
 #include "base/hash.hpp"
+#include "item/ed25519.hpp"
 #include "messenger/errors.hpp"
 
 #include <gtest/gtest.h>

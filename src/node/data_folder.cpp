@@ -1,6 +1,7 @@
 // Locks the data folder, for which the kernel is asked directly.
 #include "node/data_folder.hpp"
 
+#include "item/wallet.hpp"
 #include "node/errors.hpp"
 
 #include <fmt/format.h>
@@ -43,16 +44,16 @@ Result<std::shared_ptr<void>> DataFolder::claim(Files& files) const
     return std::shared_ptr<void>(std::move(lock));
 }
 
-Result<item::Ed25519Signer> load_or_make_key(Files& files, Random& random, const Path& path)
+Result<std::unique_ptr<item::Signer>> load_or_make_key(Files& files, Random& random, const Path& path, std::string_view kind)
 {
     if (files.exists(path)) {
         TRY(const auto text, read_file(files, path));
-        auto key = item::Ed25519Signer::from_jwk(as_text(text));
+        auto key = item::read_wallet(as_text(text));
         if (!key)
             return fail_while(path.string(), key.error());
         return key;
     }
-    auto made = item::Ed25519Signer::generate(random);
+    TRY(auto made, item::make_wallet(kind, random));
     if (!path.parent_path().empty())
         TRY_OK(files.make_directories(path.parent_path()));
     // Nobody may read the file between its making and its protection: it is protected while it is empty.
@@ -61,12 +62,12 @@ Result<item::Ed25519Signer> load_or_make_key(Files& files, Random& random, const
         TRY_OK(files.remove(temporary));
         TRY(const auto file, files.open(temporary, Files::Mode::create_new));
         TRY_OK(files.set_private(temporary));
-        TRY_OK(file->write_at(0, as_bytes(made.jwk())));
+        TRY_OK(file->write_at(0, as_bytes(made.text)));
         TRY_OK(file->sync());
     }
     TRY_OK(files.rename(temporary, path));
     TRY_OK(files.sync_directory(path.parent_path().empty() ? Path(".") : path.parent_path()));
-    return made;
+    return std::move(made.signer);
 }
 
 }  // namespace altiplano::node

@@ -25,7 +25,10 @@ struct DataFolder {
     Result<void> check(Files& files) const;
 };
 
-/// The key of that file; made, for its owner's eyes only, when there is none. @return item.bad_key, base.*
-Result<item::Ed25519Signer> load_or_make_key(Files& files, Random& random, const Path& path);
+/// The key of that file, whatever its kind; made, for its owner's eyes only, when there is none.
+/// @param kind  of a new key: "ed25519", "arweave" or "ethereum"
+/// @return item.bad_key, base.*
+Result<std::unique_ptr<item::Signer>> load_or_make_key(
+    Files& files, Random& random, const Path& path, std::string_view kind = "ed25519");
 
 }  // namespace altiplano::node

@@ -58,8 +58,8 @@ TEST(AKey, is_made_for_its_owner_s_eyes_only_and_the_same_from_then_on)
     const auto made = load_or_make_key(system_files(), system_random(), folder.key("authority")).value();
     EXPECT_EQ(mode_of(folder.key("authority")), 0600U);
     EXPECT_EQ(mode_of(folder.root / "keys"), 0700U);
-    EXPECT_EQ(load_or_make_key(system_files(), system_random(), folder.key("authority")).value().address(), made.address());
-    EXPECT_NE(load_or_make_key(system_files(), system_random(), folder.key("scheduler")).value().address(), made.address());
+    EXPECT_EQ(load_or_make_key(system_files(), system_random(), folder.key("authority")).value()->address(), made->address());
+    EXPECT_NE(load_or_make_key(system_files(), system_random(), folder.key("scheduler")).value()->address(), made->address());
 }
 
 TEST(AKey, that_is_broken_is_refused_by_name_and_not_replaced)

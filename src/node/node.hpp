@@ -42,8 +42,8 @@ private:
     // In the order in which they need each other; destroyed from the end.
     Options options_;
     std::shared_ptr<void> lock_;
-    std::optional<item::Ed25519Signer> authority_;  ///< signs what processes send, nothing else
-    std::optional<item::Ed25519Signer> scheduler_key_;  ///< signs assignments
+    std::unique_ptr<item::Signer> authority_;  ///< signs what processes send, nothing else
+    std::unique_ptr<item::Signer> scheduler_key_;  ///< signs assignments
     std::unique_ptr<store::Records> records_;
     std::unique_ptr<store::Blobs> blobs_;
     std::unique_ptr<store::Cache> cache_;

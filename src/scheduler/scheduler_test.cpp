@@ -2,6 +2,7 @@
 
 #include "base/executor.hpp"
 #include "base/test_folder.hpp"
+#include "item/ed25519.hpp"
 #include "item/errors.hpp"
 #include "scheduler/errors.hpp"
 #include "store/sqlite/sqlite.hpp"

@@ -1,6 +1,7 @@
 #include "units/assignment.hpp"
 
 #include "base/hash.hpp"
+#include "item/ed25519.hpp"
 #include "units/errors.hpp"
 
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
 #include "weave/weave.hpp"
 
 #include "base/test_folder.hpp"
+#include "item/ed25519.hpp"
 #include "item/errors.hpp"
-#include "item/signer.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "weave/errors.hpp"
 

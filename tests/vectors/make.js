@@ -1,6 +1,6 @@
 // Makes vectors.json: data items by arbundles, deep hashes by arweave-js.   npm ci && node make.js > vectors.json
 // RSA signatures are salted, so a new run gives other ones; Ed25519 items come out the same.
-import { createData, Curve25519, ArweaveSigner } from 'arbundles'
+import { createData, Curve25519, ArweaveSigner, EthereumSigner, HexSolanaSigner } from 'arbundles'
 import Arweave from 'arweave'
 import { createHash } from 'node:crypto'
 
@@ -17,10 +17,19 @@ class Ed25519Signer extends Curve25519 {
   get publicKey () { return publicKey }
   get key () { return seed }
 }
+const bs58 = (await import('bs58')).default
+const solanaKey = bs58.encode(Buffer.concat([seed, publicKey]))
+const ethers = await import('ethers')
 const signers = {
   ed25519: new Ed25519Signer(),
-  arweave: new ArweaveSigner(jwk)
+  arweave: new ArweaveSigner(jwk),
+  ethereum: new EthereumSigner(seed.toString('hex')),
+  solana: new HexSolanaSigner(solanaKey)
 }
+// The checksummed address is computed by ethers, not by what is tested.
+const address = (kind, item) => kind === 'ethereum'
+  ? ethers.computeAddress('0x' + seed.toString('hex'))
+  : b64(createHash('sha256').update(item.rawOwner).digest())
 
 const contents = [
   { name: 'empty', data: '', opts: {} },
@@ -46,7 +55,7 @@ for (const [kind, signer] of Object.entries(signers)) {
     if (!(await item.isValid())) throw new Error(`${kind} ${name} is not valid`)
     items.push({
       name: `${kind} ${name}`, wire: b64(item.getRaw()), id: item.id, owner: b64(item.rawOwner), type: item.signatureType,
-      address: b64(createHash('sha256').update(item.rawOwner).digest()), target: item.target, anchor: b64(item.rawAnchor), tags: item.tags, data: b64(item.rawData)
+      address: address(kind, item), target: item.target, anchor: b64(item.rawAnchor), tags: item.tags, data: b64(item.rawData)
     })
   }
 }

@@ -2,6 +2,7 @@
 
 #include "base/json.hpp"
 #include "base/test_folder.hpp"
+#include "item/ed25519.hpp"
 
 #include <fmt/format.h>
 
