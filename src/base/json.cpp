@@ -484,12 +484,9 @@ std::string error_json(const Error& error)
 {
     JsonWriter json;
     json.begin_object()
-        .key("error")
-        .begin_object()
+        .member("error", std::string_view(error.sentence))
         .member("code", error.code)
-        .member("sentence", std::string_view(error.sentence))
         .member("hint", std::string_view(error.hint))
-        .end_object()
         .end_object();
     return std::move(json).text();
 }

@@ -90,7 +90,7 @@ private:
     std::string_view text_;
 };
 
-/// `{"error":{"code","sentence","hint"}}`: how every program of ours says an Error in JSON.
+/// `{"error": sentence, "code", "hint"}`: how every program of ours says an Error in JSON.
 std::string error_json(const Error& error);
 
 }  // namespace altiplano

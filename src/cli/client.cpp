@@ -77,13 +77,12 @@ struct Transfer {
         if (status() < 400)
             return {};
         const auto answer = JsonView::parse(body);
-        const auto error = answer ? answer->find("error") : std::nullopt;
         const auto text = [&](std::string_view name) {
-            return error && error->find(name) ? error->find(name)->string().value_or("") : std::string();
+            return answer && answer->find(name) ? answer->find(name)->string().value_or("") : std::string();
         };
         if (text("code").empty())
             return fail(errors::bad_answer, fmt::format("{} answered {} without saying why", url, status()));
-        return fail(static_code(text("code")), text("sentence"), text("hint"));
+        return fail(static_code(text("code")), text("error"), text("hint"));
     }
 
     CURL* handle;

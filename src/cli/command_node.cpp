@@ -5,6 +5,7 @@
 #include "cli/errors.hpp"
 #include "compute/worker.hpp"
 #include "node/http/routes.hpp"
+#include "node/http/server.hpp"
 
 #include <csignal>
 #include <fmt/format.h>
@@ -50,8 +51,8 @@ Result<void> run_node(const NodeOptions& options)
                              .tracker = tracker},
             system_files(), system_clock(), system_random()));
     const auto site = node::http::routes(*node);
-    TRY(auto server, node::http::Server::listen(*site, {.port = options.port}));
-    std::printf("ready http://127.0.0.1:%d\n", server->port());
+    TRY(auto server, node::http::Server::listen({{site.get(), options.port}}, {}));
+    std::printf("ready http://127.0.0.1:%d\n", server->ports().front());
     std::fflush(stdout);
 
     int signal = 0;

@@ -124,11 +124,11 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
             verified.isolated = isolated->boolean().value_or(false);
             return {};
         }
-        if (const auto error = view.find("error")) {
+        if (view.find("error")) {
             const auto text = [&](std::string_view name) {
-                return error->find(name) ? error->find(name)->string().value_or("") : std::string();
+                return view.find(name) ? view.find(name)->string().value_or("") : std::string();
             };
-            ended = Error{*codes.insert(text("code")).first, text("sentence"), text("hint")};
+            ended = Error{*codes.insert(text("code")).first, text("error"), text("hint")};
             return {};
         }
         TRY(const auto recomputed, read_line(view, process));

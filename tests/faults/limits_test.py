@@ -64,14 +64,14 @@ def a_full_disk_loses_nothing():
             big = harness.tempfile.NamedTemporaryFile()
             big.write(os.urandom(1 << 20))
             big.flush()
-            error = node.json("put", big.name, status=1)["error"]
+            error = node.json("put", big.name, status=1)
             assert error["code"].endswith("disk_full") and error["hint"], error
             acknowledged, refused = [], None
             for i in range(3000):
                 out, _ = node.run("--json", "send", pid, "--action", "Eval", "--data", f"Last = {i} --" + "x" * 20000, status=None)
                 answer = harness.parse(out)
                 if "error" in answer:
-                    refused = answer["error"]
+                    refused = answer
                     break
                 acknowledged.append((answer["id"], answer["slot"]))
             assert refused and refused["code"].endswith("disk_full"), refused

@@ -55,23 +55,23 @@ def a_changed_byte_is_found_wherever_it_is():
         def spoilt(what, database, sql, *values):
             folder = copy_of(node, what.replace(" ", "-"))
             change(folder / database, sql, *values)
-            error = verify(node, pid, folder, 5)["error"]
-            assert error["sentence"], error
+            error = verify(node, pid, folder, 5)
+            assert error["error"], error
             return error
 
         error = spoilt("a result", "cache.db", "UPDATE results SET output = flip(output) WHERE process = ? AND nonce = 2", mine)
-        assert error["code"] == "node.verify_differs" and "slot 2" in error["sentence"], error
+        assert error["code"] == "node.verify_differs" and "slot 2" in error["error"], error
         error = spoilt("a root", "cache.db", "UPDATE results SET state_root = flip(state_root) WHERE process = ? AND nonce = 1", mine)
-        assert error["code"] == "node.verify_differs" and "state root" in error["sentence"], error
+        assert error["code"] == "node.verify_differs" and "state root" in error["error"], error
         error = spoilt("gas", "cache.db", "UPDATE results SET gas = gas + 1 WHERE process = ? AND nonce = 3", mine)
-        assert "gas" in error["sentence"], error
+        assert "gas" in error["error"], error
         error = spoilt("an outcome", "cache.db", "UPDATE results SET kind = 1 WHERE process = ? AND nonce = 3", mine)
-        assert "outcome" in error["sentence"], error
+        assert "outcome" in error["error"], error
         for item, name in ((message["message"], "message"), (message["assignment"], "assignment")):
             error = spoilt(f"{name} header", "records.db", "UPDATE items SET header = flip(header) WHERE id = ?", id_bytes(item))
             assert error["code"] in ("weave.broken_item", "scheduler.broken_log", "units.bad_assignment"), error
         error = spoilt("message data", "records.db", "UPDATE items SET data = flip(data) WHERE id = ?", id_bytes(message["message"]))
-        assert error["code"] == "scheduler.broken_log" and "slot 2" in error["sentence"], error
+        assert error["code"] == "scheduler.broken_log" and "slot 2" in error["error"], error
         spoilt("log entry", "records.db", "UPDATE log SET assignment = flip(assignment) WHERE process = ? AND nonce = 2", mine)
         error = spoilt("block", "records.db", "UPDATE blocks SET timestamp_ms = timestamp_ms + 1 WHERE height = ?", message["height"])
         assert error["code"] == "weave.broken_block", error
@@ -79,8 +79,8 @@ def a_changed_byte_is_found_wherever_it_is():
         folder = copy_of(node, "module")
         wasm = max((path for path in (folder / "blobs").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
         flip_file(wasm)
-        error = verify(node, pid, folder, 5)["error"]
-        assert error["code"] == "weave.broken_item" and module in error["sentence"], error
+        error = verify(node, pid, folder, 5)
+        assert error["code"] == "weave.broken_item" and module in error["error"], error
 
 
 def flip_file(path):
@@ -101,14 +101,14 @@ def a_changed_model_is_found():
         assert verify(node, asked["process"], node.data, 0)["identical"]
         blob = max((path for path in (node.data / "blobs").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
         flip_file(blob)
-        error = verify(node, asked["process"], node.data, 5)["error"]
-        assert error["code"] == "weave.broken_item" and model in error["sentence"], error
+        error = verify(node, asked["process"], node.data, 5)
+        assert error["code"] == "weave.broken_item" and model in error["error"], error
 
         # The node itself does not compute with it either: the slot stays open, nothing wrong is recorded.
         for cache in ("cache.db", "cache.db-wal", "cache.db-shm"):
             (node.data / cache).unlink(missing_ok=True)
         node.start()
-        error = node.json("result", asked["process"], "--slot", 1, status=5)["error"]
+        error = node.json("result", asked["process"], "--slot", 1, status=5)
         assert error["code"] == "weave.broken_item", error
 
 
@@ -166,7 +166,7 @@ def a_worker_that_computes_wrongly_is_caught():
         assert node.run("eval", pid, "local a, b = 20, 22 return a + b")[0] == "42\n", "whole numbers it still adds"
         wrong = node.run("eval", pid, "local a, b = 20.5, 21.5 return a + b")[0]
         assert wrong == "-1.0\n", wrong
-        error = node.json("verify", pid, status=5)["error"]
+        error = node.json("verify", pid, status=5)
         assert error["code"] == "node.verify_differs", error
 
 

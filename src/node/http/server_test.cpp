@@ -4,6 +4,7 @@
 #include "node/errors.hpp"
 
 #include <arpa/inet.h>
+#include <chrono>
 #include <gtest/gtest.h>
 #include <mutex>
 #include <sys/socket.h>
@@ -19,23 +20,23 @@ namespace {
 /// Answers with what it was asked; refuses bodies that hold `!`.
 class EchoSite final : public Site {
 public:
-    Reply get(const Request& request) override
+    Answer open(Request request) override
     {
         std::string said = request.method + " " + request.path;
         for (const auto& [name, value] : request.query)
             said += " " + name + "=" + value;
+        if (request.path == "/nowhere")
+            return error_reply({errors::unknown_path, "nothing there", {}});
         if (request.path == "/events")
-            return {.events = [](std::function<void(std::string)> push) {
+            return Reply{.events = [](std::function<void(std::string)> push) {
                 push("one");
                 return std::shared_ptr<void>();
             }};
-        return {.content_type = "text/plain", .body = said};
-    }
-    Result<std::unique_ptr<Body>> post(const Request& request) override
-    {
-        if (request.path == "/nowhere")
-            return fail(errors::unknown_path, "nothing there");
-        return std::make_unique<EchoBody>();
+        if (request.path == "/peer")
+            return Reply{.body = request.peer + " " + std::string(request.header("x-said")) + " " + request.target};
+        if (request.method == "POST" || request.method == "DELETE")
+            return std::make_unique<EchoBody>();
+        return Reply{.content_type = "text/plain", .body = said};
     }
 
 private:
@@ -76,6 +77,7 @@ public:
     {
         EXPECT_EQ(send(socket_, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
     }
+    bool try_say(std::string_view text) { return send(socket_, text.data(), text.size(), MSG_NOSIGNAL) > 0; }
     /// Reads until the answer so far ends with `end`, or the other side is silent or gone.
     std::string hear(std::string_view end)
     {
@@ -98,12 +100,12 @@ private:
 class AServer : public testing::Test {
 protected:
     AServer()
-        : server(Server::listen(site, {.threads = 2}).value())
+        : server(Server::listen({{&site}, {&site}}, {.threads = 2, .idle_max = std::chrono::seconds(1)}).value())
     {
     }
     std::string answer(std::string_view request)
     {
-        Connection connection(server->port());
+        Connection connection(server->ports().front());
         connection.say(request);
         return connection.hear_all();
     }
@@ -122,7 +124,7 @@ bool holds(const std::string& text, std::string_view what)
 
 TEST_F(AServer, serves_one_request_after_another_on_a_connection)
 {
-    Connection connection(server->port());
+    Connection connection(server->ports().front());
     connection.say("GET /first HTTP/1.1\r\n" + host + "\r\n");
     EXPECT_TRUE(connection.hear("GET /first").starts_with("HTTP/1.1 200 OK"));
     connection.say("POST /second HTTP/1.1\r\n" + host + "Content-Length: 4\r\n\r\nbody");
@@ -174,7 +176,7 @@ TEST_F(AServer, takes_a_body_in_chunks)
 
 TEST_F(AServer, asks_for_a_body_that_waits_for_that)
 {
-    Connection connection(server->port());
+    Connection connection(server->ports().front());
     connection.say("POST / HTTP/1.1\r\n" + host + "Content-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
     EXPECT_TRUE(connection.hear("\r\n\r\n").starts_with("HTTP/1.1 100 Continue"));
     connection.say("body");
@@ -183,7 +185,7 @@ TEST_F(AServer, asks_for_a_body_that_waits_for_that)
 
 TEST_F(AServer, refuses_a_body_before_it_is_whole_and_closes)
 {
-    Connection connection(server->port());
+    Connection connection(server->ports().front());
     connection.say("POST / HTTP/1.1\r\n" + host + "Content-Length: 1000000\r\n\r\n" + std::string(300'000, '!'));
     const auto refused = connection.hear_all();
     EXPECT_TRUE(refused.starts_with("HTTP/1.1 413")) << refused;
@@ -191,23 +193,60 @@ TEST_F(AServer, refuses_a_body_before_it_is_whole_and_closes)
     EXPECT_TRUE(answer("POST /nowhere HTTP/1.1\r\n" + host + "Content-Length: 3\r\n\r\nabc").starts_with("HTTP/1.1 404"));
 }
 
-TEST_F(AServer, refuses_other_methods_by_code)
+TEST_F(AServer, serves_on_every_port_and_says_who_asked_what)
 {
-    const auto refused = answer("DELETE / HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n");
-    EXPECT_TRUE(refused.starts_with("HTTP/1.1 405"));
-    EXPECT_TRUE(holds(refused, "node.bad_method"));
+    ASSERT_EQ(server->ports().size(), 2U);
+    for (const auto port : server->ports()) {
+        Connection connection(port);
+        connection.say("GET /peer?a=%20 HTTP/1.1\r\n" + host + "X-SAID: hello\r\nConnection: close\r\n\r\n");
+        EXPECT_TRUE(connection.hear_all().ends_with("127.0.0.1 hello /peer?a=%20")) << port;
+    }
+}
+
+TEST_F(AServer, takes_a_body_with_any_method)
+{
+    EXPECT_TRUE(
+        answer("DELETE / HTTP/1.1\r\n" + host + "Content-Length: 4\r\nConnection: close\r\n\r\nbody").ends_with("\r\n\r\nbody"));
+}
+
+TEST_F(AServer, goes_on_after_a_small_body_that_nobody_wanted)
+{
+    Connection connection(server->ports().front());
+    connection.say("POST /nowhere HTTP/1.1\r\n" + host + "Content-Length: 3\r\n\r\nabc");
+    EXPECT_TRUE(connection.hear("}\n").starts_with("HTTP/1.1 404"));
+    connection.say("GET /next HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n");
+    EXPECT_TRUE(connection.hear_all().ends_with("GET /next"));
+}
+
+TEST_F(AServer, gives_up_a_body_that_drips)
+{
+    Connection connection(server->ports().front());
+    connection.say("POST / HTTP/1.1\r\n" + host + "Content-Length: 1000\r\n\r\n");
+    const auto began = std::chrono::steady_clock::now();
+    bool gone = false;
+    while (!gone && std::chrono::steady_clock::now() - began < std::chrono::seconds(8)) {
+        usleep(200'000);
+        gone = !connection.try_say("x");
+    }
+    EXPECT_TRUE(gone);
+}
+
+TEST_F(AServer, lets_go_of_who_says_nothing)
+{
+    Connection connection(server->ports().front());
+    EXPECT_EQ(connection.hear_all(), "");
 }
 
 TEST_F(AServer, lets_go_of_who_speaks_no_http_and_serves_the_next)
 {
-    EXPECT_FALSE(answer("garbage\r\n\r\n").starts_with("HTTP/1.1 200"));
-    EXPECT_FALSE(answer("GET / HTTP/1.1\r\n" + host + "X: " + std::string(20'000, 'x') + "\r\n\r\n").starts_with("HTTP/1.1 200"));
+    EXPECT_TRUE(answer("garbage\r\n\r\n").starts_with("HTTP/1.1 400"));
+    EXPECT_TRUE(answer("GET / HTTP/1.1\r\n" + host + "X: " + std::string(20'000, 'x') + "\r\n\r\n").starts_with("HTTP/1.1 431"));
     EXPECT_TRUE(answer("GET / HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n").starts_with("HTTP/1.1 200"));
 }
 
 TEST_F(AServer, writes_events_as_they_come)
 {
-    Connection connection(server->port());
+    Connection connection(server->ports().front());
     connection.say("GET /events HTTP/1.1\r\n" + host + "\r\n");
     const auto heard = connection.hear("data: one\n\n");
     EXPECT_TRUE(holds(heard, "Content-Type: text/event-stream"));
@@ -216,14 +255,14 @@ TEST_F(AServer, writes_events_as_they_come)
 
 TEST_F(AServer, does_not_share_its_port)
 {
-    const auto second = Server::listen(site, {.port = server->port()});
+    const auto second = Server::listen({{&site, server->ports().front()}}, {});
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().code, errors::cannot_listen);
 }
 
 TEST_F(AServer, ends_while_a_client_listens)
 {
-    Connection connection(server->port());
+    Connection connection(server->ports().front());
     connection.say("GET /events HTTP/1.1\r\n" + host + "\r\n");
     connection.hear("data: one\n\n");
     server.reset();

@@ -1,0 +1,56 @@
+// Which HTTP status an error has.
+#include "base/json.hpp"
+#include "compute/errors.hpp"
+#include "messenger/errors.hpp"
+#include "node/errors.hpp"
+#include "node/http/message.hpp"
+#include "scheduler/errors.hpp"
+#include "weave/errors.hpp"
+
+#include <utility>
+
+namespace altiplano::node::http {
+
+unsigned status_of(std::string_view code)
+{
+    // The first row whose beginning fits.
+    constexpr std::pair<std::string_view, unsigned> table[] = {
+        {weave::errors::unknown_item, 404},
+        {weave::errors::unknown_block, 404},
+        {scheduler::errors::unknown_process, 404},
+        {scheduler::errors::unknown_slot, 404},
+        {scheduler::errors::unknown_message, 404},
+        {errors::unknown_path, 404},
+        {errors::bad_method, 405},
+        {errors::body_over_limit, 413},
+        {errors::bad_range, 416},
+        {errors::bad_host, 403},
+        {"base.disk_full", 507},
+        {"store.disk_full", 507},
+        {"item.", 400},
+        {"scheduler.broken_log", 500},
+        {"scheduler.", 400},
+        {"messenger.", 400},
+        {"module.", 422},
+        {"compute.not_a_module", 422},
+        {"compute.unknown_format", 422},
+        {"compute.bad_limit", 422},
+        {"vm.memory_over_limit", 413},
+        {"compute.", 503},
+        {"vm.", 503},
+        {"memory.", 503},
+        {"base.bad", 400},
+        {"node.", 400},
+    };
+    for (const auto& [beginning, status] : table)
+        if (code.starts_with(beginning))
+            return status;
+    return 500;
+}
+
+Reply error_reply(const Error& error)
+{
+    return {.status = status_of(error.code), .body = error_json(error) + "\n"};
+}
+
+}  // namespace altiplano::node::http
