@@ -2,6 +2,7 @@
 
 #include "base/errors.hpp"
 
+#include <algorithm>
 #include <array>
 #include <fmt/format.h>
 
@@ -66,6 +67,28 @@ Result<Buffer> from_base64url(std::string_view text)
     if ((bits & ((1U << held) - 1)) != 0)
         return fail(errors::bad_base64url, "the last character carries bits that belong to no byte");
     return bytes;
+}
+
+std::string base64(Bytes bytes)
+{
+    auto text = base64url(bytes);
+    std::ranges::replace(text, '-', '+');
+    std::ranges::replace(text, '_', '/');
+    text.resize((text.size() + 3) / 4 * 4, '=');
+    return text;
+}
+
+Result<Buffer> from_base64(std::string_view text)
+{
+    if (text.size() % 4 != 0 || text.find_first_of("-_") != text.npos)
+        return fail(errors::bad_base64url, "this is not base64 with its padding");
+    const auto padding = text.size() - std::min(text.size(), text.find_last_not_of('=') + 1);
+    if (padding > 2)
+        return fail(errors::bad_base64url, fmt::format("base64 has at most two '=' at its end, not {}", padding));
+    std::string url(text.substr(0, text.size() - padding));
+    std::ranges::replace(url, '+', '-');
+    std::ranges::replace(url, '/', '_');
+    return from_base64url(url);
 }
 
 std::string hex(Bytes bytes)

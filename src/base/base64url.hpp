@@ -12,6 +12,11 @@ std::string base64url(Bytes bytes);
 /// @return base.bad_base64url
 Result<Buffer> from_base64url(std::string_view text);
 
+/// Standard base64 with padding (RFC 4648 §4).
+std::string base64(Bytes bytes);
+/// @return base.bad_base64url
+Result<Buffer> from_base64(std::string_view text);
+
 /// Lower-case hexadecimal.
 std::string hex(Bytes bytes);
 /// @return base.bad_hex

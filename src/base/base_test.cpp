@@ -20,6 +20,17 @@ TEST(Base64url, writes_and_reads_back_every_length)
     EXPECT_EQ(base64url(as_bytes("\xfb\xff")), "-_8");
 }
 
+TEST(Base64, writes_and_reads_back_with_padding)
+{
+    for (const auto& [plain, text] :
+        {std::pair{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"\xff\xfe\xfb", "//77"}}) {
+        EXPECT_EQ(base64(as_bytes(std::string_view(plain))), text);
+        EXPECT_EQ(as_text(from_base64(text).value()), plain);
+    }
+    for (const auto* wrong : {"Zg", "Zg=", "Z===", "====", "__77", "Zm9v\n", "Zh=="})
+        EXPECT_FALSE(from_base64(wrong)) << wrong;
+}
+
 TEST(Base64url, refuses_padding_foreign_characters_and_stray_bits)
 {
     for (const auto* text : {"AA==", "A", "A+", "AA A", "AB"})

@@ -1,6 +1,7 @@
 #include "base/json.hpp"
 
 #include "base/errors.hpp"
+#include "base/utf8.hpp"
 
 #include <charconv>
 #include <cmath>
@@ -9,31 +10,6 @@
 namespace altiplano {
 
 namespace {
-
-constexpr std::string_view replacement = "\xef\xbf\xbd";
-
-/// Length of the valid UTF-8 sequence at the front of `text`, or 0.
-std::size_t utf8_length(std::string_view text)
-{
-    const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const auto follows = [&](std::size_t i) { return i < text.size() && (at(i) & 0xc0) == 0x80; };
-    const auto first = at(0);
-    if (first < 0x80)
-        return 1;
-    if (first >= 0xc2 && first <= 0xdf)
-        return follows(1) ? 2 : 0;
-    if (first >= 0xe0 && first <= 0xef) {
-        if (!follows(1) || !follows(2) || (first == 0xe0 && at(1) < 0xa0) || (first == 0xed && at(1) > 0x9f))
-            return 0;
-        return 3;
-    }
-    if (first >= 0xf0 && first <= 0xf4) {
-        if (!follows(1) || !follows(2) || !follows(3) || (first == 0xf0 && at(1) < 0x90) || (first == 0xf4 && at(1) > 0x8f))
-            return 0;
-        return 4;
-    }
-    return 0;
-}
 
 void append_escaped(std::string& out, char c)
 {
@@ -244,7 +220,7 @@ std::string unescape(std::string_view inside)
             }
             // Half a surrogate pair stands for no character.
             if (code >= 0xd800 && code < 0xe000)
-                out += replacement;
+                out += "\xef\xbf\xbd";
             else
                 append_utf8(out, code);
             break;
@@ -308,12 +284,11 @@ JsonWriter& JsonWriter::string(std::string_view value)
         } else if (static_cast<unsigned char>(c) < 0x80 || policy_ == Text::guest) {
             out_ += c;
             value.remove_prefix(1);
-        } else if (const auto length = utf8_length(value); length > 0) {
-            out_ += value.substr(0, length);
-            value.remove_prefix(length);
         } else {
-            out_ += replacement;
-            value.remove_prefix(1);
+            std::size_t broken = 0;
+            const auto length = utf8_length(value, &broken);
+            out_ += length > 0 ? value.substr(0, length) : std::string_view("\xef\xbf\xbd");
+            value.remove_prefix(length > 0 ? length : broken);
         }
     }
     out_ += '"';
@@ -352,7 +327,10 @@ JsonWriter& JsonWriter::null()
 JsonWriter& JsonWriter::raw(std::string_view json)
 {
     separate();
-    out_ += json;
+    if (policy_ == Text::guest || is_utf8(json))
+        out_ += json;
+    else
+        out_ += to_utf8(json);
     return *this;
 }
 

@@ -35,7 +35,7 @@ public:
     JsonWriter& number(double value);
     JsonWriter& boolean(bool value);
     JsonWriter& null();
-    JsonWriter& raw(std::string_view json);  ///< a whole JSON value, taken as it is
+    JsonWriter& raw(std::string_view json);  ///< a whole JSON value, as it is but for the policy
 
     JsonWriter& member(std::string_view name, std::string_view value) { return key(name).string(value); }
     JsonWriter& member(std::string_view name, const char* value) { return key(name).string(value); }

@@ -19,6 +19,7 @@ namespace {
 struct NodeOptions {
     std::string data;
     std::uint16_t port = 4000;
+    bool alias_ports = true;
     std::size_t workers = static_cast<std::size_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
     std::size_t warm = 8;
     std::string tracker = "automatic";
@@ -51,7 +52,12 @@ Result<void> run_node(const NodeOptions& options)
                              .tracker = tracker},
             system_files(), system_clock(), system_random()));
     const auto site = node::http::routes(*node);
-    TRY(auto server, node::http::Server::listen({{site.get(), options.port}}, {}));
+    std::vector<node::http::Server::Endpoint> endpoints{{site.get(), options.port}};
+    const auto aliases = node::http::alias_sites(*node);
+    if (options.alias_ports && options.port != 0)
+        for (std::size_t i = 0; i < aliases.size(); ++i)
+            endpoints.push_back({aliases[i].get(), static_cast<std::uint16_t>(options.port + 1 + i)});
+    TRY(auto server, node::http::Server::listen(endpoints, {}));
     std::printf("ready http://127.0.0.1:%d\n", server->ports().front());
     std::fflush(stdout);
 
@@ -79,6 +85,8 @@ void add_node_commands(CLI::App& app, Common& common, Exit& exit)
     auto* const node = app.add_subcommand("node", "runs a node; prints 'ready URL' when it serves, stops on SIGTERM or Ctrl-C");
     node->add_option("--data", options->data, "the data folder; made when missing")->required();
     node->add_option("--port", options->port, "on 127.0.0.1; 0 takes a free one")->capture_default_str();
+    node->add_flag("--alias-ports,!--no-alias-ports", options->alias_ports,
+        "serve the units on the four ports after --port too: bundler, messenger, scheduler, compute");
     node->add_option("--workers", options->workers, "evaluations at once")->check(CLI::Range(1, 1024))->capture_default_str();
     node->add_option("--warm", options->warm, "idle machines kept in memory")->capture_default_str();
     node->add_option(

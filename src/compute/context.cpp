@@ -97,6 +97,20 @@ Work work_of(const units::LogEntry& entry, const Context& context)
         .gas_limit = context.limits.gas};
 }
 
+Result<Work> work_of(const units::DryRun& run, const units::LogEntry& last, const Context& context, std::uint64_t gas_max)
+{
+    TRY(auto message, dry_run_json(run, last.assignment));
+    Buffer seed = to_buffer("altiplano random of a dry run v1");
+    append(seed, last.assignment.hash_chain.bytes());
+    append(seed, as_bytes(message));
+    return Work{.message_json = std::move(message),
+        .env_json = context.env_json,
+        .timestamp_ms = last.assignment.timestamp_ms,
+        .seed = sha256(seed),
+        .gas_limit = std::min(context.limits.gas, gas_max),
+        .dry_run = true};
+}
+
 Result<Evaluated> evaluate(
     vm::Machine& machine, const Work& work, vm::GuestFiles& files, const std::function<void(int, std::string_view)>& console)
 {
@@ -121,6 +135,11 @@ Result<Evaluated> evaluate(
     done.output = to_string(run.bytes);
     if (failed(done.output)) {
         done.kind = units::SlotResult::Kind::error;
+        TRY_OK(machine.roll_back());
+        done.state_root = machine.root();
+        return done;
+    }
+    if (work.dry_run) {
         TRY_OK(machine.roll_back());
         done.state_root = machine.root();
         return done;

@@ -43,7 +43,10 @@ struct Work {
     std::int64_t timestamp_ms = 0;
     Digest seed;
     std::uint64_t gas_limit = 0;
+    bool dry_run = false;  ///< whatever comes of it, the memory stays as it was
 };
+/// A dry run after `last`, the newest entry of the log. @return compute.bad_dry_run
+Result<Work> work_of(const units::DryRun& run, const units::LogEntry& last, const Context& context, std::uint64_t gas_max);
 Work work_of(const units::LogEntry& entry, const Context& context);
 
 /// What became of it.

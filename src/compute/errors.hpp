@@ -12,6 +12,7 @@ inline constexpr std::string_view bad_limit = "compute.bad_limit";  ///< a Memor
 inline constexpr std::string_view other_semantics =
     "compute.other_semantics";  ///< slot 0 records semantics that this program does not have
 inline constexpr std::string_view disagreement = "compute.disagreement";  ///< a recomputation differs: the process is not served
+inline constexpr std::string_view bad_dry_run = "compute.bad_dry_run";  ///< a body that is no message
 inline constexpr std::string_view unknown_slot = "compute.unknown_slot";
 inline constexpr std::string_view stopping = "compute.stopping";  ///< the node is going down
 inline constexpr std::string_view sandbox = "compute.sandbox";  ///< the kernel refused to lock a worker in

@@ -11,6 +11,10 @@ namespace altiplano::compute {
 std::string message_json(const units::LogEntry& entry);
 
 /// {"Process":{"Id","Owner","Tags"},"Module":{"Id","Owner","Tags"}}
+/// What a process reads of a dry run (5.10): the client's own members over the defaults, `From` by the rule of 5.5.
+/// @param last  of the newest slot @return compute.bad_dry_run unless the body is a JSON object
+Result<std::string> dry_run_json(const units::DryRun& run, const units::Assignment& last);
+
 std::string env_json(const item::Header& process, const item::Header& module);
 
 }  // namespace altiplano::compute

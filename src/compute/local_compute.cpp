@@ -128,7 +128,17 @@ Result<units::SlotResult> LocalCompute::result(const units::Slot& slot)
     // Only what is in the log has a result; asking the log first also keeps strangers from filling the map of lanes.
     TRY(const auto entry, scheduler_.entry(slot));
 
-    const auto lane = this->lane(slot.process);
+    TRY_OK(with_lane(slot.process, [&](Lane& lane) { return advance(lane, slot.nonce); }));
+    TRY(there, stored(slot));
+    if (!there)
+        return fail(
+            errors::unknown_slot, fmt::format("slot {} of {} was evaluated but has no result", slot.nonce, slot.process.text()));
+    return *std::move(there);
+}
+
+Result<void> LocalCompute::with_lane(const ProcessId& process, const std::function<Result<void>(Lane& lane)>& work)
+{
+    const auto lane = this->lane(process);
     {
         const std::lock_guard busy(lane->mutex);
         if (lane->stopped)
@@ -136,7 +146,7 @@ Result<units::SlotResult> LocalCompute::result(const units::Slot& slot)
         for (int attempt = 1;; ++attempt) {
             if (stopping_)
                 return fail(errors::stopping, "the node is going down", "ask again when it is back: nothing is lost");
-            const auto done = advance(*lane, slot.nonce);
+            const auto done = work(*lane);
             lane->used_ns = clock_.monotonic_ns();
             if (done)
                 break;
@@ -144,15 +154,43 @@ Result<units::SlotResult> LocalCompute::result(const units::Slot& slot)
             drop_worker(*lane);
             if (lane->stopped || done.error().code != errors::worker_died || attempt == attempts_max)
                 return std::unexpected(done.error());
-            log::warning("the worker of {} died; slot {} is evaluated again", slot.process.text(), lane->next);
+            log::warning("the worker of {} died at slot {}; tried again", process.text(), lane->next);
         }
     }
     put_others_to_sleep();
-    TRY(there, stored(slot));
-    if (!there)
-        return fail(
-            errors::unknown_slot, fmt::format("slot {} of {} was evaluated but has no result", slot.nonce, slot.process.text()));
-    return *std::move(there);
+    return {};
+}
+
+/// On the process's own machine, between two messages: what it wrote is rolled back.
+Result<units::SlotResult> LocalCompute::dry_run(const units::DryRun& run)
+{
+    TRY(const auto info, scheduler_.process(run.process));
+    ENSURE(info.slots > 0, "a process has slot 0 from the transaction that made it");
+    TRY(const auto last, scheduler_.entry({run.process, info.slots - 1}));
+    std::optional<Evaluated> done;
+    TRY_OK(with_lane(run.process, [&](Lane& lane) -> Result<void> {
+        TRY_OK(advance(lane, info.slots - 1));
+        // The lane may have gone further meanwhile; that is the newer state, which is what was asked for.
+        if (!lane.has_machine || lane.next < info.slots)
+            TRY_OK(wake(lane, info.slots));
+        TRY_OK(load_context(lane));
+        TRY(const auto work, work_of(run, last, *lane.context, options_.dry_run_gas));
+        const drive::Reader reader{
+            .process = lane.context->item.tags(), .module = lane.context->module.tags(), .height = last.assignment.height};
+        turns_.acquire();
+        auto answer =
+            lane.worker->evaluate(work, [&](const ItemId& item, bool) { return drive::open_admitted(weave_, reader, item); }, {});
+        turns_.release();
+        if (!answer)
+            return std::unexpected(answer.error());
+        done = *std::move(answer);
+        return {};
+    }));
+    return units::SlotResult{.slot = last.assignment.slot,
+        .kind = done->kind,
+        .output = std::move(done->output),
+        .state_root = done->state_root,
+        .gas = done->gas};
 }
 
 /// Evaluates every slot up to `nonce` that has no result yet.

@@ -23,6 +23,7 @@ public:
         std::size_t workers = 1;  ///< evaluations at once
         std::size_t warm_max = 8;  ///< workers that wait with their machine; the rest is put to sleep as images
         std::uint64_t image_gas = 20'000'000'000;  ///< an image is written when a process has spent this since the last
+        std::uint64_t dry_run_gas = 1'000'000'000'000;  ///< a dry run ends with this, or earlier with the process's own limit
         memory::Tracker tracker = memory::Tracker::automatic;
     };
 
@@ -38,6 +39,7 @@ public:
     Result<units::Assignment::Semantics> admit(const item::DataItem& process);
 
     Result<units::SlotResult> result(const units::Slot& slot) override;
+    Result<units::SlotResult> dry_run(const units::DryRun& run) override;
     Result<std::optional<units::SlotResult>> stored(const units::Slot& slot) override;
     std::shared_ptr<void> watch(const ProcessId& process, std::function<void(const units::ConsolePiece&)> listener) override;
 
@@ -79,6 +81,8 @@ private:
     std::vector<std::shared_ptr<Lane>> all_lanes();
     Result<void> load_context(Lane& lane);
     Result<void> start_worker(Lane& lane);
+    /// Does something with a lane that nobody else uses meanwhile; again when its worker died.
+    Result<void> with_lane(const ProcessId& process, const std::function<Result<void>(Lane& lane)>& work);
     Result<void> advance(Lane& lane, std::uint64_t nonce);
     Result<void> wake(Lane& lane, std::uint64_t nonce);
     Result<units::SlotResult> run(Lane& lane, std::uint64_t nonce);

@@ -81,6 +81,8 @@ public:
             return fail("scheduler.unknown_slot", "not there");
         return log[slot.nonce];
     }
+    Result<units::Assignment> assign(const units::AssignRequest&) override { return fail("unused", ""); }
+    Result<std::uint64_t> slot_after(const ProcessId&, std::int64_t) override { return fail("unused", ""); }
     Result<units::Slot> slot_of(const ProcessId&, const ItemId&) override { return fail("unused", ""); }
     Result<units::ProcessInfo> process(const ProcessId&) override { return fail("unused", ""); }
     Result<std::vector<ProcessId>> processes() override { return std::vector<ProcessId>{}; }

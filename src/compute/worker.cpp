@@ -162,11 +162,13 @@ private:
         TRY(const auto timestamp, fields.number());
         TRY(const auto seed, fields.id<Digest>());
         TRY(const auto gas, fields.number());
+        TRY(const auto dry_run, fields.number());
         const Work work{.message_json = to_string(message),
             .env_json = to_string(env),
             .timestamp_ms = static_cast<std::int64_t>(timestamp),
             .seed = seed,
-            .gas_limit = gas};
+            .gas_limit = gas,
+            .dry_run = dry_run != 0};
         auto done = compute::evaluate(*machine_, work, files_, [&](int fd, std::string_view text) {
             (void)channel_.send(FrameType::console, Packer().number(static_cast<std::uint64_t>(fd)).text(text).bytes())
                 .has_value();

@@ -112,6 +112,7 @@ Result<Evaluated> WorkerClient::evaluate(const Work& work, const OpenItem& open,
             .number(static_cast<std::uint64_t>(work.timestamp_ms))
             .text(work.seed.bytes())
             .number(work.gas_limit)
+            .number(work.dry_run ? 1 : 0)
             .bytes()));
     TRY(const auto frame, answer(FrameType::evaluated, open, console));
     Unpacker fields(frame.payload);

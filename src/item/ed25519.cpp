@@ -29,14 +29,6 @@ bool verify(Bytes owner, Bytes signature, Bytes message)
         && EVP_DigestVerify(context.get(), raw(signature), signature.size(), raw(message), message.size()) == 1;
 }
 
-std::string hex(Bytes bytes)
-{
-    std::string text;
-    for (const auto byte : bytes)
-        fmt::format_to(std::back_inserter(text), "{:02x}", std::to_integer<unsigned>(byte));
-    return text;
-}
-
 }  // namespace
 
 bool verify_ed25519(Bytes owner, Bytes signature, const Sha384& message)

@@ -1,12 +1,12 @@
 #include "item/ethereum.hpp"
 
+#include "base/base64url.hpp"
 #include "item/errors.hpp"
 #include "item/keccak.hpp"
 #include "item/openssl.hpp"
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <fmt/format.h>
 #include <secp256k1.h>
 #include <secp256k1_recovery.h>
@@ -64,9 +64,7 @@ bool verify_ethereum(Bytes owner, Bytes signature, const Sha384& message)
 std::string ethereum_address(Bytes owner)
 {
     const auto hash = keccak256(owner.subspan(1));
-    std::string digits;
-    for (const auto byte : hash.bytes().last(20))
-        fmt::format_to(std::back_inserter(digits), "{:02x}", std::to_integer<unsigned>(byte));
+    auto digits = altiplano::hex(hash.bytes().last(20));
     const auto check = keccak256(as_bytes(digits));
     for (std::size_t i = 0; i < digits.size(); ++i) {
         const auto nibble = std::to_integer<unsigned>(check.array()[i / 2]) >> (i % 2 == 0 ? 4U : 0U) & 15U;
@@ -102,24 +100,17 @@ Result<EthereumSigner> EthereumSigner::from_hex(std::string_view text)
 {
     if (text.starts_with("0x"))
         text.remove_prefix(2);
+    const auto bytes = altiplano::from_hex(text);
+    if (!bytes || bytes->size() != 32)
+        return fail(errors::bad_key, "an Ethereum key is 64 hex digits, with or without 0x");
     std::array<std::byte, 32> secret{};
-    for (std::size_t i = 0; i < secret.size(); ++i) {
-        unsigned byte = 0;
-        const auto digits = text.size() == 64 ? text.substr(2 * i, 2) : std::string_view();
-        const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16);
-        if (digits.empty() || code != std::errc{} || end != digits.data() + 2)
-            return fail(errors::bad_key, "an Ethereum key is 64 hex digits, with or without 0x");
-        secret[i] = static_cast<std::byte>(byte);
-    }
+    std::ranges::copy(*bytes, secret.begin());
     return from_secret(secret);
 }
 
 std::string EthereumSigner::hex() const
 {
-    std::string text = "0x";
-    for (const auto byte : secret_)
-        fmt::format_to(std::back_inserter(text), "{:02x}", std::to_integer<unsigned>(byte));
-    return text;
+    return "0x" + altiplano::hex(secret_);
 }
 
 Buffer EthereumSigner::sign(const Sha384& message) const

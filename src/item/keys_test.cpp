@@ -20,14 +20,6 @@ const RsaSigner& rsa()
     static const auto made = RsaSigner::generate();
     return made;
 }
-std::string hex_of(Bytes bytes)
-{
-    std::string text;
-    for (const auto byte : bytes)
-        for (const auto digit : {std::to_integer<unsigned>(byte) >> 4U, std::to_integer<unsigned>(byte) & 15U})
-            text += "0123456789abcdef"[digit];
-    return text;
-}
 Fields hello()
 {
     return {.tags = {{"Action", "Eval"}}, .data = to_buffer(as_bytes("hello"))};
@@ -37,13 +29,13 @@ Fields hello()
 
 TEST(Keccak, is_the_hash_of_the_competition)
 {
-    EXPECT_EQ(hex_of(keccak256({}).bytes()), "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470");
-    EXPECT_EQ(hex_of(keccak256(as_bytes("abc")).bytes()), "4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45");
+    EXPECT_EQ(hex(keccak256({}).bytes()), "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470");
+    EXPECT_EQ(hex(keccak256(as_bytes("abc")).bytes()), "4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45");
     // One block less a byte, one block, and one more: the padding's three cases.
     const std::string a(200, 'a');
     EXPECT_NE(keccak256(as_bytes(a.substr(0, 135))), keccak256(as_bytes(a.substr(0, 136))));
-    EXPECT_EQ(hex_of(keccak256(as_bytes(a.substr(0, 136))).bytes()),
-        "a6c4d403279fe3e0af03729caada8374b5ca54d8065329a3ebcaeb4b60aa386e");
+    EXPECT_EQ(
+        hex(keccak256(as_bytes(a.substr(0, 136))).bytes()), "a6c4d403279fe3e0af03729caada8374b5ca54d8065329a3ebcaeb4b60aa386e");
 }
 
 TEST(Rsa, signs_the_same_message_the_same_way)

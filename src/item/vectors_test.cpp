@@ -8,7 +8,6 @@
 #include "item/errors.hpp"
 #include "item/ethereum.hpp"
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 using namespace altiplano;
@@ -112,10 +111,7 @@ TEST(Vectors, of_ethereum_and_solana_items_are_built_with_the_same_ids)
 {
     std::array<std::byte, 32> seed;
     std::ranges::copy(bytes(vectors(), "seed"), seed.begin());
-    std::string hex;
-    for (const auto byte : seed)
-        hex += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
-    const auto ethereum = EthereumSigner::from_hex(hex).value();
+    const auto ethereum = EthereumSigner::from_hex(hex(seed)).value();
     const SolanaSigner solana(seed);
     int built = 0;
     for (const auto& vector : vectors().find("items")->elements()) {

@@ -49,6 +49,8 @@ public:
         const std::lock_guard lock(mutex_);
         return units::LogEntry{.assignment = {}, .message = logs_[slot.process].at(slot.nonce)};
     }
+    Result<units::Assignment> assign(const units::AssignRequest&) override { return fail("unused", ""); }
+    Result<std::uint64_t> slot_after(const ProcessId&, std::int64_t) override { return fail("unused", ""); }
     Result<units::Slot> slot_of(const ProcessId&, const ItemId&) override { return fail("unused", ""); }
     Result<units::ProcessInfo> process(const ProcessId& id) override
     {
@@ -87,6 +89,7 @@ public:
         return units::SlotResult{.slot = slot, .output = {}, .state_root = {}};
     }
     Result<std::optional<units::SlotResult>> stored(const units::Slot&) override { return std::optional<units::SlotResult>{}; }
+    Result<units::SlotResult> dry_run(const units::DryRun&) override { return fail("unused", ""); }
     std::shared_ptr<void> watch(const ProcessId&, std::function<void(const units::ConsolePiece&)>) override { return {}; }
 
     std::function<Result<void>(const units::Slot&)> before;

@@ -6,5 +6,4 @@
 namespace altiplano::messenger::errors {
 inline constexpr std::string_view not_a_message = "messenger.not_a_message";  ///< an item that is neither message nor process
 inline constexpr std::string_view bad_outgoing = "messenger.bad_outgoing";  ///< what a process wants to send cannot be an item
-inline constexpr std::string_view unsupported = "messenger.unsupported";  ///< what a process wants is not done here yet
 }  // namespace altiplano::messenger::errors

@@ -71,6 +71,13 @@ Result<units::Messenger::Accepted> LocalMessenger::accept(const item::DataItem& 
     return Accepted{.id = item.id(), .slot = assignment.slot};
 }
 
+Result<units::Assignment> LocalMessenger::assign(const units::AssignRequest& request)
+{
+    TRY(auto assignment, scheduler_.assign(request));
+    wake(assignment.slot.process);
+    return assignment;
+}
+
 Result<void> LocalMessenger::resume()
 {
     TRY(const auto processes, scheduler_.processes());
@@ -172,6 +179,10 @@ Result<void> LocalMessenger::deliver_slot(const units::ProcessInfo& process, std
 
     for (const auto& record : outbox) {
         source.index = record.index;
+        if (record.kind == store::OutboxRecord::Kind::assignment) {
+            TRY_OK(deliver_assignment(record, source));
+            continue;
+        }
         TRY(auto entry, ledger_entry(slot, record.index, [&] { return outgoing_fields(record, source); }));
         TRY_OK(deliver(entry));
         if (record.kind != store::OutboxRecord::Kind::spawn)
@@ -215,10 +226,35 @@ Result<void> LocalMessenger::deliver(store::DeliveryRecord entry)
 {
     if (entry.state != store::DeliveryRecord::State::signed_)
         return {};
-    const auto sent = [&]() -> Result<void> {
+    return note(entry, [&]() -> Result<void> {
         TRY(const auto item, item::DataItem::parse(entry.item, UINT64_MAX));
         return send(item);
-    }();
+    }());
+}
+
+/// Nothing is signed here: the scheduler of each process signs its own assignment, and the same again is the same.
+Result<void> LocalMessenger::deliver_assignment(const store::OutboxRecord& record, const Source& source)
+{
+    const auto& slot = source.slot;
+    TRY(auto entry, records_.delivery(slot.process, slot.nonce, record.index));
+    if (entry && entry->state != store::DeliveryRecord::State::signed_)
+        return {};
+    if (!entry)
+        entry = store::DeliveryRecord{
+            .process = slot.process, .nonce = slot.nonce, .index = record.index, .item = {}, .last_error = {}};
+    return note(*entry, [&]() -> Result<void> {
+        TRY(const auto requests, assign_requests(record, source));
+        for (const auto& request : requests) {
+            TRY(const auto assignment, scheduler_.assign(request));
+            wake(assignment.slot.process);
+        }
+        return {};
+    }());
+}
+
+/// Writes down what became of an attempt. @return `sent` when it is to be tried again
+Result<void> LocalMessenger::note(store::DeliveryRecord entry, const Result<void>& sent)
+{
     ++entry.attempts;
     if (sent) {
         entry.state = store::DeliveryRecord::State::accepted;

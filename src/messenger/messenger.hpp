@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "base/executor.hpp"
 #include "item/signer.hpp"
+#include "messenger/outgoing.hpp"
 #include "store/records.hpp"
 #include "units/units.hpp"
 #include "weave/weave.hpp"
@@ -26,6 +27,7 @@ public:
     ~LocalMessenger() override;
 
     Result<Accepted> accept(const item::DataItem& item) override;
+    Result<units::Assignment> assign(const units::AssignRequest& request) override;
 
     /// Takes up every process again after a start: evaluates what has no result, delivers what is open.
     /// @return store.*
@@ -45,6 +47,8 @@ private:
     Result<store::DeliveryRecord> ledger_entry(
         const units::Slot& slot, std::uint64_t index, const std::function<Result<item::Fields>()>& fields);
     Result<void> deliver(store::DeliveryRecord entry);
+    Result<void> deliver_assignment(const store::OutboxRecord& record, const Source& source);
+    Result<void> note(store::DeliveryRecord entry, const Result<void>& sent);
     Result<void> send(const item::DataItem& item);
     void wait_for_due();
 

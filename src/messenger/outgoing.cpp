@@ -106,7 +106,36 @@ Result<item::Fields> outgoing_fields(const store::OutboxRecord& record, const So
     case store::OutboxRecord::Kind::spawn: return spawn_fields(*sent, source);
     case store::OutboxRecord::Kind::assignment: break;
     }
-    return fail(errors::unsupported, "assigning other messages is not done by this node yet");
+    return bad(source, "an assignment is no item");
+}
+
+Result<std::vector<units::AssignRequest>> assign_requests(const store::OutboxRecord& record, const Source& source)
+{
+    const auto asked = JsonView::parse(record.json);
+    const auto text = [&](std::string_view name) {
+        const auto value = asked ? asked->find(name) : std::nullopt;
+        return value ? value->string().value_or("") : std::string();
+    };
+    const auto message = ItemId::parse(text("Message"));
+    const auto processes = asked ? asked->find("Processes") : std::nullopt;
+    if (!message || !processes || processes->elements().empty())
+        return bad(source, "an assignment is {Processes = {ids}, Message = id}");
+    const auto base_layer = asked->find("BaseLayer");
+    units::AssignRequest request{
+        .process = {}, .message = *message, .base_layer = base_layer && !base_layer->is_null() && base_layer->boolean() != false};
+    if (const auto exclude = asked->find("Exclude"))
+        for (const auto& one : exclude->elements())
+            if (auto field = one.string())
+                request.exclude.push_back(*std::move(field));
+    std::vector<units::AssignRequest> requests;
+    for (const auto& one : processes->elements()) {
+        const auto process = ProcessId::parse(one.string().value_or(""));
+        if (!process)
+            return bad(source, fmt::format("it is to be assigned to {}, which is no id", one.raw()));
+        request.process = *process;
+        requests.push_back(request);
+    }
+    return requests;
 }
 
 Result<item::Fields> spawned_fields(const item::DataItem& spawn, const Source& source)

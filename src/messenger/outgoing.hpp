@@ -17,8 +17,12 @@ struct Source {
 
 /// The item for what a process sends: target, data and tags by ao-protocol.md 4.4, reserved tags replaced by ours. The
 /// anchor is the process's own, or follows from its place in the outbox. Deterministic.
-/// @return messenger.bad_outgoing: what is missing or wrong; messenger.unsupported
+/// @return messenger.bad_outgoing: what is missing or wrong
 Result<item::Fields> outgoing_fields(const store::OutboxRecord& record, const Source& source);
+
+/// What an assignment of the outbox asks for: `{"Processes":[ids],"Message":id,"BaseLayer"?,"Exclude"?}` (4.3).
+/// @return messenger.bad_outgoing
+Result<std::vector<units::AssignRequest>> assign_requests(const store::OutboxRecord& record, const Source& source);
 
 /// The notice to the parent of a process that was spawned (4.4). @param spawn  the item that spawned it
 Result<item::Fields> spawned_fields(const item::DataItem& spawn, const Source& source);

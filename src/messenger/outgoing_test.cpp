@@ -4,6 +4,7 @@
 #include "item/ed25519.hpp"
 #include "messenger/errors.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 using namespace altiplano;
@@ -94,7 +95,19 @@ TEST(OutgoingMessage, that_cannot_be_an_item_says_why)
     for (const auto* tags : {R"([{"name":"a"}])", R"([{"value":"a"}])", R"([{"name":"a","value":{}}])", R"(["a"])"})
         EXPECT_EQ(message(R"({"Target":")" + target + R"(","Tags":)" + tags + "}").error().code, messenger::errors::bad_outgoing)
             << tags;
-    EXPECT_EQ(outgoing_fields({0, Kind::assignment, "{}"}, source()).error().code, messenger::errors::unsupported);
+    EXPECT_EQ(outgoing_fields({0, Kind::assignment, "{}"}, source()).error().code, messenger::errors::bad_outgoing);
+    const auto requests = assign_requests(
+        {0, Kind::assignment,
+            fmt::format(R"({{"Processes":["{0}"],"Message":"{0}","Exclude":["Data"],"BaseLayer":true}})", std::string(43, 'A'))},
+        source())
+                              .value();
+    ASSERT_EQ(requests.size(), 1U);
+    EXPECT_EQ(requests[0].message, ItemId{});
+    EXPECT_TRUE(requests[0].base_layer);
+    EXPECT_EQ(requests[0].exclude, std::vector<std::string>{"Data"});
+    for (const auto* wrong : {"", "[]", "{}", R"({"Processes":[],"Message":"x"})",
+             R"({"Processes":["x"],"Message":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"})"})
+        EXPECT_EQ(assign_requests({0, Kind::assignment, wrong}, source()).error().code, messenger::errors::bad_outgoing) << wrong;
 }
 
 TEST(OutgoingSpawn, gets_the_parent_s_scheduler_unless_it_names_one)

@@ -6,7 +6,7 @@ namespace altiplano::node {
 
 Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, Clock& clock, Random& random)
 {
-    std::unique_ptr<Node> node(new Node(options));
+    std::unique_ptr<Node> node(new Node(options, clock));
     const DataFolder folder{options.data};
     TRY(node->lock_, folder.claim(files));
     TRY(node->authority_, load_or_make_key(files, random, folder.key("authority")));
@@ -20,8 +20,8 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
     auto* const it = node.get();
     // A new process is admitted by the compute unit, since that will have to run it.
     node->scheduler_ = std::make_unique<scheduler::LocalScheduler>(*node->weave_, *node->records_, *node->scheduler_key_, clock,
-        scheduler::LocalScheduler::Options{
-            .admit = [it](const item::DataItem& process) { return it->compute_->admit(process); }});
+        scheduler::LocalScheduler::Options{.admit = [it](const item::DataItem& process) { return it->compute_->admit(process); },
+            .any_scheduler = options.any_scheduler});
     TRY(node->compute_,
         compute::LocalCompute::open(*node->scheduler_, *node->weave_, *node->cache_, files, clock,
             {.folder = options.data,

@@ -18,6 +18,7 @@ public:
         std::size_t workers = 1;
         std::size_t warm_max = 8;
         std::uint64_t image_gas = 20'000'000'000;
+        bool any_scheduler = true;  ///< takes processes that name another scheduler; for development
         memory::Tracker tracker = memory::Tracker::automatic;
     };
     /// Opens everything and takes up where the last run ended. @return node.folder_in_use, node.newer_folder, store.*, base.*
@@ -25,6 +26,7 @@ public:
     ~Node();
 
     const Options& options() const noexcept { return options_; }
+    Clock& clock() noexcept { return clock_; }
     weave::Weave& weave() noexcept { return *weave_; }
     store::Records& records() noexcept { return *records_; }
     store::Cache& cache() noexcept { return *cache_; }
@@ -34,13 +36,15 @@ public:
     Address authority() const { return authority_->address(); }
 
 private:
-    explicit Node(Options options)
+    Node(Options options, Clock& clock)
         : options_(std::move(options))
+        , clock_(clock)
     {
     }
 
     // In the order in which they need each other; destroyed from the end.
     Options options_;
+    Clock& clock_;
     std::shared_ptr<void> lock_;
     std::unique_ptr<item::Signer> authority_;  ///< signs what processes send, nothing else
     std::unique_ptr<item::Signer> scheduler_key_;  ///< signs assignments

@@ -7,6 +7,8 @@ namespace altiplano::scheduler::errors {
 inline constexpr std::string_view unknown_process = "scheduler.unknown_process";
 inline constexpr std::string_view unknown_slot = "scheduler.unknown_slot";
 inline constexpr std::string_view unknown_message = "scheduler.unknown_message";  ///< it has no slot in that process
+inline constexpr std::string_view unknown_item = "scheduler.unknown_item";  ///< an item to be assigned that is not in the weave
+inline constexpr std::string_view not_settled = "scheduler.not_settled";  ///< too few blocks on top of it
 inline constexpr std::string_view missing_tag = "scheduler.missing_tag";
 inline constexpr std::string_view bad_tag = "scheduler.bad_tag";
 inline constexpr std::string_view other_scheduler = "scheduler.other_scheduler";  ///< the process names another one

@@ -5,6 +5,7 @@
 #include "weave/errors.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <fmt/format.h>
 
 namespace altiplano::scheduler {
@@ -58,7 +59,7 @@ Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
             return fail(errors::bad_tag, fmt::format("the tag Module of {} is no id: {}", item.id().text(), module));
         record.module = *module_id;
         TRY(const auto named, required(item, "Scheduler"));
-        if (named != record.scheduler)
+        if (named != record.scheduler && !options_.any_scheduler)
             return fail(errors::other_scheduler,
                 fmt::format("the process names the scheduler {}, this one is {}", named, record.scheduler));
         TRY(semantics, options_.admit(item));
@@ -68,28 +69,66 @@ Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
             return unknown_process(process);
     }
 
-    // Its slot: the end of the log, linked to the entry before, at the height of the weave's tip.
-    TRY(const auto staged, weave::stage(item, weave_.blobs()));
+    TRY(auto staged, weave::stage(item, weave_.blobs()));
+    Entry entry{.process = process, .message = item.id(), .item = std::move(staged), .semantics = semantics};
+    if (spawns)
+        entry.spawned = std::move(record);
+    return append(entry);
+}
+
+Result<units::Assignment> LocalScheduler::assign(const units::AssignRequest& request)
+{
+    const auto& [process, message, base_layer, exclude] = request;
+    TRY(const auto there, records_.process(process));
+    if (!there)
+        return unknown_process(process);
+    TRY(const auto known, records_.log_of(process, message));
+    if (known)
+        return read_stored(weave_, known->assignment);
+    const auto stored = weave_.item(message);
+    if (!stored && stored.error().code == weave::errors::unknown_item)
+        return fail(
+            errors::unknown_item, fmt::format("the item {} is not in this weave, so it cannot be assigned", message.text()));
+    if (!stored)
+        return std::unexpected(stored.error());
+    if (base_layer) {
+        TRY(const auto spawn, weave_.item(ItemId(process)));
+        std::uint64_t depth = 20;
+        const auto text = spawn.header.tags().first("Settlement-Depth").value_or("20");
+        std::from_chars(text.data(), text.data() + text.size(), depth);
+        TRY(const auto tip, weave_.tip());
+        if (tip.height - stored->height < depth)
+            return fail(errors::not_settled,
+                fmt::format("the item {} has {} blocks on top of it; the process asks for {}", message.text(),
+                    tip.height - stored->height, depth));
+    }
+    return append({.process = process, .message = message, .exclude = exclude});
+}
+
+/// Gives an entry its slot: the end of the log, linked to the entry before, at the height of the weave's tip.
+Result<units::Assignment> LocalScheduler::append(const Entry& entry)
+{
     std::optional<units::Assignment> assigned;
     TRY_OK(weave_.seal([&](store::RecordsWriter& records, const weave::Block& tip) -> Result<std::vector<weave::NewItem>> {
         assigned.reset();
-        TRY(const auto raced, records.log_of(process, item.id()));
+        TRY(const auto raced, records.log_of(entry.process, entry.message));
         if (raced)
             return std::vector<weave::NewItem>{};
-        units::AssignmentFields fields{.slot = {process, 0},
-            .message = item.id(),
-            .hash_chain = units::first_link(process),
+        units::AssignmentFields fields{.slot = {entry.process, 0},
+            .message = entry.message,
+            .hash_chain = units::first_link(entry.process),
             .height = tip.height,
             .block_hash = tip.hash,
             .timestamp_ms = clock_.wall_ms(),
-            .semantics = semantics};
-        if (spawns) {
-            TRY_OK(records.put_process(record));
+            .semantics = entry.semantics,
+            .exclude = entry.exclude};
+        if (entry.spawned) {
+            TRY_OK(records.put_process(*entry.spawned));
         } else {
-            TRY(const auto there, records.process(process));
+            TRY(const auto there, records.process(entry.process));
             ENSURE(there && there->slots > 0, "a process has slot 0 from the transaction that made it");
             fields.slot.nonce = there->slots;
-            TRY(const auto last, records.log(process, there->slots - 1));
+            TRY(const auto last, records.log(entry.process, there->slots - 1));
             ENSURE(last, "slots count the log's entries");
             TRY(const auto stored, records.item(ItemId(last->assignment)));
             if (!stored)
@@ -100,16 +139,43 @@ Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
             fields.timestamp_ms = std::max(fields.timestamp_ms, previous.timestamp_ms + 1);
         }
         TRY(auto made, units::sign_assignment(fields, key_));
+        std::vector<weave::NewItem> items;
+        if (entry.item)
+            items.push_back(*entry.item);
         TRY(auto assignment_item, weave::stage_own(made.item, weave_.blobs()));
-        TRY_OK(records.append_log({.process = process, .nonce = fields.slot.nonce, .message = item.id(), .assignment = made.id}));
+        items.push_back(std::move(assignment_item));
+        TRY_OK(records.append_log(
+            {.process = entry.process, .nonce = fields.slot.nonce, .message = entry.message, .assignment = made.id}));
         assigned = std::move(made);
-        return std::vector{staged, std::move(assignment_item)};
+        return items;
     }));
     if (assigned)
         return *std::move(assigned);
-    TRY(const auto raced, records_.log_of(process, item.id()));
+    TRY(const auto raced, records_.log_of(entry.process, entry.message));
     ENSURE(raced, "the transaction has seen it");
     return read_stored(weave_, raced->assignment);
+}
+
+Result<std::uint64_t> LocalScheduler::slot_after(const ProcessId& process, std::int64_t timestamp_ms)
+{
+    TRY(const auto there, records_.process(process));
+    if (!there)
+        return unknown_process(process);
+    // Timestamps grow strictly, so halves decide.
+    std::uint64_t low = 0;
+    std::uint64_t high = there->slots;
+    while (low < high) {
+        const auto middle = low + (high - low) / 2;
+        TRY(const auto entry, records_.log(process, middle));
+        if (!entry)
+            return fail(errors::broken_log, fmt::format("slot {} of {} is missing", middle, process.text()));
+        TRY(const auto assignment, read_stored(weave_, entry->assignment));
+        if (assignment.timestamp_ms > timestamp_ms)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
 }
 
 Result<units::LogEntry> LocalScheduler::entry(const units::Slot& slot)
@@ -123,8 +189,16 @@ Result<units::Slot> LocalScheduler::slot_of(const ProcessId& process, const Item
     if (!there)
         return unknown_process(process);
     TRY(const auto found, records_.log_of(process, message));
-    if (!found)
+    if (!found) {
+        // The id may be that of the assignment: what `assign` answers (ao-protocol.md 3.6).
+        if (const auto assignment = read_stored(weave_, AssignmentId(message));
+            assignment && assignment->slot.process == process) {
+            TRY(const auto entry, records_.log(process, assignment->slot.nonce));
+            if (entry && entry->assignment == assignment->id)
+                return assignment->slot;
+        }
         return fail(errors::unknown_message, fmt::format("the message {} has no slot in {}", message.text(), process.text()));
+    }
     return units::Slot{process, found->nonce};
 }
 

@@ -14,6 +14,8 @@ public:
     struct Options {
         /// Says which semantics a new process will run under, or refuses it. Called once per spawn, before anything is stored.
         std::function<Result<units::Assignment::Semantics>(const item::DataItem& process)> admit;
+        /// Takes processes that name another scheduler as its own, so that clients with a built-in one work. For development.
+        bool any_scheduler = false;
     };
     LocalScheduler(weave::Weave& weave, store::Records& records, const item::Signer& key, Clock& clock, Options options)
         : weave_(weave)
@@ -25,6 +27,8 @@ public:
     }
 
     Result<units::Assignment> assign(const item::DataItem& item) override;
+    Result<units::Assignment> assign(const units::AssignRequest& request) override;
+    Result<std::uint64_t> slot_after(const ProcessId& process, std::int64_t timestamp_ms) override;
     Result<units::LogEntry> entry(const units::Slot& slot) override;
     Result<units::Slot> slot_of(const ProcessId& process, const ItemId& message) override;
     Result<units::ProcessInfo> process(const ProcessId& id) override;
@@ -32,6 +36,17 @@ public:
     Address address() const override { return key_.address(); }
 
 private:
+    /// What goes into a slot: an item that comes with the call, or one that the weave has.
+    struct Entry {
+        ProcessId process;
+        ItemId message;
+        std::optional<weave::NewItem> item{};
+        std::optional<store::ProcessRecord> spawned{};
+        std::optional<units::Assignment::Semantics> semantics{};
+        std::vector<std::string> exclude{};
+    };
+    Result<units::Assignment> append(const Entry& entry);
+
     weave::Weave& weave_;
     store::Records& records_;
     const item::Signer& key_;

@@ -83,6 +83,8 @@ Result<Assignment> sign_assignment(const AssignmentFields& fields, const item::S
         for (const auto& [name, specification] : fields.semantics->extensions)
             tags.add(std::string(extension_tag), name + " " + specification.text());
     }
+    for (const auto& field : fields.exclude)
+        tags.add("Exclude", field);
     TRY(auto item, item::build({.anchor = to_string(sha256(place).bytes()), .tags = std::move(tags)}, scheduler));
     return read_assignment(std::move(item));
 }
@@ -114,6 +116,8 @@ Result<Assignment> read_assignment(item::DataItem item)
         }
         read.semantics = std::move(semantics);
     }
+    for (const auto field : item.tags().all("Exclude"))
+        read.exclude.emplace_back(field);
     read.item = std::move(item);
     return read;
 }

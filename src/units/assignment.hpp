@@ -14,6 +14,7 @@ struct AssignmentFields {
     BlockHash block_hash;
     std::int64_t timestamp_ms = 0;
     std::optional<Assignment::Semantics> semantics;  ///< slot 0
+    std::vector<std::string> exclude{};
 };
 
 /// The signed assignment. Tags in the order of ao-protocol.md 2.3, then ours. The anchor follows from process and nonce,

@@ -29,6 +29,7 @@ struct Assignment {
     std::uint64_t height = 0;  ///< of the weave when it was assigned: bounds what WeaveDrive admits
     BlockHash block_hash;  ///< of the block at that height
     std::int64_t timestamp_ms = 0;  ///< strictly increasing within a process
+    std::vector<std::string> exclude{};  ///< fields of the message that the process does not get to see (3.4)
     item::DataItem item;  ///< the signed bytes that say all this
 
     /// Slot 0 only: the semantics that every later slot runs under (docs/semantics.md).
@@ -46,6 +47,13 @@ struct LogEntry {
     item::DataItem message;
 };
 
+/// Whether a message was not sent to the process but assigned to it: an item that lay in the weave (3.4).
+inline bool was_assigned(const LogEntry& entry)
+{
+    return entry.assignment.slot.nonce > 0
+        && (!entry.message.target() || ProcessId(*entry.message.target()) != entry.assignment.slot.process);
+}
+
 /// What a slot yields: the same bytes on every machine (law 2).
 struct SlotResult {
     enum class Kind : std::uint8_t {
@@ -62,6 +70,20 @@ struct SlotResult {
 
 /// How a result is written where JSON cannot carry it: "result", "error", "guest_fault".
 std::string_view name_of(SlotResult::Kind kind);
+
+/// Asks for an item of the weave to be put into the log of a process (3.4).
+struct AssignRequest {
+    ProcessId process;
+    ItemId message;
+    bool base_layer = false;  ///< only when it lies deep enough: the process's Settlement-Depth, else 20 blocks
+    std::vector<std::string> exclude{};
+};
+
+/// A message for a dry run: what a client says of it, unsigned (5.10).
+struct DryRun {
+    ProcessId process;
+    std::string body;  ///< a JSON object with Owner, Data, Tags, ...; all optional
+};
 
 struct ProcessInfo {
     ProcessId id;

@@ -17,9 +17,16 @@ public:
     ///         nothing is stored then
     virtual Result<Assignment> assign(const item::DataItem& item) = 0;
 
+    /// Puts an item of the weave into the log. Durable when it returns; the same again gives the same assignment.
+    /// @return scheduler.unknown_process, scheduler.unknown_item, scheduler.not_settled
+    virtual Result<Assignment> assign(const AssignRequest& request) = 0;
+
     /// @return scheduler.unknown_process, scheduler.unknown_slot
     virtual Result<LogEntry> entry(const Slot& slot) = 0;
-    /// The slot that a message got. @return scheduler.unknown_process, scheduler.unknown_message
+    /// The first slot whose timestamp is later, or the log's length. @return scheduler.unknown_process
+    virtual Result<std::uint64_t> slot_after(const ProcessId& process, std::int64_t timestamp_ms) = 0;
+    /// The slot that a message got; its assignment's id names it as well. @return scheduler.unknown_process,
+    /// scheduler.unknown_message
     virtual Result<Slot> slot_of(const ProcessId& process, const ItemId& message) = 0;
     /// @return scheduler.unknown_process
     virtual Result<ProcessInfo> process(const ProcessId& id) = 0;
@@ -40,6 +47,10 @@ public:
     /// The result if it is there already; evaluates nothing.
     virtual Result<std::optional<SlotResult>> stored(const Slot& slot) = 0;
 
+    /// What the newest state answers to a message that changes nothing: evaluates the log to its end first.
+    /// @return as `result`; compute.bad_dry_run; scheduler.unknown_process
+    virtual Result<SlotResult> dry_run(const DryRun& run) = 0;
+
     /// Calls `listener` for what the guest prints while slots of `process` run, from any thread, until the returned
     /// handle is destroyed (which waits for a call under way). Pieces printed before are not repeated.
     virtual std::shared_ptr<void> watch(const ProcessId& process, std::function<void(const ConsolePiece&)> listener) = 0;
@@ -58,6 +69,10 @@ public:
     /// afterwards. The same item again gives the same answer.
     /// @return item.*, messenger.*, scheduler.*; nothing is stored then
     virtual Result<Accepted> accept(const item::DataItem& item) = 0;
+
+    /// Assigns an item of the weave to a process, and delivers what comes of it.
+    /// @return scheduler.*
+    virtual Result<Assignment> assign(const AssignRequest& request) = 0;
 };
 
 }  // namespace altiplano::units

@@ -1,0 +1,64 @@
+#include "node/http/messenger_routes.hpp"
+
+#include "item/errors.hpp"
+#include "node/http/message_body.hpp"
+#include "node/http/reply.hpp"
+
+namespace altiplano::node::http {
+
+namespace {
+
+/// The sentence that the original says of any item that it cannot read stands in front (4.1).
+Reply messenger_error(const Error& error)
+{
+    auto said = error;
+    if (error.code.starts_with("item."))
+        said.sentence = "'body': A valid and signed data item must be provided as the body. " + said.sentence;
+    return error_reply(said);
+}
+
+Result<Reply> accept(Node& node, const item::DataItem& item)
+{
+    TRY(const auto accepted, node.messenger().accept(item));
+    JsonWriter json;
+    json.begin_object().member("message", "Processing DataItem").member("id", std::string_view(accepted.id.text()));
+    if (accepted.slot)
+        json.member("process", std::string_view(accepted.slot->process.text())).member("slot", accepted.slot->nonce);
+    json.end_object();
+    return json_reply(std::move(json), 202);
+}
+
+Result<Reply> assign(Node& node, const Request& request)
+{
+    TRY(const auto asked, assign_request_of(request));
+    TRY(const auto assignment, node.messenger().assign(asked));
+    JsonWriter json;
+    json.begin_object()
+        .member("message", "Processing Assignment")
+        .member("id", std::string_view(assignment.id.text()))
+        .member("process", std::string_view(assignment.slot.process.text()))
+        .member("slot", assignment.slot.nonce)
+        .end_object();
+    return json_reply(std::move(json), 202);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Body>> take_message(Node& node, const Request& request)
+{
+    if (request.query_value("assign") || request.query_value("process-id"))
+        return std::make_unique<NoBody>([&node, request] { return assign(node, request); }, messenger_error);
+    return std::make_unique<MessageBody>([&node](const item::DataItem& item) { return accept(node, item); }, messenger_error);
+}
+
+Router messenger_routes(Node& node)
+{
+    Router router;
+    router.errors_by(messenger_error);
+    router.get("/", "what this is", [](const Request&) -> Result<Reply> { return text_reply("ao messenger unit"); });
+    router.stream("POST", "/", "takes a message or a process in, or assigns an item: ?process-id=&assign=",
+        [&node](const Request& request) { return take_message(node, request); });
+    return router;
+}
+
+}  // namespace altiplano::node::http
