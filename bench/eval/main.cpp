@@ -4,6 +4,7 @@
 //   bench_eval ALTIPLANO PROCESS.wasm "COMMAND OF THE OUTSIDE" [--json] [--smoke]
 #include "base/executor.hpp"
 #include "base/json.hpp"
+#include "item/ed25519.hpp"
 #include "lib/bench.hpp"
 #include "node/node.hpp"
 
