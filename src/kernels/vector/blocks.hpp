@@ -1,0 +1,202 @@
+#pragma once
+
+#include "kernels/lanes/lanes.hpp"
+
+/// Blocks of sixteen rows at once, straight from the bytes of each format: row r in lane r. weights.hpp is what they must equal.
+namespace altiplano::kernels {
+namespace {
+
+/// One block of sixteen rows: codes[g] has elements 4g..4g+3 of row r in lane r.
+struct Block16 {
+    I16x codes[8];
+    F16x scale, minimum;
+    I16x half_scale[2];
+};
+
+ALTIPLANO_LANES I16x low_nibbles(I16x bytes)
+{
+    return bytes & all(0x0f0f0f0f);
+}
+ALTIPLANO_LANES I16x high_nibbles(I16x bytes)
+{
+    return right(bytes, 4) & all(0x0f0f0f0f);
+}
+ALTIPLANO_LANES void nibbles(const std::byte* at, std::int64_t stride, I16x* codes)
+{
+    I16x bytes[4];
+    load_columns(at, stride, bytes);
+    for (int g = 0; g < 4; ++g) {
+        codes[g] = low_nibbles(bytes[g]);
+        codes[g + 4] = high_nibbles(bytes[g]);
+    }
+}
+
+/// What the product needs to know of a format: bits of its codes, how much too large they are, whether there is a minimum, and
+/// whether each half of a block has a scale of its own.
+template <Type> struct Blocks;
+
+template <> struct Blocks<Type::q4_0> {
+    static constexpr int bits = 4, offset = 8, steps = 1;
+    static constexpr bool minimum = false, halves = false;
+    ALTIPLANO_LANES void begin(const std::byte*, std::int64_t) { }
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int, Block16& b)
+    {
+        b.scale = half_to_float(gather16(at, stride));
+        nibbles(at + 2, stride, b.codes);
+    }
+};
+template <> struct Blocks<Type::q4_1> {
+    static constexpr int bits = 4, offset = 0, steps = 1;
+    static constexpr bool minimum = true, halves = false;
+    ALTIPLANO_LANES void begin(const std::byte*, std::int64_t) { }
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int, Block16& b)
+    {
+        const auto both = gather16(at, stride);
+        b.scale = half_to_float(both);
+        b.minimum = half_to_float(right(both, 16));
+        nibbles(at + 4, stride, b.codes);
+    }
+};
+
+/// Bit i of `high` becomes bit 4 of code i.
+ALTIPLANO_LANES void fifth_bits(I16x high, I16x* codes)
+{
+    for (int g = 0; g < 8; ++g) {
+        // Four bits become the lowest of four bytes: the products do not overlap.
+        const auto four = right(high, 4 * g) & all(15);
+        codes[g] = codes[g] | left((four * all(0x00204081)) & all(0x01010101), 4);
+    }
+}
+template <> struct Blocks<Type::q5_0> {
+    static constexpr int bits = 5, offset = 16, steps = 1;
+    static constexpr bool minimum = false, halves = false;
+    ALTIPLANO_LANES void begin(const std::byte*, std::int64_t) { }
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int, Block16& b)
+    {
+        b.scale = half_to_float(gather16(at, stride));
+        nibbles(at + 6, stride, b.codes);
+        fifth_bits(gather16(at + 2, stride), b.codes);
+    }
+};
+template <> struct Blocks<Type::q5_1> {
+    static constexpr int bits = 5, offset = 0, steps = 1;
+    static constexpr bool minimum = true, halves = false;
+    ALTIPLANO_LANES void begin(const std::byte*, std::int64_t) { }
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int, Block16& b)
+    {
+        const auto both = gather16(at, stride);
+        b.scale = half_to_float(both);
+        b.minimum = half_to_float(right(both, 16));
+        nibbles(at + 8, stride, b.codes);
+        fifth_bits(gather16(at + 4, stride), b.codes);
+    }
+};
+template <> struct Blocks<Type::q8_0> {
+    static constexpr int bits = 8, offset = signed_bias, steps = 1;
+    static constexpr bool minimum = false, halves = false;
+    ALTIPLANO_LANES void begin(const std::byte*, std::int64_t) { }
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int, Block16& b)
+    {
+        b.scale = half_to_float(gather16(at, stride));
+        load_columns(at + 2, stride, b.codes);
+        load_columns(at + 18, stride, b.codes + 4);
+    }
+};
+
+/// Scales and minima of eight sub-blocks, six bits each in three words per row.
+struct SubScales {
+    F16x scale, minimum;
+    I16x word[3];
+
+    ALTIPLANO_LANES void begin(const std::byte* at, std::int64_t stride)
+    {
+        const auto both = gather16(at, stride);
+        scale = half_to_float(both);
+        minimum = half_to_float(right(both, 16));
+        for (int i = 0; i < 3; ++i)
+            word[i] = gather16(at + 4 + 4 * i, stride);
+    }
+    ALTIPLANO_LANES void read(int j, Block16& b) const
+    {
+        I16x s;
+        I16x m;
+        if (j < 4) {
+            s = right(word[0], 8 * j) & all(63);
+            m = right(word[1], 8 * j) & all(63);
+        } else {
+            const int shift = 8 * (j - 4);
+            s = (right(word[2], shift) & all(15)) | left(right(word[0], shift + 6) & all(3), 4);
+            m = (right(word[2], shift + 4) & all(15)) | left(right(word[1], shift + 6) & all(3), 4);
+        }
+        b.scale = scale * to_float(s);
+        b.minimum = all(0.0F) - minimum * to_float(m);
+    }
+};
+ALTIPLANO_LANES void sub_block_nibbles(const std::byte* at, std::int64_t stride, int j, I16x* codes)
+{
+    load_columns(at + j / 2 * 32, stride, codes);
+    load_columns(at + j / 2 * 32 + 16, stride, codes + 4);
+    for (int g = 0; g < 8; ++g)
+        codes[g] = j % 2 != 0 ? high_nibbles(codes[g]) : low_nibbles(codes[g]);
+}
+template <> struct Blocks<Type::q4_k> {
+    static constexpr int bits = 4, offset = 0, steps = 8;
+    static constexpr bool minimum = true, halves = false;
+    SubScales scales;
+    ALTIPLANO_LANES void begin(const std::byte* at, std::int64_t stride) { scales.begin(at, stride); }
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int j, Block16& b)
+    {
+        scales.read(j, b);
+        sub_block_nibbles(at + 16, stride, j, b.codes);
+    }
+};
+template <> struct Blocks<Type::q5_k> {
+    static constexpr int bits = 5, offset = 0, steps = 8;
+    static constexpr bool minimum = true, halves = false;
+    SubScales scales;
+    ALTIPLANO_LANES void begin(const std::byte* at, std::int64_t stride) { scales.begin(at, stride); }
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int j, Block16& b)
+    {
+        scales.read(j, b);
+        sub_block_nibbles(at + 48, stride, j, b.codes);
+        I16x high[8];
+        load_columns(at + 16, stride, high);
+        load_columns(at + 32, stride, high + 4);
+        for (int g = 0; g < 8; ++g)
+            b.codes[g] = b.codes[g] | left(right(high[g], j) & all(0x01010101), 4);
+    }
+};
+template <> struct Blocks<Type::q6_k> {
+    static constexpr int bits = 6, offset = 32, steps = 8;
+    static constexpr bool minimum = false, halves = true;
+    F16x scale;
+    ALTIPLANO_LANES void begin(const std::byte* at, std::int64_t stride)
+    {
+        scale = half_to_float(right(gather16(at + 206, stride), 16));  // the last word of the block: its high half is the scale
+    }
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int j, Block16& b)
+    {
+        b.scale = scale;
+        const int half = j / 4;
+        const int group = j % 4;
+        const auto* low = at + 64 * half + 32 * (group % 2);
+        const auto* high = at + 128 + 32 * half;
+        for (int part = 0; part < 2; ++part) {
+            auto* codes = b.codes + 4 * part;
+            I16x top[4];
+            load_columns(low + 16 * part, stride, codes);
+            load_columns(high + 16 * part, stride, top);
+            for (int g = 0; g < 4; ++g) {
+                codes[g] = group < 2 ? low_nibbles(codes[g]) : high_nibbles(codes[g]);
+                codes[g] = codes[g] | left(right(top[g], 2 * group) & all(0x03030303), 4);
+            }
+        }
+        const auto word = gather16(at + 192 + 4 * (j / 2), stride);  // signed bytes, two per sub-block
+        const int shift = j % 2 * 16;
+        b.half_scale[0] = right_signed(left(word, 24 - shift), 24);
+        b.half_scale[1] = right_signed(left(word, 16 - shift), 24);
+    }
+};
+
+}  // namespace
+}  // namespace altiplano::kernels
