@@ -90,6 +90,9 @@ class Node:
         self.process.stdout.close()
         self.process = None
 
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
     def log(self):
         path = self.folder / "node.log"
         return path.read_text(errors="replace") if path.exists() else ""
