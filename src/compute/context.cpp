@@ -21,12 +21,13 @@ std::vector<std::pair<std::string, Digest>> specifications()
     return all;
 }
 
-}  // namespace
-
-bool runs_format(std::string_view format)
+/// Binary data reaches our guests as it is; AO's get what JavaScript makes of it (ao-protocol.md 5.5).
+JsonWriter::Text text_of(const vm::Format& format)
 {
-    return format == "wasm64-wasi-altiplano_1" || format == "wasm32-wasi-altiplano_1";
+    return format.abi == vm::Format::Abi::wasi ? JsonWriter::Text::guest : JsonWriter::Text::client;
 }
+
+}  // namespace
 
 vm::Extensions extensions()
 {
@@ -48,21 +49,23 @@ Result<Context> context_of(weave::Weave& weave, const item::Header& process)
         return std::unexpected(module.error());
     if (!module->tags().has("Type", "Module"))
         return fail(errors::not_a_module, fmt::format("the item {} is no module: it has no tag Type: Module", module_id->text()));
-    const auto format = module->tags().first("Module-Format").value_or("(none)");
-    if (!runs_format(format))
+    const auto named_format = module->tags().first("Module-Format").value_or("(none)");
+    const auto* format = vm::format_named(named_format);
+    if (format == nullptr)
         return fail(errors::unknown_format,
-            fmt::format("the module {} has the format {}; this node runs wasm64-wasi-altiplano_1 and wasm32-wasi-altiplano_1",
-                module_id->text(), format));
+            fmt::format("the module {} has the format {}, which this node does not run", module_id->text(), named_format),
+            "`altiplano module formats` lists those that it runs");
 
     Context context{.process = ProcessId(process.id()),
         .item = process,
         .module = module->header(),
         .wasm = to_buffer(module->data()),
+        .format = format,
         .limits = {},
         .env_json = {},
         .semantics = {}};
     TRY(context.limits, limits_of(process.tags(), module->tags()));
-    context.env_json = env_json(process, module->header());
+    context.env_json = env_json(process, module->header(), text_of(*format));
     context.semantics = {.version = semantics_version, .module_sha256 = sha256(context.wasm), .extensions = specifications()};
     return context;
 }
@@ -90,7 +93,7 @@ Work work_of(const units::LogEntry& entry, const Context& context)
     append(seed, assignment.hash_chain.bytes());
     append(seed, assignment.slot.process.bytes());
     append_u64(seed, assignment.slot.nonce);
-    return {.message_json = message_json(entry),
+    return {.message_json = message_json(entry, text_of(*context.format)),
         .env_json = context.env_json,
         .timestamp_ms = assignment.timestamp_ms,
         .seed = sha256(seed),
@@ -99,7 +102,7 @@ Work work_of(const units::LogEntry& entry, const Context& context)
 
 Result<Work> work_of(const units::DryRun& run, const units::LogEntry& last, const Context& context, std::uint64_t gas_max)
 {
-    TRY(auto message, dry_run_json(run, last.assignment));
+    TRY(auto message, dry_run_json(run, last.assignment, text_of(*context.format)));
     Buffer seed = to_buffer("altiplano random of a dry run v1");
     append(seed, last.assignment.hash_chain.bytes());
     append(seed, as_bytes(message));

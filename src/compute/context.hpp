@@ -12,9 +12,6 @@ namespace altiplano::compute {
 /// the version that its slot 0 records, or refuses it.
 inline constexpr std::uint32_t semantics_version = 1;
 
-/// Module-Format tags that this node runs, all by the ABI `wasi`.
-bool runs_format(std::string_view format);
-
 /// The extensions of this program, which every node of this semantics version has.
 vm::Extensions extensions();
 
@@ -24,6 +21,7 @@ struct Context {
     item::Header item;
     item::Header module;
     Buffer wasm;
+    const vm::Format* format = &vm::own_format();  ///< what the module's Module-Format says
     Limits limits;
     std::string env_json;
     units::Assignment::Semantics semantics;

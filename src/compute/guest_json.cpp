@@ -34,7 +34,7 @@ void write_item(JsonWriter& json, std::string_view name, const item::Header& hea
 
 }  // namespace
 
-std::string message_json(const units::LogEntry& entry)
+std::string message_json(const units::LogEntry& entry, JsonWriter::Text text)
 {
     const auto& [assignment, message] = entry;
     const auto from_process = message.tags().first("From-Process");
@@ -44,7 +44,7 @@ std::string message_json(const units::LogEntry& entry)
         return std::ranges::find(assignment.exclude, field) == assignment.exclude.end();
     };
 
-    JsonWriter json(JsonWriter::Text::guest);
+    JsonWriter json(text);
     json.begin_object();
     json.member("Id", std::string_view(message.id().text()));
     if (shown("Signature"))
@@ -75,7 +75,7 @@ std::string message_json(const units::LogEntry& entry)
     return std::move(json).text();
 }
 
-Result<std::string> dry_run_json(const units::DryRun& run, const units::Assignment& last)
+Result<std::string> dry_run_json(const units::DryRun& run, const units::Assignment& last, JsonWriter::Text text)
 {
     const auto body = JsonView::parse(run.body.empty() ? std::string_view("{}") : std::string_view(run.body));
     if (!body || body->kind() != JsonView::Kind::object)
@@ -93,7 +93,7 @@ Result<std::string> dry_run_json(const units::DryRun& run, const units::Assignme
     if (const auto owner = body->find("Owner"); !from && owner)
         from = owner->string();
 
-    JsonWriter json(JsonWriter::Text::guest);
+    JsonWriter json(text);
     json.begin_object();
     // In the order of the original: defaults, then what the client says in their place or besides.
     const auto members = body->members();
@@ -120,9 +120,9 @@ Result<std::string> dry_run_json(const units::DryRun& run, const units::Assignme
     return std::move(json).text();
 }
 
-std::string env_json(const item::Header& process, const item::Header& module)
+std::string env_json(const item::Header& process, const item::Header& module, JsonWriter::Text text)
 {
-    JsonWriter json(JsonWriter::Text::guest);
+    JsonWriter json(text);
     json.begin_object();
     write_item(json, "Process", process);
     write_item(json, "Module", module);

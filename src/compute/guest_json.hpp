@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/json.hpp"
 #include "item/data_item.hpp"
 #include "units/types.hpp"
 
@@ -7,14 +8,16 @@ namespace altiplano::compute {
 
 /// A message as its process reads it (ao-protocol.md 5.5): the fields of the item, the place in the log, `From` by
 /// `From-Process`. Tags named From or Owner are left out, since they would pass for the fields. Bytes from 0x80 on stay
-/// as they are. Part of the semantics version: guest_json_test.cpp holds its bytes.
-std::string message_json(const units::LogEntry& entry);
+/// as they are for our formats; for AO's, what is not UTF-8 becomes U+FFFD, as their compute unit decodes it.
+/// Part of the semantics version: guest_json_test.cpp holds its bytes.
+std::string message_json(const units::LogEntry& entry, JsonWriter::Text text = JsonWriter::Text::guest);
 
 /// {"Process":{"Id","Owner","Tags"},"Module":{"Id","Owner","Tags"}}
 /// What a process reads of a dry run (5.10): the client's own members over the defaults, `From` by the rule of 5.5.
 /// @param last  of the newest slot @return compute.bad_dry_run unless the body is a JSON object
-Result<std::string> dry_run_json(const units::DryRun& run, const units::Assignment& last);
+Result<std::string> dry_run_json(
+    const units::DryRun& run, const units::Assignment& last, JsonWriter::Text text = JsonWriter::Text::guest);
 
-std::string env_json(const item::Header& process, const item::Header& module);
+std::string env_json(const item::Header& process, const item::Header& module, JsonWriter::Text text = JsonWriter::Text::guest);
 
 }  // namespace altiplano::compute

@@ -43,7 +43,7 @@ Result<std::unique_ptr<Recomputation>> Recomputation::begin(
     TRY(made->engine_, vm::Engine::create());
     TRY(made->cache_,
         vm::ModuleCache::open(made->engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions()}));
-    TRY(auto module, made->cache_->compile(made->context_.wasm));
+    TRY(auto module, made->cache_->compile(made->context_.wasm, *made->context_.format));
     TRY(made->machine_, vm::Machine::create(std::move(module), {.memory_bytes = made->context_.limits.memory_bytes}));
     return made;
 }

@@ -127,6 +127,10 @@ private:
         TRY(const auto tracker, fields.number());
         limits_.tracker = static_cast<memory::Tracker>(tracker);
         TRY(const auto folder, fields.text());
+        TRY(const auto format_name, fields.text());
+        const auto* format = vm::format_named(as_text(format_name));
+        if (format == nullptr)
+            return fail(errors::worker_protocol, fmt::format("a worker was given the format {}", as_text(format_name)));
         TRY(const auto wasm, fields.text());
         // Read before the sandbox closes the way to any file.
         const auto other = options_.instead ? options_.instead(wasm) : Buffer{};
@@ -137,7 +141,7 @@ private:
         TRY(engine_, vm::Engine::create());
         TRY(cache_,
             vm::ModuleCache::open(engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions()}));
-        TRY(module_, cache_->compile(other.empty() ? wasm : Bytes(other)));
+        TRY(module_, cache_->compile(other.empty() ? wasm : Bytes(other), *format));
         return Frame{.type = FrameType::loaded};
     }
 

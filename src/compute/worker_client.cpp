@@ -83,6 +83,7 @@ Result<void> WorkerClient::load(const Context& context, const Path& modules, mem
             .number(context.limits.memory_bytes)
             .number(static_cast<std::uint64_t>(tracker))
             .text(std::string_view(modules.native()))
+            .text(context.format->name)
             .text(Bytes(context.wasm))
             .bytes()));
     TRY(const auto loaded, answer(FrameType::loaded, {}, {}));

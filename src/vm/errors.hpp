@@ -26,6 +26,7 @@ inline constexpr std::string_view reserved_name = "module.reserved_name";  ///< 
 inline constexpr std::string_view over_limit = "module.over_limit";  ///< a size over ours or the engine's
 inline constexpr std::string_view unknown_import = "module.unknown_import";
 inline constexpr std::string_view bad_import = "module.bad_import";  ///< known name, other type
+inline constexpr std::string_view bad_format = "module.bad_format";  ///< another width than its Module-Format says
 inline constexpr std::string_view missing_export = "module.missing_export";  ///< or of another type
 inline constexpr std::string_view constructors_failed = "module.constructors_failed";  ///< _initialize trapped
 

@@ -1,6 +1,7 @@
 #include "vm/guest.hpp"
 
 #include "base/log.hpp"
+#include "vm/abi/emscripten/emscripten.hpp"
 #include "vm/fault_address.hpp"
 
 #include <fmt/format.h>
@@ -12,10 +13,10 @@
 namespace altiplano::vm {
 namespace {
 
-constexpr std::uint32_t first_fd = 4;
 constexpr std::size_t open_files_max = 1024;
 constexpr std::size_t global_bytes = 16;
 constexpr std::uint64_t page_bytes = memory::Region::page_bytes;
+constexpr std::string_view depth_sentence = "the guest's calls are nested too deep";
 constexpr std::string_view read_only_sentence = "the guest wrote to a mapped item, which is read-only";
 
 /// Trap codes of Wasmtime that follow from the guest's own doing. What is missing here is a HostFault.
@@ -95,7 +96,8 @@ const HostFunction& check_write_function()
 wasm_trap_t* call_import(void* bound, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t) noexcept
 {
     auto* guest = static_cast<Guest*>(wasmtime_context_get_data(wasmtime_caller_context(caller)));
-    return guest->run(*static_cast<const BoundImport*>(bound), values);
+    const auto& import = *static_cast<const BoundImport*>(bound);
+    return import.made ? guest->invoke(import, values) : guest->run(import, values);
 }
 
 Result<void> map_file(
@@ -163,7 +165,24 @@ Answer<void> Guest::instantiate()
     note_mapped();
     for (const auto& name : native.globals)
         globals_.push_back(global(name));
+
+    entries_.clear();
+    if (module_->format().abi == Format::Abi::emscripten && !native.names.table.empty()) {
+        stack_save_ = exported(native.names.stack_save)->of.func;
+        stack_restore_ = exported(native.names.stack_restore)->of.func;
+        set_threw_ = exported(native.names.set_threw)->of.func;
+        table_ = exported(native.names.table)->of.table;
+        entries_.resize(wasmtime_table_size(context(), &table_));
+    }
     return {};
+}
+
+std::optional<wasmtime_extern_t> Guest::exported(std::string_view name)
+{
+    wasmtime_extern_t found;
+    if (!wasmtime_instance_export_get(context(), &instance_, name.data(), name.size(), &found))
+        return std::nullopt;
+    return found;
 }
 
 Answer<void> Guest::begin(const Surroundings& surroundings)
@@ -175,6 +194,11 @@ Answer<void> Guest::begin(const Surroundings& surroundings)
     random_used_ = random_block_.size();
     files_ = surroundings.files;
     console_ = surroundings.console;
+    ticks_ = 10000;
+    temporary = 0;
+    metered_ = 0;
+    meter_limit_ = surroundings.gas;
+    longjmp_ = false;
     stopped_.reset();
     grow_failed_.reset();
     const wasmtime_val_t zero{.kind = WASMTIME_I32, .of = {.i32 = 0}};
@@ -194,16 +218,18 @@ void Guest::end() noexcept
 
 bool Guest::has_export(std::string_view name)
 {
-    wasmtime_extern_t found;
-    return wasmtime_instance_export_get(context(), &instance_, name.data(), name.size(), &found);
+    return exported(name).has_value();
 }
 
 Answer<Value> Guest::call(std::string_view name, std::initializer_list<Value> arguments)
 {
-    wasmtime_extern_t found;
-    ENSURE(wasmtime_instance_export_get(context(), &instance_, name.data(), name.size(), &found)
-            && found.kind == WASMTIME_EXTERN_FUNC,
-        "ModuleCache::compile checked the exports");
+    const auto found = exported(name);
+    ENSURE(found && found->kind == WASMTIME_EXTERN_FUNC, "ModuleCache::compile checked the exports");
+    return call(found->of.func, arguments);
+}
+
+Answer<Value> Guest::call(const wasmtime_func_t& function, std::initializer_list<Value> arguments)
+{
     wasmtime_val_raw_t values[4]{};
     ENSURE(arguments.size() <= std::size(values), "the guest ABI has no call with more");
     std::ranges::transform(arguments, values, [](Value v) {
@@ -212,7 +238,7 @@ Answer<Value> Guest::call(std::string_view name, std::initializer_list<Value> ar
         return raw;
     });
     wasm_trap_t* trap = nullptr;
-    OwnedError error(wasmtime_func_call_unchecked(context(), &found.of.func, values, std::size(values), &trap));
+    OwnedError error(wasmtime_func_call_unchecked(context(), &function, values, std::size(values), &trap));
     OwnedTrap owned(trap);
     if (error || owned)
         return std::unexpected(stop_of(std::move(error), std::move(owned)));
@@ -220,6 +246,148 @@ Answer<Value> Guest::call(std::string_view name, std::initializer_list<Value> ar
     if (grow_failed_)
         return stop(*grow_failed_);
     return value_of(values[0], ValueType::pointer, wasm64());
+}
+
+// ---- invoke
+
+namespace {
+
+/// Logical bytes of call depth that going out to the host and in again counts, as a function of the guest would: the
+/// native frames between are smaller than three times that (stack.hpp).
+constexpr std::uint32_t invoke_weight = 4096;
+constexpr std::uint64_t invoke_gas = 50;
+
+bool same_signature(const wasm_functype_t* type, const Import& import)
+{
+    const auto kind = [](ValueType t) {
+        return t == ValueType::i32 ? WASM_I32 : t == ValueType::i64 ? WASM_I64 : t == ValueType::f32 ? WASM_F32 : WASM_F64;
+    };
+    const auto* parameters = wasm_functype_params(type);
+    const auto* results = wasm_functype_results(type);
+    if (parameters->size + 1 != import.parameters.size() || results->size != (import.result ? 1U : 0U))
+        return false;
+    for (std::size_t i = 0; i < parameters->size; ++i)
+        if (wasm_valtype_kind(parameters->data[i]) != kind(import.parameters[i + 1]))
+            return false;
+    return !import.result || wasm_valtype_kind(results->data[0]) == kind(*import.result);
+}
+
+struct FreeFunctype {
+    void operator()(wasm_functype_t* type) const noexcept { wasm_functype_delete(type); }
+};
+
+}  // namespace
+
+/// The function behind a table index, if it has the signature that the import calls it with.
+Answer<const wasmtime_func_t*> Guest::table_entry(std::uint64_t index, const BoundImport& bound)
+{
+    if (index >= entries_.size())
+        return stop(GuestFault{errors::trap_table_out_of_bounds, "the guest used a table entry that does not exist"});
+    auto& entry = entries_[index];
+    if (entry.fits == &bound)
+        return &entry.function;
+    wasmtime_val_t value;
+    if (!wasmtime_table_get(context(), &table_, index, &value) || value.kind != WASMTIME_FUNCREF
+        || wasmtime_funcref_is_null(&value.of.funcref))
+        return stop(GuestFault{errors::trap_indirect_call, "the guest called an empty table entry"});
+    const std::unique_ptr<wasm_functype_t, FreeFunctype> type(wasmtime_func_type(context(), &value.of.funcref));
+    if (!same_signature(type.get(), *bound.import))
+        return stop(GuestFault{errors::trap_indirect_call, "the guest called a function with another signature"});
+    entry = {value.of.funcref, &bound};
+    return &entry.function;
+}
+
+Answer<void> Guest::invoke_entry(const BoundImport& bound, wasmtime_val_raw_t* values)
+{
+    if (auto paid = charge(invoke_gas); !paid)
+        return paid;
+    auto function = table_entry(value_of(values[0], ValueType::pointer, wasm64()), bound);
+    if (!function)
+        return std::unexpected(std::move(function).error());
+    const auto stack = call(stack_save_, {});
+    if (!stack)
+        return std::unexpected(stack.error());
+    wasmtime_val_t depth;
+    wasmtime_global_get(context(), &depth_, &depth);
+    wasmtime_val_t deeper = depth;
+    deeper.of.i32 = static_cast<std::int32_t>(static_cast<std::uint32_t>(depth.of.i32) + invoke_weight);
+    if (static_cast<std::uint32_t>(deeper.of.i32) > altiplano_depth_limit())
+        return stop(GuestFault{errors::trap_depth, std::string(depth_sentence)});
+    const auto set_depth = [&](const wasmtime_val_t& to) {
+        const OwnedError error(wasmtime_global_set(context(), &depth_, &to));
+        ENSURE(!error, "the global is ours: a mutable i32");
+    };
+    set_depth(deeper);
+
+    const auto count = bound.import->parameters.size() - 1;
+    wasmtime_val_raw_t inner[abi::emscripten::invoke_parameters_max]{};
+    std::copy_n(values + 1, count, inner);
+    wasm_trap_t* trap = nullptr;
+    OwnedError error(wasmtime_func_call_unchecked(context(), *function, inner, std::max<std::size_t>(count, 1), &trap));
+    OwnedTrap owned(trap);
+    if (!error && !owned) {
+        set_depth(depth);
+        if (bound.import->result)
+            values[0] = inner[0];
+        return {};
+    }
+    // Everything but a longjmp goes on up, by its reason: the trap's code would not survive every way back.
+    if (!longjmp_)
+        return std::unexpected(stop_of(std::move(error), std::move(owned)));
+    longjmp_ = false;
+    stopped_.reset();
+    set_depth(depth);
+    if (auto restored = call(stack_restore_, {*stack}); !restored)
+        return std::unexpected(restored.error());
+    if (auto threw = call(set_threw_, {1, 0}); !threw)
+        return std::unexpected(threw.error());
+    if (bound.import->result)
+        set_value(values[0], 0);
+    return {};
+}
+
+wasm_trap_t* Guest::invoke(const BoundImport& bound, wasmtime_val_raw_t* values) noexcept
+{
+    try {
+        auto done = invoke_entry(bound, values);
+        if (done)
+            return nullptr;
+        stopped_ = std::move(done).error();
+    } catch (const std::exception& thrown) {
+        stopped_ = Error{errors::host_memory, fmt::format("invoke failed: {}", thrown.what()), {}};
+    }
+    constexpr std::string_view why = "stopped by a host call";
+    return wasmtime_trap_new(why.data(), why.size());
+}
+
+Answer<Value> Guest::throw_longjmp()
+{
+    longjmp_ = true;
+    return stop(GuestFault{errors::trap_exception, "the guest jumped to a place that nothing holds"});
+}
+
+Answer<bool> Guest::grow_memory(std::uint64_t wasm_pages)
+{
+    constexpr std::uint64_t page_gas = 255;  // as memory.grow costs, shim/src/config.rs
+    if (wasm_pages > memory_reservation_bytes / wasm_page_bytes)
+        return false;
+    if (auto paid = charge(page_gas * (wasm_pages + 1)); !paid)
+        return std::unexpected(std::move(paid).error());
+    const auto memory = exported("altiplano:memory");
+    ENSURE(memory, "the rewriting pass exports the memory");
+    std::uint64_t before = 0;
+    const OwnedError error(wasmtime_memory_grow(context(), &memory->of.memory, wasm_pages, &before));
+    if (grow_failed_)
+        return stop(*grow_failed_);
+    return !error;
+}
+
+Answer<void> Guest::meter(std::uint64_t amount)
+{
+    metered_ += amount;
+    if (metered_ > meter_limit_)
+        return stop(GuestFault{errors::trap_out_of_gas, "the gas limit was reached"});
+    return {};
 }
 
 bool Guest::too_deep()
@@ -243,7 +411,7 @@ Stop Guest::stop_of(OwnedError error, OwnedTrap trap)
             return Error{errors::host_stack, "the native stack ended before the depth limit was reached",
                 "report this module: its frames are larger than we count"};
         if (code == WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED && too_deep())
-            return GuestFault{errors::trap_depth, "the guest's calls are nested too deep"};
+            return GuestFault{errors::trap_depth, std::string(depth_sentence)};
         if (code == WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS)
             if (const auto fault = take_fault(); fault.address != nullptr) {
                 // Faults that the dirty tracker resolved lie in writable memory, so none of them is mistaken for this.
@@ -452,7 +620,8 @@ std::optional<std::uint32_t> Guest::add_file(std::unique_ptr<GuestFile> file)
     if (open_.size() >= open_files_max)
         return std::nullopt;
     // The lowest number that is free, as POSIX has it.
-    auto fd = first_fd;
+    // 0 to 2 are the streams, 3 is WASI's preopened folder.
+    std::uint32_t fd = module_->format().abi == Format::Abi::wasi ? 4 : 3;
     for (const auto& [used, _] : open_) {
         if (used != fd)
             break;

@@ -63,6 +63,7 @@ public:
     struct OpenFile {
         std::unique_ptr<GuestFile> file;
         std::uint64_t offset = 0;
+        bool sought_end = false;  ///< fseek(file, 0, SEEK_END) was the last call (emscripten)
     };
     OpenFile* open_file(std::uint32_t fd);
     /// @return nothing when the guest has too many open
@@ -73,6 +74,21 @@ public:
     void random(std::span<std::byte> into);
     void print(int fd, std::string_view text);
 
+    // For abi/emscripten.
+    /// Grows memory as memory.grow does, at its price. @return false when the guest may not have that much
+    Answer<bool> grow_memory(std::uint64_t wasm_pages);
+    /// AO's clock: 10000 at the start of each message, one more at each look.
+    std::uint64_t ticks() noexcept { return ticks_++; }
+    /// Ends the guest code up to the newest `invoke` on the stack; without one, the message.
+    Answer<Value> throw_longjmp();
+    /// emscripten's second result register, for guests whose 64-bit results are split.
+    std::uint32_t temporary = 0;
+    /// What metering.usegas was told, or the module's own injected counter. @return trap.out_of_gas over the limit
+    Answer<void> meter(std::uint64_t amount);
+    std::uint64_t metered() const noexcept { return metered_; }
+
+    /// `invoke_*`: calls a table entry; a longjmp out of it ends here.
+    wasm_trap_t* invoke(const BoundImport& bound, wasmtime_val_raw_t* values) noexcept;
     /// Runs a bound import; a Stop is remembered until the call into the guest has unwound.
     wasm_trap_t* run(const BoundImport& bound, wasmtime_val_raw_t* values) noexcept;
 
@@ -80,6 +96,11 @@ private:
     std::byte* base() noexcept override;
     std::size_t length() noexcept override;
     bool grow(std::size_t length) noexcept override;
+
+    Answer<void> invoke_entry(const BoundImport& bound, wasmtime_val_raw_t* values);
+    Answer<const wasmtime_func_t*> table_entry(std::uint64_t index, const BoundImport& bound);
+    Answer<Value> call(const wasmtime_func_t& function, std::initializer_list<Value> arguments);
+    std::optional<wasmtime_extern_t> exported(std::string_view name);
 
     Answer<void> in_bounds(std::uint64_t address, std::uint64_t length) const;
     Stop stop_of(OwnedError error, OwnedTrap trap);
@@ -95,6 +116,22 @@ private:
     wasmtime_global_t depth_{};
     wasmtime_global_t mapped_{};
     std::vector<wasmtime_global_t> globals_;
+
+    // What `invoke_*` needs, looked up once per instance.
+    wasmtime_func_t stack_save_{};
+    wasmtime_func_t stack_restore_{};
+    wasmtime_func_t set_threw_{};
+    wasmtime_table_t table_{};
+    struct TableEntry {
+        wasmtime_func_t function{};
+        const BoundImport* fits = nullptr;  ///< whose signature it has
+    };
+    std::vector<TableEntry> entries_;  ///< the table's, filled as they are called: it never changes
+
+    bool longjmp_ = false;  ///< why the guest unwinds, until an `invoke` takes it
+    std::uint64_t ticks_ = 0;
+    std::uint64_t metered_ = 0;
+    std::uint64_t meter_limit_ = 0;
 
     std::optional<Stop> stopped_;  ///< why a host call ended the message
     std::optional<Error> grow_failed_;  ///< the kernel refused memory that the process may have

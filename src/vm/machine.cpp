@@ -1,7 +1,7 @@
 #include "vm/machine.hpp"
 
 #include "memory/image.hpp"
-#include "vm/abi/wasi/wasi.hpp"
+#include "vm/abi/calls.hpp"
 #include "vm/errors.hpp"
 #include "vm/guest.hpp"
 #include "vm/stack.hpp"
@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace altiplano::vm {
 
@@ -64,55 +63,9 @@ Bytes globals_in(Bytes state)
     return state.subspan(Digest::size);
 }
 
-/// Data segments, start function, `_initialize`: what turns fresh memory into a process.
 Answer<void> construct(Guest& guest)
 {
-    const auto& native = guest.module().native();
-    const std::pair<bool, std::string_view> constructors[] = {
-        {native.has_data, "altiplano:data"}, {native.has_start, "altiplano:start"}, {native.has_initialize, "_initialize"}};
-    for (const auto& [there, name] : constructors)
-        if (there)
-            if (auto done = guest.call(name, {}); !done)
-                return std::unexpected(std::move(done).error());
-    return {};
-}
-
-/// Puts text with a NUL behind it into a buffer from the guest's malloc.
-Answer<Value> place(Guest& guest, std::string_view text)
-{
-    // A wasm32 guest's malloc would be asked for what is left of the length above 32 bits.
-    if (!guest.wasm64() && text.size() >= UINT32_MAX)
-        return stop(GuestFault{errors::trap_out_of_memory, "the message is longer than the guest's memory can be"});
-    if (auto paid = guest.charge(text.size() * abi::wasi::byte_gas); !paid)
-        return std::unexpected(std::move(paid).error());
-    auto address = guest.call("malloc", {text.size() + 1});
-    if (!address)
-        return address;
-    if (*address == 0)
-        return stop(
-            GuestFault{errors::trap_out_of_memory, fmt::format("the guest's malloc had no room for {} bytes", text.size() + 1)});
-    auto into = guest.write(*address, text.size() + 1);
-    if (!into)
-        return std::unexpected(std::move(into).error());
-    std::ranges::copy(as_bytes(text), into->begin());
-    into->back() = std::byte{0};
-    return address;
-}
-
-/// The bytes at `address` up to a NUL.
-Answer<Buffer> take_text(Guest& guest, Value address)
-{
-    const auto size = guest.memory_bytes();
-    const auto begin = address < size ? guest.read(address, size - address) : Answer<Bytes>(Bytes());
-    if (!begin)
-        return std::unexpected(begin.error());
-    const auto* nul = begin->empty() ? nullptr : static_cast<const std::byte*>(std::memchr(begin->data(), 0, begin->size()));
-    if (nul == nullptr)
-        return stop(GuestFault{errors::trap_bad_result, "what handle returned is no address of a text in the guest's memory"});
-    const auto text = begin->first(static_cast<std::size_t>(nul - begin->data()));
-    if (auto paid = guest.charge(text.size() * abi::wasi::byte_gas); !paid)
-        return std::unexpected(std::move(paid).error());
-    return to_buffer(text);
+    return guest.module().format().abi == Format::Abi::wasi ? abi::wasi::construct(guest) : abi::emscripten::construct(guest);
 }
 
 /// One message, from its text to the text of its result.
@@ -121,22 +74,11 @@ Answer<Run> deliver(Guest& guest, const Call& call)
     const Guest::Surroundings surroundings{call.timestamp_ms, call.seed, call.gas_limit, call.files, &call.console};
     if (auto begun = guest.begin(surroundings); !begun)
         return std::unexpected(std::move(begun).error());
-    auto message = place(guest, call.message_json);
-    if (!message)
-        return std::unexpected(std::move(message).error());
-    auto env = place(guest, call.env_json);
-    if (!env)
-        return std::unexpected(std::move(env).error());
-    auto address = guest.call("handle", {*message, *env});
-    if (!address)
-        return std::unexpected(std::move(address).error());
-    // Copied before the buffers are freed: the result may be one of them.
-    auto bytes = take_text(guest, *address);
+    auto bytes = guest.module().format().abi == Format::Abi::wasi
+        ? abi::wasi::handle(guest, call.message_json, call.env_json)
+        : abi::emscripten::handle(guest, call.message_json, call.env_json);
     if (!bytes)
         return std::unexpected(std::move(bytes).error());
-    for (const auto buffer : {*message, *env})
-        if (auto freed = guest.call("free", {buffer}); !freed)
-            return std::unexpected(std::move(freed).error());
     // Compiled code looks at its fuel only at loops and calls: an overdraft since the last look shows as an empty tank.
     const auto left = guest.gas_left();
     if (left == 0)

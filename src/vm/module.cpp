@@ -2,6 +2,8 @@
 
 #include "base/hash.hpp"
 #include "base/log.hpp"
+#include "vm/abi/calls.hpp"
+#include "vm/abi/emscripten/emscripten.hpp"
 #include "vm/abi/wasi/wasi.hpp"
 #include "vm/native.hpp"
 
@@ -102,31 +104,100 @@ std::string_view text_of(const wasm_name_t* name) noexcept
     return {name->data, name->size};
 }
 
-std::unique_ptr<BoundImport> answer(std::string_view module, std::string_view name, const Extensions& extensions)
+std::unique_ptr<BoundImport> bind(const HostFunction& function)
 {
     auto bound = std::make_unique<BoundImport>();
-    if (const auto& function = check_write_function(); function.import.module == module && function.import.name == name) {
-        bound->function = &function;
-        bound->import = &function.import;
-        return bound;
+    bound->function = &function;
+    bound->import = &function.import;
+    return bound;
+}
+
+std::optional<ValueType> value_type(const wasm_valtype_t* type)
+{
+    switch (wasm_valtype_kind(type)) {
+    case WASM_I32: return ValueType::i32;
+    case WASM_I64: return ValueType::i64;
+    case WASM_F32: return ValueType::f32;
+    case WASM_F64: return ValueType::f64;
+    default: return std::nullopt;
     }
-    for (const auto& function : abi::wasi::functions())
-        if (function.import.module == module && function.import.name == name) {
-            bound->function = &function;
-            bound->import = &function.import;
-            return bound;
+}
+
+/// `invoke_*` with the type that the module gives it: a table index, then what is passed on.
+std::unique_ptr<BoundImport> bind_invoke(std::string_view module, std::string_view name, const wasm_functype_t* type, bool wasm64)
+{
+    const auto* parameters = wasm_functype_params(type);
+    const auto* results = wasm_functype_results(type);
+    if (parameters->size == 0 || parameters->size > abi::emscripten::invoke_parameters_max || results->size > 1
+        || wasm_valtype_kind(parameters->data[0]) != kind_of(ValueType::pointer, wasm64))
+        return nullptr;
+    auto made = std::make_unique<Import>(Import{.module = module, .name = name, .parameters = {}, .result = {}});
+    for (std::size_t i = 0; i < parameters->size; ++i) {
+        const auto one = value_type(parameters->data[i]);
+        if (!one)
+            return nullptr;
+        made->parameters.push_back(*one);
+    }
+    if (results->size == 1) {
+        made->result = value_type(results->data[0]);
+        if (!made->result)
+            return nullptr;
+    }
+    auto bound = std::make_unique<BoundImport>();
+    bound->import = made.get();
+    bound->made = std::move(made);
+    return bound;
+}
+
+/// What answers an import of a module. @return a name that is known with another type: bad_import; nobody's name:
+/// unknown_import
+Result<std::unique_ptr<BoundImport>> answer(
+    std::string_view module, std::string_view name, const wasm_functype_t* type, const Module& of, const Extensions& extensions)
+{
+    bool known = false;
+    if (const auto& function = check_write_function(); function.import.module == module && function.import.name == name)
+        return bind(function);
+    const bool ours = of.format().abi == Format::Abi::wasi;
+    if (ours) {
+        for (const auto& function : abi::wasi::functions())
+            if (function.import.module == module && function.import.name == name) {
+                if (same_type(type, function.import, of.wasm64()))
+                    return bind(function);
+                known = true;
+            }
+    } else if (const auto plain = abi::emscripten::plain_name(of.format(), module, name); !plain.empty()) {
+        if (plain.starts_with(abi::emscripten::invoke_prefix)) {
+            known = true;
+            if (auto bound = bind_invoke(module, name, type, of.wasm64()))
+                return bound;
         }
+        // One name may stand for several types: 64-bit values are split in two for wasm32.
+        for (const auto& function : abi::emscripten::functions())
+            if (function.import.name == plain) {
+                if (same_type(type, function.import, of.wasm64()))
+                    return bind(function);
+                known = true;
+            }
+    }
     for (const auto& extension : extensions) {
         const auto& imports = extension->imports();
         for (std::size_t i = 0; i < imports.size(); ++i)
             if (imports[i].module == module && imports[i].name == name) {
-                bound->extension = extension;
-                bound->extension_import = i;
-                bound->import = &imports[i];
-                return bound;
+                if (same_type(type, imports[i], of.wasm64())) {
+                    auto bound = std::make_unique<BoundImport>();
+                    bound->extension = extension;
+                    bound->extension_import = i;
+                    bound->import = &imports[i];
+                    return bound;
+                }
+                known = true;
             }
     }
-    return nullptr;
+    if (known)
+        return fail(errors::bad_import,
+            fmt::format("the module imports {}.{} with the type {}, which is not its type here", module, name, type_text(type)));
+    return fail(errors::unknown_import, fmt::format("the module imports {}.{}, which this node does not have", module, name),
+        "an extension that the module needs may be missing here, or its Module-Format is another");
 }
 
 struct ExportTypes {
@@ -152,31 +223,35 @@ struct ImportTypes {
     ImportTypes& operator=(const ImportTypes&) = delete;
 };
 
-/// The exports that the guest ABI needs, by type.
-Result<void> check_exports(const ExportTypes& exports, bool wasm64)
+/// What the exports are called that the ABI needs or uses.
+Result<abi::Exports> names_of(const ExportTypes& exports, const Module& module)
 {
-    const auto pointer = ValueType::pointer;
-    const Import needed[] = {
-        {"", "malloc", {pointer}, pointer},
-        {"", "free", {pointer}, std::nullopt},
-        {"", "handle", {pointer, pointer}, pointer},
-    };
-    for (const auto& want : needed) {
-        const auto* found = exports.find(want.name);
-        const auto* type = found == nullptr ? nullptr : wasm_externtype_as_functype_const(found);
-        if (type == nullptr)
-            return fail(errors::missing_export, fmt::format("the module exports no function {:?}", want.name),
-                "a guest exports memory, malloc, free, handle and, if it has constructors, _initialize");
-        if (!same_type(type, want, wasm64))
-            return fail(errors::missing_export,
-                fmt::format("the module's {:?} has the type {}, which is not the guest ABI's", want.name, type_text(type)));
+    const auto& format = module.format();
+    abi::Exports names;
+    for (const auto& row : format.abi == Format::Abi::wasi ? abi::wasi::exports() : abi::emscripten::exports(format.generation)) {
+        const Import wanted{"", row.names.front(), row.parameters, row.result};
+        for (const auto name : row.names) {
+            const auto* found = exports.find(name);
+            const auto* type = found == nullptr ? nullptr : wasm_externtype_as_functype_const(found);
+            if (row.role == &abi::Exports::table) {
+                if (found != nullptr && wasm_externtype_as_tabletype_const(found) != nullptr)
+                    names.*row.role = name;
+            } else if (type != nullptr && same_type(type, wanted, module.wasm64())) {
+                names.*row.role = name;
+            } else if (found != nullptr && (row.needed || format.abi == Format::Abi::wasi)) {
+                return fail(errors::missing_export,
+                    type == nullptr
+                        ? fmt::format("the module's {:?} is no function", name)
+                        : fmt::format("the module's {:?} has the type {}, which is not the guest ABI's", name, type_text(type)));
+            }
+        }
+        if (row.needed && (names.*row.role).empty())
+            return fail(errors::missing_export, fmt::format("the module exports no {:?}", row.names.front()),
+                format.abi == Format::Abi::wasi
+                    ? "a guest exports memory, malloc, free, handle and, if it has constructors, _initialize"
+                    : fmt::format("a module of the format {} exports it", format.name));
     }
-    if (const auto* found = exports.find("_initialize")) {
-        const auto* type = wasm_externtype_as_functype_const(found);
-        if (type == nullptr || !same_type(type, {"", "_initialize", {}, std::nullopt}, wasm64))
-            return fail(errors::missing_export, "the module's \"_initialize\" is no function without arguments and results");
-    }
-    return {};
+    return names;
 }
 
 }  // namespace
@@ -192,7 +267,7 @@ struct ModuleCache::Private {
     Files& files;
     Key key{};
     std::mutex mutex{};
-    std::map<Digest, std::weak_ptr<const Module>> live{};
+    std::map<std::pair<Digest, const Format*>, std::weak_ptr<const Module>> live{};
     std::uint64_t loaded = 0;
     std::uint64_t rejected = 0;
 
@@ -321,11 +396,12 @@ Result<OwnedModule> ModuleCache::Private::compiled(Bytes wasm, const Digest& has
     return module;
 }
 
-Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm)
+Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm, const Format& format)
 {
     const std::lock_guard lock(private_->mutex);
     const auto hash = sha256(wasm);
-    if (const auto found = private_->live.find(hash); found != private_->live.end())
+    const std::pair key(hash, &format);
+    if (const auto found = private_->live.find(key); found != private_->live.end())
         if (auto module = found->second.lock())
             return module;
 
@@ -335,6 +411,7 @@ Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm)
     native.engine = private_->engine;
     native.module = std::move(compiled);
     module->hash_ = hash;
+    module->format_ = &format;
 
     // What it has, from the names that the rewriting pass gave.
     const ExportTypes exports(native.module.get());
@@ -360,8 +437,11 @@ Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm)
     }
     native.has_data = exports.find("altiplano:data") != nullptr;
     native.has_start = exports.find("altiplano:start") != nullptr;
-    native.has_initialize = exports.find("_initialize") != nullptr;
-    TRY_OK(check_exports(exports, module->wasm64_));
+    if (format.abi == Format::Abi::emscripten && format.wasm64 != module->wasm64_)
+        return fail(errors::bad_format,
+            fmt::format(
+                "the module's memory is {}-bit, which its Module-Format {} is not", module->wasm64_ ? 64 : 32, format.name));
+    TRY(native.names, names_of(exports, *module));
 
     // What answers its imports. All are functions: the rewriting pass refuses others.
     const OwnedLinker linker(wasmtime_linker_new(private_->engine->native().engine.get()));
@@ -372,14 +452,7 @@ Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm)
         const auto* import_name = wasm_importtype_name(imports.vec.data[i]);
         const auto* type = wasm_externtype_as_functype_const(wasm_importtype_type(imports.vec.data[i]));
         ENSURE(type != nullptr, "the rewriting pass refuses imports that are not functions");
-        auto bound = answer(text_of(import_module), text_of(import_name), options_.extensions);
-        const auto full_name = fmt::format("{}.{}", text_of(import_module), text_of(import_name));
-        if (!bound)
-            return fail(errors::unknown_import, fmt::format("the module imports {}, which this node does not have", full_name),
-                "an extension that the module needs may be missing here");
-        if (!same_type(type, *bound->import, module->wasm64_))
-            return fail(errors::bad_import,
-                fmt::format("the module imports {} with the type {}, which is not its type here", full_name, type_text(type)));
+        TRY(auto bound, answer(text_of(import_module), text_of(import_name), type, *module, options_.extensions));
         bound->wasm64 = module->wasm64_;
         if (const OwnedError e{wasmtime_linker_define_func_unchecked(linker.get(), import_module->data, import_module->size,
                 import_name->data, import_name->size, type, call_import, bound.get(), nullptr)})
@@ -391,7 +464,7 @@ Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm)
         return fail(errors::host_engine, message_of(e.get()));
     native.pre.reset(pre);
 
-    private_->live[hash] = module;
+    private_->live[key] = module;
     return std::shared_ptr<const Module>(module);
 }
 

@@ -5,6 +5,7 @@
 #include "base/random.hpp"
 #include "vm/engine.hpp"
 #include "vm/extension.hpp"
+#include "vm/format.hpp"
 
 namespace altiplano::vm {
 
@@ -16,6 +17,7 @@ public:
     Module& operator=(const Module&) = delete;
 
     Digest hash() const noexcept { return hash_; }  ///< SHA-256 of the module's bytes as given
+    const Format& format() const noexcept { return *format_; }
     bool wasm64() const noexcept { return wasm64_; }
     std::uint64_t memory_bytes_min() const noexcept { return memory_bytes_min_; }
     std::uint64_t memory_bytes_max() const noexcept { return memory_bytes_max_; }  ///< declared, or our ceiling
@@ -28,6 +30,7 @@ private:
     Module();
     std::unique_ptr<Native> native_;
     Digest hash_;
+    const Format* format_ = &own_format();
     bool wasm64_ = false;
     std::uint64_t memory_bytes_min_ = 0;
     std::uint64_t memory_bytes_max_ = 0;
@@ -50,7 +53,8 @@ public:
     /// Rewrites (shim/src/rewrite.rs) and compiles, or takes the kept artefact. A refusal is `module.*` and follows from
     /// the bytes and the extensions alone. Costs seconds the first time, then a millisecond.
     /// @return module.*, vm.host_engine
-    Result<std::shared_ptr<const Module>> compile(Bytes wasm);
+    /// @param format  how it is spoken to: decides what it must export and may import
+    Result<std::shared_ptr<const Module>> compile(Bytes wasm, const Format& format = own_format());
 
     const Extensions& extensions() const noexcept { return options_.extensions; }
     /// How many artefacts were loaded from disk, and how many entries were there but not accepted.

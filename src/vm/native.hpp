@@ -3,6 +3,7 @@
 // What only this room's sources see: Wasmtime's C API behind owners that free what they hold.
 
 #include "base/result.hpp"
+#include "vm/abi/exports.hpp"
 #include "vm/abi/host_function.hpp"
 #include "vm/engine.hpp"
 #include "vm/errors.hpp"
@@ -83,7 +84,7 @@ struct Module::Native {
     std::vector<std::string> globals;  ///< export names of the exposed globals, by index
     bool has_data = false;  ///< exports altiplano:data
     bool has_start = false;  ///< exports altiplano:start
-    bool has_initialize = false;
+    abi::Exports names;  ///< of the exports that the format's ABI uses
 };
 
 /// `altiplano.check_write`, which the rewriting pass imports.

@@ -19,7 +19,8 @@ struct BoundImport {
     const HostFunction* function = nullptr;
     std::shared_ptr<Extension> extension{};
     std::size_t extension_import = 0;
-    const Import* import = nullptr;  ///< of either
+    const Import* import = nullptr;  ///< of either, or `made`
+    std::unique_ptr<Import> made{};  ///< of an import whose type the module chooses: emscripten's `invoke_*`
     bool wasm64 = false;
 };
 

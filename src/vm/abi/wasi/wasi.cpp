@@ -1,7 +1,7 @@
 #include "vm/abi/wasi/wasi.hpp"
 
+#include "vm/abi/ask.hpp"
 #include "vm/abi/wasi/path.hpp"
-#include "vm/guest.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,23 +9,9 @@
 namespace altiplano::vm::abi::wasi {
 namespace {
 
-using Arguments = std::span<const Value>;
 constexpr std::uint32_t root_fd = 3;
-constexpr std::uint64_t iovs_max = 1024;
 
 enum class FileType : std::uint8_t { unknown = 0, character_device = 2, directory = 3, regular = 4 };
-
-#define ALTIPLANO_ANSWER_(temporary, declaration, ...)                                                                           \
-    auto temporary = (__VA_ARGS__);                                                                                              \
-    if (!temporary)                                                                                                              \
-        return std::unexpected(std::move(temporary).error());                                                                    \
-    declaration = *std::move(temporary)
-#define ASK(declaration, ...) ALTIPLANO_ANSWER_(ALTIPLANO_CONCAT(ask_, __COUNTER__), declaration, __VA_ARGS__)
-#define ASK_OK(...)                                                                                                              \
-    do {                                                                                                                         \
-        if (auto answered = (__VA_ARGS__); !answered)                                                                            \
-            return std::unexpected(std::move(answered).error());                                                                 \
-    } while (false)
 
 Value value(Errno code)
 {
@@ -34,20 +20,6 @@ Value value(Errno code)
 std::uint32_t fd_of(Value v)
 {
     return static_cast<std::uint32_t>(v);
-}
-
-Answer<void> put(Guest& guest, std::uint64_t address, Bytes bytes)
-{
-    ASK(const auto into, guest.write(address, bytes.size()));
-    std::ranges::copy(bytes, into.begin());
-    return {};
-}
-
-Answer<void> put_u64(Guest& guest, std::uint64_t address, std::uint64_t v)
-{
-    Buffer bytes;
-    append_u64(bytes, v);
-    return put(guest, address, bytes);
 }
 
 Answer<Value> no_such_function(Guest& guest, Arguments)
@@ -196,48 +168,6 @@ Answer<Value> fd_close(Guest& guest, Arguments a)
     return value(guest.close_file(fd_of(a[0])) ? Errno::success : Errno::badf);
 }
 
-struct Iov {
-    std::uint64_t address;
-    std::uint64_t length;
-};
-
-/// The scatter list at `address`. @return nothing when it is too long
-Answer<std::optional<std::vector<Iov>>> read_iovs(Guest& guest, std::uint64_t address, std::uint64_t count)
-{
-    if (count > iovs_max)
-        return std::nullopt;
-    const std::uint64_t width = guest.wasm64() ? 8 : 4;
-    // Reading the whole list first also proves that no address below wraps.
-    ASK_OK(guest.read(address, count * 2 * width));
-    std::vector<Iov> iovs;
-    for (std::uint64_t i = 0; i < count; ++i) {
-        ASK(const auto at, guest.read_pointer(address + 2 * width * i));
-        ASK(const auto length, guest.read_pointer(address + 2 * width * i + width));
-        iovs.push_back({at, length});
-    }
-    return iovs;
-}
-
-/// Reads a file into guest memory from `offset`. @return the bytes read
-Answer<std::uint64_t> read_file_at(Guest& guest, GuestFile& file, std::uint64_t offset, const std::vector<Iov>& iovs)
-{
-    std::uint64_t total = 0;
-    for (const auto& [address, length] : iovs) {
-        ASK_OK(guest.read(address, length));
-        const auto size = file.size();
-        const auto count = offset >= size ? 0 : std::min(length, size - offset);
-        ASK_OK(guest.charge(byte_gas * count));
-        ASK(const auto into, guest.write(address, count));
-        if (auto done = count == 0 ? Result<void>() : file.read_at(offset, into); !done)
-            return stop(std::move(done).error());
-        total += count;
-        offset += count;
-        if (count < length)
-            break;
-    }
-    return total;
-}
-
 Answer<Value> fd_read(Guest& guest, Arguments a)
 {
     ASK_OK(guest.charge(call_gas));
@@ -281,13 +211,7 @@ Answer<Value> fd_write(Guest& guest, Arguments a)
         return value(Errno::inval);
     if (fd != 1 && fd != 2)
         return value(Errno::badf);
-    std::uint64_t total = 0;
-    for (const auto& [address, length] : *iovs) {
-        ASK(const auto text, guest.read(address, length));
-        ASK_OK(guest.charge(byte_gas * length));
-        guest.print(static_cast<int>(fd), as_text(text));
-        total += length;
-    }
+    ASK(const auto total, print(guest, static_cast<int>(fd), *iovs));
     ASK_OK(guest.write_pointer(a[3], total));
     return value(Errno::success);
 }

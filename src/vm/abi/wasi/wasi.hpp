@@ -12,9 +12,6 @@ namespace altiplano::vm::abi::wasi {
 /// charged before the work.
 std::span<const HostFunction> functions();
 
-inline constexpr std::uint64_t call_gas = 100;
-inline constexpr std::uint64_t open_gas = 1000;  ///< path_open and path_filestat_get, besides call_gas
-inline constexpr std::uint64_t byte_gas = 1;
 inline constexpr std::uint64_t random_byte_gas = 8;  ///< a hash, not a copy
 
 }  // namespace altiplano::vm::abi::wasi
