@@ -30,25 +30,6 @@ bool needs_escape(char c)
     return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\' || c == 0x7f;
 }
 
-void append_utf8(std::string& out, std::uint32_t code)
-{
-    if (code < 0x80) {
-        out += static_cast<char>(code);
-    } else if (code < 0x800) {
-        out += static_cast<char>(0xc0 | code >> 6);
-        out += static_cast<char>(0x80 | (code & 63));
-    } else if (code < 0x10000) {
-        out += static_cast<char>(0xe0 | code >> 12);
-        out += static_cast<char>(0x80 | (code >> 6 & 63));
-        out += static_cast<char>(0x80 | (code & 63));
-    } else {
-        out += static_cast<char>(0xf0 | code >> 18);
-        out += static_cast<char>(0x80 | (code >> 12 & 63));
-        out += static_cast<char>(0x80 | (code >> 6 & 63));
-        out += static_cast<char>(0x80 | (code & 63));
-    }
-}
-
 std::optional<std::uint32_t> four_digits(std::string_view text)
 {
     std::uint32_t value = 0;

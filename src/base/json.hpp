@@ -43,6 +43,18 @@ public:
     JsonWriter& member(std::string_view name, std::uint64_t value) { return key(name).number(value); }
     JsonWriter& member(std::string_view name, bool value) { return key(name).boolean(value); }
 
+    /// A place to go back to: what was written since is dropped.
+    struct Mark {
+        std::size_t size;
+        bool needs_comma;
+    };
+    Mark mark() const noexcept { return {out_.size(), needs_comma_}; }
+    void back_to(Mark mark)
+    {
+        out_.resize(mark.size);
+        needs_comma_ = mark.needs_comma;
+    }
+
     const std::string& text() const& { return out_; }
     std::string text() && { return std::move(out_); }
 

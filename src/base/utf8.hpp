@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,5 +15,8 @@ std::string to_utf8(std::string_view text);
 /// Length of the whole sequence at the front of `text`, or 0 when what stands there is none.
 /// @param broken  of none: how many bytes one U+FFFD stands for
 std::size_t utf8_length(std::string_view text, std::size_t* broken = nullptr);
+
+/// Appends a character. @param code  at most 0x10ffff
+void append_utf8(std::string& text, std::uint32_t code);
 
 }  // namespace altiplano

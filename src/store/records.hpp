@@ -3,6 +3,7 @@
 #include "base/bytes.hpp"
 #include "base/id.hpp"
 #include "base/result.hpp"
+#include "store/find.hpp"
 
 #include <functional>
 #include <memory>
@@ -21,8 +22,9 @@ struct ItemRecord {
     std::optional<Digest> blob;  ///< SHA-256 of the data, which is a file of that name
     std::uint64_t data_size = 0;
     std::uint64_t height = 0;  ///< of the block that it lies in
-    std::vector<std::pair<std::string, std::string>> tags;  ///< for the index; read back only through `header`
     std::string owner;
+    std::optional<ItemId> bundle{};  ///< that it came in
+    std::vector<Term> terms{};  ///< what the index finds it by; not read back
 };
 
 struct BlockRecord {
@@ -92,10 +94,12 @@ class RecordsReader {
 public:
     virtual ~RecordsReader() = default;
     virtual Result<std::optional<std::string>> meta(std::string_view key) = 0;
-    virtual Result<std::optional<ItemRecord>> item(const ItemId& id) = 0;  ///< without `tags`
-    /// Items with all these tags, by one of `owners` (empty: anyone's), at or below a height; lowest height first.
-    virtual Result<std::vector<ItemId>> items_with(const std::vector<std::pair<std::string, std::string>>& tags,
-        const std::vector<std::string>& owners, std::uint64_t height_max) = 0;
+    virtual Result<std::optional<ItemRecord>> item(const ItemId& id) = 0;
+    virtual Result<std::optional<ItemRecord>> item_without_data(const ItemId& id) = 0;
+    /// A page of items; `work` is less by what it took. @return store.not_found for an unknown `after`, store.too_much_work
+    virtual Result<Found> find(const Find& find, Work& work) = 0;
+    /// How many items fit, whatever the page. @return as `find`
+    virtual Result<std::uint64_t> count(const Find& find, Work& work) = 0;
     virtual Result<std::optional<BlockRecord>> block(std::uint64_t height) = 0;
     virtual Result<std::optional<BlockRecord>> tip() = 0;
     virtual Result<std::optional<ProcessRecord>> process(const ProcessId& id) = 0;
@@ -112,12 +116,20 @@ public:
 class RecordsWriter : public RecordsReader {
 public:
     virtual Result<void> put_meta(std::string_view key, std::string_view value) = 0;
-    virtual Result<void> put_item(const ItemRecord& item) = 0;  ///< @return store.conflict
+    /// The item and its terms. @return store.conflict for an id that is there, or a height below the last item's
+    virtual Result<void> put_item(const ItemRecord& item) = 0;
     virtual Result<void> put_block(const BlockRecord& block) = 0;  ///< @return store.conflict unless it follows the tip
     virtual Result<void> put_process(const ProcessRecord& process) = 0;  ///< @return store.conflict
     /// @return store.conflict unless the nonce is the log's length and the message is new to it
     virtual Result<void> append_log(const LogRecord& entry) = 0;
     virtual Result<void> put_delivery(const DeliveryRecord& delivery) = 0;  ///< new, or in place of the same key
+
+    /// To build the index anew, which follows from the items: forgets it; then gives all items some at a time, each batch
+    /// with the terms that `terms` makes of them (the records come without data). @param after  the last batch's answer
+    /// @return where to go on; nothing when all are done
+    virtual Result<void> forget_index() = 0;
+    using Terms = std::function<Result<std::vector<Term>>(const ItemRecord& item)>;
+    virtual Result<std::optional<std::uint64_t>> index_items(std::uint64_t after, std::size_t items_max, const Terms& terms) = 0;
 };
 
 /// The weave, the logs and the delivery ledger. Safe from any thread.

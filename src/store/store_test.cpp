@@ -28,8 +28,8 @@ ItemRecord item(int number, std::uint64_t height, std::string owner = "alice")
         .blob = {},
         .data_size = 4,
         .height = height,
-        .tags = {{"Type", "Attestation"}, {"Message", "m" + std::to_string(number % 3)}},
-        .owner = std::move(owner)};
+        .owner = owner,
+        .terms = {Term::tag("Type", "Attestation"), Term::tag("Message", "m" + std::to_string(number % 3)), Term::owner(owner)}};
 }
 
 class AnyStore : public testing::TestWithParam<SqliteOptions> {
@@ -64,18 +64,99 @@ TEST_P(AnyStore, gives_items_back_and_refuses_a_second_of_the_same_id)
     EXPECT_EQ(records->write([](RecordsWriter& w) { return w.put_item(item(1, 6)); }).error().code, store::errors::conflict);
 }
 
-TEST_P(AnyStore, finds_items_by_tags_owner_and_height)
+TEST_P(AnyStore, finds_items_by_terms_and_height_in_either_order)
 {
     ASSERT_TRUE(records->write([](RecordsWriter& w) -> Result<void> {
         for (int i = 0; i < 9; ++i)
-            TRY_OK(w.put_item(item(i, static_cast<std::uint64_t>(10 - i), i < 5 ? "alice" : "bob")));
+            TRY_OK(w.put_item(item(i, static_cast<std::uint64_t>(i / 2), i < 5 ? "alice" : "bob")));
         return {};
     }));
-    const std::vector<std::pair<std::string, std::string>> tags{{"Type", "Attestation"}, {"Message", "m1"}};
-    EXPECT_EQ(records->items_with(tags, {}, 100).value(), (std::vector{id<ItemId>(7), id<ItemId>(4), id<ItemId>(1)}));
-    EXPECT_EQ(records->items_with(tags, {"bob", "carol"}, 100).value(), (std::vector{id<ItemId>(7)}));
-    EXPECT_EQ(records->items_with(tags, {}, 6).value(), (std::vector{id<ItemId>(7), id<ItemId>(4)}));
-    EXPECT_TRUE(records->items_with({{"Type", "x"}, {"Message", "m1"}}, {}, 100).value().empty());
+    const Find::Group attested{Term::tag("Type", "Attestation")};
+    const Find::Group m1{Term::tag("Message", "m1")};
+    const auto found = [&](Find find) {
+        find.limit = 100;
+        Work work;
+        return records->find(find, work).value().ids;
+    };
+    EXPECT_EQ(found({.each_of = {attested, m1}}), (std::vector{id<ItemId>(1), id<ItemId>(4), id<ItemId>(7)}));
+    EXPECT_EQ(
+        found({.each_of = {attested, m1}, .newest_first = true}), (std::vector{id<ItemId>(7), id<ItemId>(4), id<ItemId>(1)}));
+    EXPECT_EQ(found({.each_of = {m1, {Term::owner("bob"), Term::owner("carol")}}}), (std::vector{id<ItemId>(7)}));
+    EXPECT_EQ(found({.each_of = {m1}, .none_of = {Term::owner("bob")}}), (std::vector{id<ItemId>(1), id<ItemId>(4)}));
+    EXPECT_EQ(found({.each_of = {m1}, .height_min = 1, .height_max = 2}), (std::vector{id<ItemId>(4)}));
+    EXPECT_EQ(
+        found({.each_of = {m1}, .ids = std::vector{id<ItemId>(7), id<ItemId>(2), id<ItemId>(99)}}), (std::vector{id<ItemId>(7)}));
+    EXPECT_EQ(found({.each_of = {m1}, .after = id<ItemId>(3)}), (std::vector{id<ItemId>(4), id<ItemId>(7)}));
+    EXPECT_TRUE(found({.each_of = {m1, {Term::tag("Type", "x")}}}).empty());
+    EXPECT_TRUE(found({.each_of = {m1, {}}}).empty()) << "an empty group has no items";
+    EXPECT_EQ(found({.height_max = 0}), (std::vector{id<ItemId>(0), id<ItemId>(1)})) << "no filter but the height";
+}
+
+TEST_P(AnyStore, says_exactly_whether_more_items_fit_and_begins_after_a_cursor)
+{
+    ASSERT_TRUE(records->write([](RecordsWriter& w) -> Result<void> {
+        for (int i = 0; i < 6; ++i)
+            TRY_OK(w.put_item(item(i, 1)));
+        return {};
+    }));
+    Work work;
+    Find find{.each_of = {{Term::owner("alice")}}, .newest_first = true, .limit = 3};
+    const auto first = records->find(find, work).value();
+    EXPECT_EQ(first.ids, (std::vector{id<ItemId>(5), id<ItemId>(4), id<ItemId>(3)}));
+    EXPECT_TRUE(first.more);
+    find.after = first.ids.back();
+    const auto second = records->find(find, work).value();
+    EXPECT_EQ(second.ids, (std::vector{id<ItemId>(2), id<ItemId>(1), id<ItemId>(0)}));
+    EXPECT_FALSE(second.more) << "though the page is full";
+    EXPECT_EQ(records->count(find, work).value(), 6U);
+    find.after = id<ItemId>(77);
+    EXPECT_EQ(records->find(find, work).error().code, store::errors::not_found);
+}
+
+TEST_P(AnyStore, ends_a_search_that_looks_at_too_much)
+{
+    ASSERT_TRUE(records->write([](RecordsWriter& w) -> Result<void> {
+        for (int i = 0; i < 200; ++i)
+            TRY_OK(w.put_item(item(i, 1, i % 2 ? "alice" : "bob")));
+        return {};
+    }));
+    const Find never{.each_of = {{Term::owner("alice")}, {Term::owner("bob")}}, .limit = 1};
+    Work work{.left = 100};
+    EXPECT_EQ(records->find(never, work).error().code, store::errors::too_much_work);
+    Work enough;
+    EXPECT_TRUE(records->find(never, enough).value().ids.empty());
+}
+
+TEST_P(AnyStore, refuses_an_item_below_the_last_ones_height)
+{
+    ASSERT_TRUE(records->write([](RecordsWriter& w) { return w.put_item(item(1, 5)); }));
+    EXPECT_EQ(records->write([](RecordsWriter& w) { return w.put_item(item(2, 4)); }).error().code, store::errors::conflict);
+    EXPECT_FALSE(records->item(id<ItemId>(2)).value());
+}
+
+TEST_P(AnyStore, makes_its_index_anew_some_items_at_a_time)
+{
+    ASSERT_TRUE(records->write([](RecordsWriter& w) -> Result<void> {
+        for (int i = 0; i < 5; ++i)
+            TRY_OK(w.put_item(item(i, 1)));
+        return {};
+    }));
+    Work work;
+    ASSERT_TRUE(records->write([](RecordsWriter& w) { return w.forget_index(); }));
+    const Find find{.each_of = {{Term::owner("carol")}}, .limit = 9};
+    EXPECT_TRUE(records->find(find, work).value().ids.empty());
+    int batches = 0;
+    ASSERT_TRUE(records->write([&](RecordsWriter& w) -> Result<void> {
+        std::optional<std::uint64_t> after = 0;
+        for (; after; ++batches) {
+            TRY(after, w.index_items(*after, 2, [](const ItemRecord&) -> Result<std::vector<Term>> {
+                return std::vector{Term::owner("carol")};
+            }));
+        }
+        return {};
+    }));
+    EXPECT_EQ(batches, 4);
+    EXPECT_EQ(records->find(find, work).value().ids.size(), 5U);
 }
 
 TEST_P(AnyStore, takes_only_the_block_that_follows_the_tip)
@@ -159,7 +240,7 @@ TEST_P(AnyStore, is_all_there_after_reopening)
 
 TEST_P(AnyStore, refuses_records_of_a_newer_format)
 {
-    ASSERT_TRUE(records->write([](RecordsWriter& w) { return w.put_meta("format", "2"); }));
+    ASSERT_TRUE(records->write([](RecordsWriter& w) { return w.put_meta("format", "3"); }));
     records.reset();
     EXPECT_EQ(open_records(folder / "records.db", GetParam()).error().code, store::errors::newer_format);
 }

@@ -4,6 +4,7 @@
 #include "item/deep_hash.hpp"
 #include "store/errors.hpp"
 #include "weave/errors.hpp"
+#include "weave/index.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -32,10 +33,8 @@ store::ItemRecord to_record(const NewItem& item, std::uint64_t height)
         .blob = item.blob,
         .data_size = item.data_size,
         .height = height,
-        .tags = {},
-        .owner = item.header.owner().text()};
-    for (const auto& tag : item.header.tags())
-        record.tags.emplace_back(tag.name, tag.value);
+        .owner = item.header.owner().text(),
+        .terms = terms_of(item.header, {})};
     return record;
 }
 
@@ -74,6 +73,7 @@ Result<std::unique_ptr<Weave>> Weave::open(store::Records& records, store::Blobs
         genesis.hash = hash_of(genesis);
         return writer.put_block(genesis);
     }));
+    TRY_OK(bring_index_up_to_date(records));
     return open_to_read(records, blobs, clock);
 }
 
@@ -82,6 +82,7 @@ Result<std::unique_ptr<Weave>> Weave::open_to_read(store::Records& records, stor
     TRY(const auto genesis, records.block(0));
     if (!genesis)
         return fail(errors::no_weave, "these records hold no weave");
+    TRY_OK(check_index(records));
     return std::unique_ptr<Weave>(new Weave(records, blobs, clock, WeaveId(genesis->hash)));
 }
 
@@ -120,7 +121,7 @@ Result<Block> Weave::seal(const Make& make)
             .items = {}};
         for (const auto& item : items) {
             const auto id = item.header.id();
-            TRY(const auto known, writer.item(id));
+            TRY(const auto known, writer.item_without_data(id));
             if (known)
                 continue;
             TRY_OK(writer.put_item(to_record(item, next.height)));
@@ -142,9 +143,9 @@ Result<Block> Weave::put(std::vector<NewItem> items)
     return seal([&](store::RecordsWriter&, const Block&) -> Result<std::vector<NewItem>> { return items; });
 }
 
-Result<store::ItemRecord> Weave::record(const ItemId& id)
+Result<store::ItemRecord> Weave::record(const ItemId& id, bool with_data)
 {
-    TRY(auto found, records_.item(id));
+    TRY(auto found, with_data ? records_.item(id) : records_.item_without_data(id));
     if (!found)
         return fail(
             errors::unknown_item, fmt::format("there is no item {} in this weave", id.text()), "`altiplano put` stores one");
@@ -153,7 +154,7 @@ Result<store::ItemRecord> Weave::record(const ItemId& id)
 
 Result<StoredItem> Weave::item(const ItemId& id)
 {
-    TRY(const auto found, record(id));
+    TRY(const auto found, record(id, false));
     auto header = item::Header::parse(found.header, UINT64_MAX);
     if (!header)
         return fail(
@@ -161,12 +162,12 @@ Result<StoredItem> Weave::item(const ItemId& id)
     if (header->id() != id)
         return fail(errors::broken_item,
             fmt::format("what is stored as {} has a signature that makes it {}", id.text(), header->id().text()));
-    return StoredItem{.header = *std::move(header), .data_size = found.data_size, .height = found.height};
+    return StoredItem{.header = *std::move(header), .data_size = found.data_size, .height = found.height, .bundle = found.bundle};
 }
 
 bool Weave::has(const ItemId& id)
 {
-    const auto found = records_.item(id);
+    const auto found = records_.item_without_data(id);
     return found && found->has_value();
 }
 
@@ -236,8 +237,15 @@ Result<void> Weave::check(const ItemId& id)
 Result<bool> Weave::has_item_with(const std::vector<std::pair<std::string, std::string>>& tags,
     const std::vector<std::string>& owners, std::uint64_t height_max)
 {
-    TRY(const auto found, records_.items_with(tags, owners, height_max));
-    return !found.empty();
+    store::Find find{.height_max = height_max, .limit = 1};
+    for (const auto& [name, value] : tags)
+        find.each_of.push_back({store::Term::tag(name, value)});
+    auto& any_owner = find.each_of.emplace_back();
+    for (const auto& owner : owners)
+        any_owner.push_back(store::Term::owner(owner));
+    store::Work unbounded;
+    TRY(const auto found, records_.find(find, unbounded));
+    return !found.ids.empty();
 }
 
 }  // namespace altiplano::weave

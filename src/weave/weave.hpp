@@ -19,6 +19,7 @@ struct StoredItem {
     item::Header header;
     std::uint64_t data_size = 0;
     std::uint64_t height = 0;  ///< of the block it lies in
+    std::optional<ItemId> bundle{};  ///< that it came in
 };
 
 /// The data of an item, of any size. Reads may run on several threads.
@@ -55,7 +56,7 @@ class Weave {
 public:
     /// Opens the weave of these records, or begins one. @return store.*
     static Result<std::unique_ptr<Weave>> open(store::Records& records, store::Blobs& blobs, Clock& clock, Random& random);
-    /// Opens one that nobody writes through this object. @return weave.no_weave, store.*
+    /// Opens one that nobody writes through this object. @return weave.no_weave, weave.no_index, store.*
     static Result<std::unique_ptr<Weave>> open_to_read(store::Records& records, store::Blobs& blobs, Clock& clock);
 
     WeaveId id() const noexcept { return id_; }
@@ -83,7 +84,7 @@ public:
     /// Reads all of an item and verifies its signature: what a doubter does. @return weave.broken_item with what broke
     Result<void> check(const ItemId& id);
 
-    /// Whether one of `owners` said so at or below a height: an item with all `tags`, the rarest last.
+    /// Whether one of `owners` said so at or below a height: an item with all `tags`.
     Result<bool> has_item_with(const std::vector<std::pair<std::string, std::string>>& tags,
         const std::vector<std::string>& owners, std::uint64_t height_max);
 
@@ -97,7 +98,7 @@ private:
         , id_(id)
     {
     }
-    Result<store::ItemRecord> record(const ItemId& id);
+    Result<store::ItemRecord> record(const ItemId& id, bool with_data = true);
 
     store::Records& records_;
     store::Blobs& blobs_;

@@ -3,6 +3,8 @@
 #include "base/test_folder.hpp"
 #include "item/ed25519.hpp"
 #include "item/errors.hpp"
+#include "store/errors.hpp"
+#include "store/sqlite/database.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "weave/errors.hpp"
 
@@ -152,4 +154,27 @@ TEST_F(AWeave, keeps_nothing_of_an_upload_that_is_cut_or_forged)
     const Buffer garbage(20'000, std::byte{0xff});
     EXPECT_FALSE(Upload(*blobs).append(garbage));
     EXPECT_TRUE(blobs->scrub().value().empty());
+}
+
+TEST_F(AWeave, makes_its_index_anew_when_a_folder_has_none)
+{
+    const item::Tags tags{{"Type", "Attestation"}, {"Message", "m"}};
+    ASSERT_TRUE(put(item("attested", tags)));
+    weave.reset();
+    records.reset();
+    {
+        // As the first format had it: tags in a table, no bundles.
+        const auto database = store::sqlite::Database::open(folder / "records.db", store::sqlite::Database::Durable::off).value();
+        ASSERT_TRUE(database->execute("DROP TABLE postings; ALTER TABLE items DROP COLUMN bundle; CREATE TABLE tags (name BLOB); "
+                                      "DELETE FROM meta WHERE key = CAST('index' AS BLOB); "
+                                      "UPDATE meta SET value = CAST('1' AS BLOB) WHERE key = CAST('format' AS BLOB)"));
+    }
+    EXPECT_EQ(store::open_records(folder / "records.db", {.to_read = true}).error().code, store::errors::newer_format);
+    records = store::open_records(folder / "records.db", {.durable = false}).value();
+    EXPECT_EQ(Weave::open_to_read(*records, *blobs, clock).error().code, errors::no_index);
+    weave = Weave::open(*records, *blobs, clock, system_random()).value();
+    EXPECT_TRUE(
+        weave->has_item_with({{"Type", "Attestation"}, {"Message", "m"}}, {signer.address().text()}, weave->tip().value().height)
+            .value());
+    EXPECT_TRUE(Weave::open_to_read(*records, *blobs, clock));
 }

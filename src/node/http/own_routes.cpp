@@ -43,7 +43,9 @@ Result<Reply> status(Node& node)
     return json_reply(std::move(json));
 }
 
-/// Items by tags, oldest first: ?Type=Module&Name=llama&owner=ADDRESS. The query's last tag should be the rarest.
+constexpr std::size_t items_max = 10'000;
+
+/// The first items by tags, oldest first: ?Type=Module&Name=llama&owner=ADDRESS. For more than a few, ask /graphql.
 Result<Reply> items(Node& node, const Request& request)
 {
     std::vector<std::pair<std::string, std::string>> tags;
@@ -56,12 +58,21 @@ Result<Reply> items(Node& node, const Request& request)
     }
     if (tags.empty())
         return fail(errors::bad_request, "name at least one tag: /~altiplano/items?Type=Module");
-    TRY(const auto found, node.records().items_with(tags, owners, UINT64_MAX));
+    store::Find find{.limit = items_max};
+    for (const auto& [name, value] : tags)
+        find.each_of.push_back({store::Term::tag(name, value)});
+    if (!owners.empty()) {
+        auto& any_owner = find.each_of.emplace_back();
+        for (const auto& owner : owners)
+            any_owner.push_back(store::Term::owner(owner));
+    }
+    store::Work work{.left = 1'000'000};
+    TRY(const auto found, node.records().find(find, work));
     JsonWriter json;
     json.begin_object().key("ids").begin_array();
-    for (const auto& id : found)
+    for (const auto& id : found.ids)
         json.string(id.text());
-    json.end_array().end_object();
+    json.end_array().member("more", found.more).end_object();
     return json_reply(std::move(json));
 }
 

@@ -1,4 +1,5 @@
 #include "store/errors.hpp"
+#include "store/sqlite/search.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "store/sqlite/writer.hpp"
 
@@ -12,16 +13,14 @@ namespace {
 using sqlite::Database;
 using sqlite::Statement;
 
-constexpr std::int64_t format = 1;
+constexpr std::int64_t format = 2;
 
-// Ids and digests are 32 raw bytes, texts and wires are blobs. The headers and small data of items lie in the rows;
-// `tags` repeats the headers' tags to find items by them.
+// Ids and digests are 32 raw bytes, texts and wires are blobs. The headers and small data of items lie in the rows, which
+// are numbered as the items came.
 constexpr const char* schema = R"(
     CREATE TABLE IF NOT EXISTS meta (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS items (id BLOB NOT NULL UNIQUE, header BLOB NOT NULL, data BLOB NOT NULL, blob BLOB, data_size INTEGER NOT NULL,
-        height INTEGER NOT NULL, owner BLOB NOT NULL);
-    CREATE TABLE IF NOT EXISTS tags (name BLOB NOT NULL, value BLOB NOT NULL, height INTEGER NOT NULL, item INTEGER NOT NULL, position INTEGER NOT NULL,
-        PRIMARY KEY (name, value, height, item, position)) WITHOUT ROWID;
+        height INTEGER NOT NULL, owner BLOB NOT NULL, bundle BLOB);
     CREATE TABLE IF NOT EXISTS blocks (height INTEGER PRIMARY KEY, hash BLOB NOT NULL, previous BLOB NOT NULL, timestamp_ms INTEGER NOT NULL, items BLOB NOT NULL);
     CREATE TABLE IF NOT EXISTS processes (id BLOB PRIMARY KEY, module BLOB NOT NULL, owner BLOB NOT NULL, scheduler BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS log (process BLOB NOT NULL, nonce INTEGER NOT NULL, message BLOB NOT NULL, assignment BLOB NOT NULL,
@@ -43,6 +42,24 @@ Result<BlockRecord> read_block(const Statement& row)
         block.items.push_back(id);
     }
     return block;
+}
+
+Result<ItemRecord> read_item(const Statement& row)
+{
+    ItemRecord item;
+    TRY(item.id, row.id<ItemId>(0));
+    item.header = to_buffer(row.bytes(1));
+    item.data = to_buffer(row.bytes(2));
+    if (!row.is_null(3)) {
+        TRY(item.blob, row.id<Digest>(3));
+    }
+    item.data_size = row.unsigned_number(4);
+    item.height = row.unsigned_number(5);
+    item.owner = row.text(6);
+    if (!row.is_null(7)) {
+        TRY(item.bundle, row.id<ItemId>(7));
+    }
+    return item;
 }
 
 Result<LogRecord> read_log(const Statement& row)
@@ -67,6 +84,13 @@ Result<DeliveryRecord> read_delivery(const Statement& row)
     delivery.next_attempt_ms = row.number(6);
     delivery.last_error = row.text(7);
     return delivery;
+}
+
+/// Format 1 kept tags in a table and knew no bundles. The index in its place is made by whoever knows what items mean.
+Result<void> from_format_1(Database& database)
+{
+    return database.execute("BEGIN; DROP TABLE tags; ALTER TABLE items ADD COLUMN bundle BLOB; "
+                            "UPDATE meta SET value = x'32' WHERE key = x'666f726d6174'; COMMIT");
 }
 
 /// At most one row, as what `read` makes of it.
@@ -95,56 +119,19 @@ public:
 
     Result<std::optional<ItemRecord>> item(const ItemId& id) override
     {
-        auto statement = database_.prepare("SELECT id, header, data, blob, data_size, height, owner FROM items WHERE id = ?");
-        return one<ItemRecord>(statement.bind(id), [](const Statement& row) -> Result<ItemRecord> {
-            ItemRecord item;
-            TRY(item.id, row.id<ItemId>(0));
-            item.header = to_buffer(row.bytes(1));
-            item.data = to_buffer(row.bytes(2));
-            if (!row.is_null(3)) {
-                TRY(item.blob, row.id<Digest>(3));
-            }
-            item.data_size = row.unsigned_number(4);
-            item.height = row.unsigned_number(5);
-            item.owner = row.text(6);
-            return item;
-        });
+        auto statement =
+            database_.prepare("SELECT id, header, data, blob, data_size, height, owner, bundle FROM items WHERE id = ?");
+        return one<ItemRecord>(statement.bind(id), read_item);
+    }
+    Result<std::optional<ItemRecord>> item_without_data(const ItemId& id) override
+    {
+        auto statement =
+            database_.prepare("SELECT id, header, x'', blob, data_size, height, owner, bundle FROM items WHERE id = ?");
+        return one<ItemRecord>(statement.bind(id), read_item);
     }
 
-    Result<std::vector<ItemId>> items_with(const std::vector<std::pair<std::string, std::string>>& tags,
-        const std::vector<std::string>& owners, std::uint64_t height_max) override
-    {
-        std::vector<ItemId> found;
-        if (tags.empty())
-            return found;
-        // The last tag named is the rarest by convention: it leads, the others and the owner are checked per item.
-        auto leading = database_.prepare("SELECT DISTINCT t.item, i.id, i.owner FROM tags t JOIN items i ON i.rowid = t.item "
-                                         "WHERE t.name = ? AND t.value = ? AND t.height <= ? "
-                                         "ORDER BY t.height, t.item");
-        leading.bind(std::string_view(tags.back().first))
-            .bind(std::string_view(tags.back().second))
-            .bind(std::min(height_max, std::uint64_t{INT64_MAX}));
-        for (;;) {
-            TRY(const auto there, leading.step());
-            if (!there)
-                return found;
-            if (!owners.empty() && std::ranges::find(owners, leading.text(2)) == owners.end())
-                continue;
-            bool all = true;
-            for (std::size_t i = 0; all && i + 1 < tags.size(); ++i) {
-                auto has = database_.prepare("SELECT 1 FROM tags WHERE name = ? AND value = ? AND item = ? LIMIT 1");
-                TRY(all,
-                    has.bind(std::string_view(tags[i].first))
-                        .bind(std::string_view(tags[i].second))
-                        .bind(leading.number(0))
-                        .step());
-            }
-            if (all) {
-                TRY(const auto id, leading.id<ItemId>(1));
-                found.push_back(id);
-            }
-        }
-    }
+    Result<Found> find(const Find& find, Work& work) override { return sqlite::search(database_, find, work); }
+    Result<std::uint64_t> count(const Find& find, Work& work) override { return sqlite::count(database_, find, work); }
 
     Result<std::optional<BlockRecord>> block(std::uint64_t height) override
     {
@@ -229,28 +216,47 @@ public:
 
     Result<void> put_item(const ItemRecord& item) override
     {
-        auto insert = database_.prepare("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING rowid");
+        // The order of the rows is the order of the heights: searches and their cursors rest on it.
+        auto last = database_.prepare("SELECT height FROM items ORDER BY rowid DESC LIMIT 1");
+        TRY(const auto any, last.step());
+        if (any && last.unsigned_number(0) > item.height)
+            return fail(errors::conflict,
+                fmt::format("item {} is of height {}, but one of height {} is there already", item.id.text(), item.height,
+                    last.unsigned_number(0)));
+        auto insert = database_.prepare("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING rowid");
         insert.bind(item.id).bind(Bytes(item.header)).bind(Bytes(item.data));
         if (item.blob)
             insert.bind(*item.blob);
         else
             insert.bind_null();
         insert.bind(item.data_size).bind(item.height).bind(std::string_view(item.owner));
+        if (item.bundle)
+            insert.bind(*item.bundle);
+        else
+            insert.bind_null();
         TRY(const auto there, insert.step());
         ENSURE(there, "RETURNING gives a row");
         const auto row = insert.number(0);
         TRY_OK(insert.run());
-        for (std::size_t position = 0; position < item.tags.size(); ++position) {
-            const auto& [name, value] = item.tags[position];
-            TRY_OK(database_.prepare("INSERT INTO tags VALUES (?, ?, ?, ?, ?)")
-                    .bind(std::string_view(name))
-                    .bind(std::string_view(value))
-                    .bind(item.height)
-                    .bind(row)
-                    .bind(static_cast<std::uint64_t>(position))
-                    .run());
+        return sqlite::add_postings(database_, row, item.terms);
+    }
+
+    Result<void> forget_index() override { return database_.execute("DELETE FROM postings"); }
+    Result<std::optional<std::uint64_t>> index_items(std::uint64_t after, std::size_t items_max, const Terms& terms) override
+    {
+        auto statement = database_.prepare("SELECT id, header, x'', blob, data_size, height, owner, bundle, rowid FROM items "
+                                           "WHERE rowid > ? ORDER BY rowid LIMIT ?");
+        statement.bind(after).bind(static_cast<std::uint64_t>(items_max));
+        std::optional<std::uint64_t> last;
+        for (;;) {
+            TRY(const auto there, statement.step());
+            if (!there)
+                return last;
+            TRY(const auto item, read_item(statement));
+            last = statement.unsigned_number(8);
+            TRY(const auto made, terms(item));
+            TRY_OK(sqlite::add_postings(database_, statement.number(8), made));
         }
-        return {};
     }
 
     Result<void> put_block(const BlockRecord& block) override
@@ -329,8 +335,10 @@ class SqliteRecords final : public Records {
     }
 
 public:
-    SqliteRecords(std::unique_ptr<Database> readers, std::unique_ptr<Database> writers, bool group)
+    SqliteRecords(
+        std::unique_ptr<Database> readers, std::unique_ptr<Database> finders, std::unique_ptr<Database> writers, bool group)
         : readers_(std::move(readers))
+        , finders_(std::move(finders))
         , writer_(std::move(writers), group)
     {
     }
@@ -343,10 +351,14 @@ public:
     {
         return read([&](Queries& q) { return q.item(id); });
     }
-    Result<std::vector<ItemId>> items_with(const std::vector<std::pair<std::string, std::string>>& tags,
-        const std::vector<std::string>& owners, std::uint64_t height_max) override
+    Result<std::optional<ItemRecord>> item_without_data(const ItemId& id) override
     {
-        return read([&](Queries& q) { return q.items_with(tags, owners, height_max); });
+        return read([&](Queries& q) { return q.item_without_data(id); });
+    }
+    Result<Found> find(const Find& find, Work& work) override { return search<Found>(sqlite::search, find, work); }
+    Result<std::uint64_t> count(const Find& find, Work& work) override
+    {
+        return search<std::uint64_t>(sqlite::count, find, work);
     }
     Result<std::optional<BlockRecord>> block(std::uint64_t height) override
     {
@@ -390,8 +402,20 @@ public:
     }
 
 private:
+    /// A search may take long, so it has a connection of its own; all of it sees one state of the records.
+    template <class T> Result<T> search(Result<T> (*run)(Database&, const Find&, Work&), const Find& find, Work& work)
+    {
+        const std::lock_guard lock(finding_);
+        TRY_OK(finders_->execute("BEGIN"));
+        auto found = run(*finders_, find, work);
+        TRY_OK(finders_->execute("COMMIT"));
+        return found;
+    }
+
     std::mutex reading_;
     std::unique_ptr<Database> readers_;
+    std::mutex finding_;
+    std::unique_ptr<Database> finders_;
     sqlite::Writer writer_;
 };
 
@@ -400,18 +424,21 @@ private:
 Result<std::unique_ptr<Records>> open_records(const Path& path, SqliteOptions options)
 {
     TRY(auto made, sqlite::connect(path, options, schema));
-    if (!options.to_read) {
-        Queries queries(*made.writers);
-        TRY(const auto found, queries.meta("format"));
-        if (!found) {
-            TRY_OK(queries.put_meta("format", std::to_string(format)));
-        } else if (*found != std::to_string(format)) {
-            return fail(errors::newer_format,
-                fmt::format("{} has format {}; this program reads {}", path.string(), *found, format),
-                "use the program that wrote it, or a newer one");
-        }
+    Queries queries(*made.writers);
+    TRY(const auto found, queries.meta("format"));
+    if (found == "1" && !options.to_read) {
+        TRY_OK(from_format_1(*made.writers));
+    } else if (found && *found != std::to_string(format)) {
+        return fail(errors::newer_format, fmt::format("{} has format {}; this program reads {}", path.string(), *found, format),
+            *found == "1" ? "start the node on it once: it brings it up to date"
+                          : "use the program that wrote it, or a newer one");
+    } else if (!found && !options.to_read) {
+        TRY_OK(queries.put_meta("format", std::to_string(format)));
     }
-    return std::make_unique<SqliteRecords>(std::move(made.readers), std::move(made.writers), options.group);
+    if (!options.to_read)
+        TRY_OK(made.writers->execute(sqlite::index_schema));
+    TRY(auto finders, sqlite::connect_one_more(path, options));
+    return std::make_unique<SqliteRecords>(std::move(made.readers), std::move(finders), std::move(made.writers), options.group);
 }
 
 }  // namespace altiplano::store

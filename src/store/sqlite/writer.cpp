@@ -19,6 +19,13 @@ Result<Connections> connect(const Path& path, const SqliteOptions& options, cons
     return made;
 }
 
+Result<std::unique_ptr<Database>> connect_one_more(const Path& path, const SqliteOptions& options)
+{
+    if (options.to_read)
+        return Database::open_to_read(path);
+    return Database::open(path, options.durable ? Database::Durable::full : Database::Durable::off);
+}
+
 Writer::Writer(std::unique_ptr<Database> database, bool group)
     : database_(std::move(database))
     , group_(group)

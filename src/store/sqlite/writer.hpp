@@ -18,6 +18,8 @@ struct Connections {
 };
 /// @return store.database, store.disk_full
 Result<Connections> connect(const Path& path, const SqliteOptions& options, const char* schema);
+/// A further connection to what `connect` opened. @return store.database
+Result<std::unique_ptr<Database>> connect_one_more(const Path& path, const SqliteOptions& options);
 
 /// The one writer of a database: a connection and a thread. Transactions that are waiting when it comes round are
 /// committed together, so many callers share one sync; each is a savepoint, so one that fails takes no other with it.
