@@ -101,6 +101,7 @@ public:
     /// How many items fit, whatever the page. @return as `find`
     virtual Result<std::uint64_t> count(const Find& find, Work& work) = 0;
     virtual Result<std::optional<BlockRecord>> block(std::uint64_t height) = 0;
+    virtual Result<std::optional<BlockRecord>> block_by_hash(const BlockHash& hash) = 0;
     virtual Result<std::optional<BlockRecord>> tip() = 0;
     virtual Result<std::optional<ProcessRecord>> process(const ProcessId& id) = 0;
     virtual Result<std::vector<ProcessId>> processes() = 0;

@@ -176,6 +176,8 @@ TEST_P(AnyStore, takes_only_the_block_that_follows_the_tip)
     EXPECT_EQ(tip->height, 1U);
     EXPECT_EQ(tip->items.size(), 2U);
     EXPECT_EQ(records->block(0).value()->hash, id<BlockHash>(1));
+    EXPECT_EQ(records->block_by_hash(id<BlockHash>(2)).value()->height, 1U);
+    EXPECT_FALSE(records->block_by_hash(id<BlockHash>(9)).value());
 }
 
 TEST_P(AnyStore, appends_to_a_log_only_at_its_end_and_each_message_once)

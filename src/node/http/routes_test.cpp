@@ -261,10 +261,10 @@ TEST_F(ANodesRoutes, find_items_by_their_tags)
     const auto query = [&](std::vector<std::pair<std::string, std::string>> tags) {
         return send({.method = "GET", .path = "/~altiplano/items", .query = std::move(tags)}).body;
     };
-    EXPECT_EQ(query({{"Type", "Module"}, {"Name", "n"}}), fmt::format("{{\"ids\":[\"{}\"]}}\n", path.substr(1)));
+    EXPECT_EQ(query({{"Type", "Module"}, {"Name", "n"}}), fmt::format("{{\"ids\":[\"{}\"],\"more\":false}}\n", path.substr(1)));
     EXPECT_EQ(query({{"Type", "Module"}, {"Name", "n"}, {"owner", wallet.address().text()}}),
-        fmt::format("{{\"ids\":[\"{}\"]}}\n", path.substr(1)));
-    EXPECT_EQ(query({{"Name", "n"}, {"owner", "somebody"}}), "{\"ids\":[]}\n");
+        fmt::format("{{\"ids\":[\"{}\"],\"more\":false}}\n", path.substr(1)));
+    EXPECT_EQ(query({{"Name", "n"}, {"owner", "somebody"}}), "{\"ids\":[],\"more\":false}\n");
 }
 
 TEST_F(ANodesRoutes, say_which_weave_and_which_keys)

@@ -22,6 +22,7 @@ constexpr const char* schema = R"(
     CREATE TABLE IF NOT EXISTS items (id BLOB NOT NULL UNIQUE, header BLOB NOT NULL, data BLOB NOT NULL, blob BLOB, data_size INTEGER NOT NULL,
         height INTEGER NOT NULL, owner BLOB NOT NULL, bundle BLOB);
     CREATE TABLE IF NOT EXISTS blocks (height INTEGER PRIMARY KEY, hash BLOB NOT NULL, previous BLOB NOT NULL, timestamp_ms INTEGER NOT NULL, items BLOB NOT NULL);
+    CREATE INDEX IF NOT EXISTS blocks_by_hash ON blocks (hash);
     CREATE TABLE IF NOT EXISTS processes (id BLOB PRIMARY KEY, module BLOB NOT NULL, owner BLOB NOT NULL, scheduler BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS log (process BLOB NOT NULL, nonce INTEGER NOT NULL, message BLOB NOT NULL, assignment BLOB NOT NULL,
         PRIMARY KEY (process, nonce), UNIQUE (process, message)) WITHOUT ROWID;
@@ -137,6 +138,11 @@ public:
     {
         auto statement = database_.prepare("SELECT height, hash, previous, timestamp_ms, items FROM blocks WHERE height = ?");
         return one<BlockRecord>(statement.bind(height), read_block);
+    }
+    Result<std::optional<BlockRecord>> block_by_hash(const BlockHash& hash) override
+    {
+        auto statement = database_.prepare("SELECT height, hash, previous, timestamp_ms, items FROM blocks WHERE hash = ?");
+        return one<BlockRecord>(statement.bind(hash), read_block);
     }
     Result<std::optional<BlockRecord>> tip() override
     {
@@ -363,6 +369,10 @@ public:
     Result<std::optional<BlockRecord>> block(std::uint64_t height) override
     {
         return read([&](Queries& q) { return q.block(height); });
+    }
+    Result<std::optional<BlockRecord>> block_by_hash(const BlockHash& hash) override
+    {
+        return read([&](Queries& q) { return q.block_by_hash(hash); });
     }
     Result<std::optional<BlockRecord>> tip() override
     {

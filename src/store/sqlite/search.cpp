@@ -81,7 +81,7 @@ private:
     };
 
     /// The first place at or after `from` in any list of the group.
-    static Result<Place> seek(std::vector<List>& group, Place from);
+    Result<Place> seek(std::vector<List>& group, Place from);
     Result<bool> fits(std::int64_t row);
     Result<std::int64_t> first_row_of(std::uint64_t height);
     Result<void> spend(std::uint64_t rows);
@@ -147,6 +147,8 @@ Result<void> Search::List::read(Place from)
 
 Result<Place> Search::seek(std::vector<List>& group, Place from)
 {
+    // A long list of alternatives costs even where nothing of it is read.
+    TRY_OK(spend(group.size() / 8));
     Place nearest = no_place;
     for (auto& list : group) {
         TRY(const auto place, list.seek(from));
@@ -220,6 +222,7 @@ Result<void> Search::begin()
 
 Result<bool> Search::fits(std::int64_t row)
 {
+    TRY_OK(spend(excluded_.size() / 8));
     for (auto& list : excluded_) {
         TRY(const auto place, list.seek(row * sign_));
         if (place == row * sign_)
