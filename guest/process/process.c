@@ -2,6 +2,7 @@
 
    The state between messages is linear memory, so the Lua state simply stays. Whatever goes wrong inside is an answer
    {"ok":false,...}; the host then puts the memory back to what it was before the message. */
+#include "bint.h"
 #include "embedded.h"
 #include "json.h"
 
@@ -14,7 +15,8 @@
 int luaopen_llama(lua_State *L);
 #endif
 
-static lua_State *state;
+/* The one process of a module. Tests put others in its place, so that several live in one program. */
+lua_State *altiplano_state;
 static struct json_text result;
 
 /* ---------------------------------------------------------------------------------------------------- modules */
@@ -115,6 +117,7 @@ static int boot(lua_State *L)
     lua_setfield(L, -2, "cpath");
     lua_pop(L, 1);
 
+    preload(L, "bint", luaopen_bint);
     preload(L, "json", luaopen_json);
 #ifdef ALTIPLANO_LLAMA
     preload(L, "llama", luaopen_llama);
@@ -188,7 +191,7 @@ const char *handle(const char *message, const char *env);
 const char *handle(const char *message, const char *env)
 {
     json_clear(&result);
-    if (!state) {
+    if (!altiplano_state) {
         lua_State *L = luaL_newstate();
         if (!L) return failure("not enough memory", 17);
         lua_pushcfunction(L, boot);
@@ -197,15 +200,15 @@ const char *handle(const char *message, const char *env)
             lua_close(L);
             return text;
         }
-        state = L;
+        altiplano_state = L;
     }
 
     struct call call = { message, env };
-    lua_settop(state, 0);
-    lua_pushcfunction(state, describe);
-    lua_pushcfunction(state, handle_message);
-    lua_pushlightuserdata(state, &call);
-    if (lua_pcall(state, 1, 0, 1) != LUA_OK) return fail_with(state);
-    lua_settop(state, 0);
+    lua_settop(altiplano_state, 0);
+    lua_pushcfunction(altiplano_state, describe);
+    lua_pushcfunction(altiplano_state, handle_message);
+    lua_pushlightuserdata(altiplano_state, &call);
+    if (lua_pcall(altiplano_state, 1, 0, 1) != LUA_OK) return fail_with(altiplano_state);
+    lua_settop(altiplano_state, 0);
     return result.bytes;
 }

@@ -4,6 +4,7 @@
      altiplano_process_test run FOLDER             lines of message and env by turns on stdin, answers on stdout
 
    FOLDER is lua/process, whose files stand for the embedded ones. */
+#include "../bint.h"
 #include "../embedded.h"
 #include "../json.h"
 
@@ -50,10 +51,20 @@ static void read_files(const char *folder)
     closedir(directory);
 }
 
-/* native.handle(message, env) -> text: JSON texts in, JSON text out, through the C door that the node calls. */
+extern lua_State *altiplano_state;
+
+/* native.handle(message, env [, name]) -> text: JSON texts in, JSON text out, through the C door that the node calls.
+   Each name is a process of its own. */
 static int call_handle(lua_State *L)
 {
-    lua_pushstring(L, handle(luaL_checkstring(L, 1), luaL_checkstring(L, 2)));
+    const char *message = luaL_checkstring(L, 1), *env = luaL_checkstring(L, 2), *name = luaL_optstring(L, 3, "");
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, "processes");
+    lua_getfield(L, -1, name);
+    altiplano_state = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    lua_pushstring(L, handle(message, env));
+    lua_pushlightuserdata(L, altiplano_state);
+    lua_setfield(L, -3, name);
     return 1;
 }
 
@@ -66,6 +77,8 @@ static int run_test(const char *folder, const char *path)
     lua_setfield(L, -2, "path");
     lua_settop(L, 0);
     luaL_requiref(L, "json", luaopen_json, 0);
+    luaL_requiref(L, "bint", luaopen_bint, 0);
+    lua_settop(L, 0);
 #ifdef ALTIPLANO_LLAMA
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     lua_pushcfunction(L, luaopen_llama);
@@ -80,6 +93,9 @@ static int run_test(const char *folder, const char *path)
         return 1;
     }
     const int failed = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, "processes");
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+        if (lua_touserdata(L, -1)) lua_close(lua_touserdata(L, -1));
     lua_close(L);
     return failed;
 }

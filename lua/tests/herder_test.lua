@@ -1,0 +1,271 @@
+-- The Llama-Herder market: the defects H1 to H21 of the published one (llama-land.md 3.5), and what a herder needs (3.7).
+local t = require("testing")
+local world = require("world")
+local market = require("market")
+local test, equal, contains = t.test, t.equal, t.contains
+
+market.open({ workers = 1 })
+local alice, bob = world.id("alice"), world.id("bob")
+market.fund(alice, 100000)
+market.fund(bob, 100000)
+
+local function herder(code) return world.eval(market.herder, code) end
+local function answers(who) return market.received(who, "Inference-Response") end
+local function credits(who) return market.received(who, "Credit-Notice") end
+local function newest(list) return list[#list] end
+local function balanced() equal(market.balance(market.herder), market.owed()) end
+local function nothing_went_wrong() equal(world.errors[1], nil) balanced() end
+
+test("a paid job is answered with what is known of it, and costs 1 + words + tokens", function()
+  market.pay(alice, 27, { ["X-Prompt"] = "What is the meaning of life?", ["X-Tokens"] = "20", ["X-Reference"] = "ref 1" })
+  local answer = newest(answers(alice))
+  equal({ answer.Tags["X-Reference"], answer.Tags["Completion-Tokens"], answer.Tags["Stop-Reason"], answer.Tags["Fee-Charged"], answer.Tags.Model },
+    { "ref 1", "20", "length", "27", world.id("model") })
+  contains(answer.Data, " w1 w2")
+  equal(market.balance(alice), 100000 - 27)
+  nothing_went_wrong()
+end)
+
+test("H1: what was paid too little comes back to who paid, with what is needed", function()
+  local before = market.balance(alice)
+  market.pay(alice, 26, { ["X-Prompt"] = "What is the meaning of life?", ["X-Tokens"] = "20", ["X-Reference"] = "ref 2" })
+  local refund = newest(credits(alice))
+  equal({ refund.Tags["X-Reason"], refund.Tags["X-Needed"], refund.Tags["X-Reference"] }, { "Insufficient payment", "27", "ref 2" })
+  equal(market.balance(alice), before)
+  nothing_went_wrong()
+end)
+
+test("H3: a job without prompt or tokens, or with wrong ones, is refunded with the reason", function()
+  local before = market.balance(alice)
+  for _, bad in ipairs({ {}, { ["X-Prompt"] = "hi" }, { ["X-Tokens"] = "5" }, { ["X-Prompt"] = "hi", ["X-Tokens"] = "0" },
+    { ["X-Prompt"] = "hi", ["X-Tokens"] = "five" }, { ["X-Prompt"] = "hi", ["X-Tokens"] = "1e3" }, { ["X-Prompt"] = "hi", ["X-Tokens"] = "99999" },
+    { ["X-Prompt"] = ("x"):rep(20000), ["X-Tokens"] = "5" }, { ["X-Prompt"] = "hi", ["X-Tokens"] = "5", ["X-Seed"] = "-1" },
+    { ["X-Prompt"] = "hi", ["X-Tokens"] = "5", ["X-Temperature"] = "hot" }, { ["X-Prompt"] = "hi", ["X-Tokens"] = "5", ["X-Redundancy"] = "9" },
+    { ["X-Prompt"] = "hi", ["X-Tokens"] = "5", ["X-Model"] = "none" }, { ["X-Prompt"] = "hi", ["X-Tokens"] = "5", ["X-Max-Fee"] = "3" } }) do
+    local count = #credits(alice)
+    market.pay(alice, 100, bad)
+    equal(#credits(alice), count + 1)
+    equal(newest(credits(alice)).Tags["X-Refund"], "whole")
+  end
+  equal(market.balance(alice), before)
+  nothing_went_wrong()
+end)
+
+test("H4: without X-Reference the id of the credit notice stands for it", function()
+  local count = #answers(bob)
+  market.pay(bob, 50, { ["X-Prompt"] = "no reference", ["X-Tokens"] = "3" })
+  equal(#answers(bob), count + 1)
+  equal(#newest(answers(bob)).Tags["X-Reference"], 43)
+  nothing_went_wrong()
+end)
+
+test("H6: a prompt whose answer ends early is answered, and the unused tokens come back", function()
+  local before = market.balance(bob)
+  market.pay(bob, 12, { ["X-Prompt"] = "END", ["X-Tokens"] = "10", ["X-Reference"] = "early" })
+  local answer = newest(answers(bob))
+  equal({ answer.Data, answer.Tags["Stop-Reason"], answer.Tags["Completion-Tokens"], answer.Tags["Fee-Charged"] }, { " w1 w2 w3", "end", "3", "5" })
+  equal(market.balance(bob), before - 5)
+  equal(newest(credits(bob)).Tags["X-Reason"], "Unused tokens")
+  nothing_went_wrong()
+end)
+
+test("H7: Termination stops the answer", function()
+  market.pay(bob, 100, { ["X-Prompt"] = "stop it", ["X-Tokens"] = "20", ["X-Termination"] = "w3" })
+  equal({ newest(answers(bob)).Data, newest(answers(bob)).Tags["Stop-Reason"] }, { " w1 w2 ", "termination" })
+end)
+
+test("seed, temperature and chat reach the model", function()
+  market.pay(bob, 100, { ["X-Prompt"] = "x", ["X-Tokens"] = "2", ["X-Seed"] = "7", ["X-Temperature"] = "0.5" })
+  equal(newest(answers(bob)).Tags.Seed, "7")
+  equal(world.eval(market.workers[1], "Settings.temperature .. ' ' .. Settings.seed"), "0.5 7")
+  market.pay(bob, 100, { ["X-Prompt"] = "x", ["X-Tokens"] = "2", ["X-Chat"] = "true" })
+  equal(newest(answers(bob)).Tags["Prompt-Tokens"], "9")
+end)
+
+test("H5: a job that fails in the worker is refunded with its words, and the worker stays", function()
+  local before = market.balance(bob)
+  market.pay(bob, 50, { ["X-Prompt"] = "FAIL now", ["X-Tokens"] = "5", ["X-Reference"] = "f" })
+  contains(newest(credits(bob)).Tags["X-Reason"], "llama.decode_failed: as asked")
+  equal(market.balance(bob), before)
+  market.pay(bob, 50, { ["X-Prompt"] = "again", ["X-Tokens"] = "2" })
+  equal(newest(answers(bob)).Data, " w1 w2")
+  nothing_went_wrong()
+end)
+
+test("H11: characters of scripts without spaces count like words", function()
+  local before = #credits(alice)
+  market.pay(alice, 21, { ["X-Prompt"] = "生命的意义是什么?", ["X-Tokens"] = "20" })
+  equal(#credits(alice), before + 1)
+  equal(newest(credits(alice)).Tags["X-Needed"], tostring(1 + 8 + 20))
+end)
+
+test("H12, H13: only allowed workers join, only owner or herder choose the model, only the herder gives work", function()
+  local stranger = world.id("stranger")
+  world.send({ From = stranger, Target = market.herder, Action = "Worker-Register", Model = "x" })
+  equal(newest(world.mail[stranger]).Tags.Action, "Worker-Refused")
+  world.send({ From = stranger, Target = market.workers[1], Action = "Init", ["Model-ID"] = "other" })
+  equal(newest(world.mail[stranger]).Tags.Action, "Worker-Error")
+  world.send({ From = stranger, Target = market.workers[1], Action = "Inference", Tokens = "5", Data = "free?" })
+  equal(newest(world.mail[stranger]).Tags.Action, "Inference-Error")
+  equal(world.eval(market.workers[1], "ModelID"), world.id("model"))
+  world.send({ From = stranger, Target = market.herder, Action = "Inference-Response", Data = "forged" })
+  world.send({ From = stranger, Target = market.herder, Action = "Credit-Notice", Sender = stranger, Quantity = "100", ["X-Prompt"] = "x", ["X-Tokens"] = "1" })
+  equal(herder("next(Herder.jobs) == nil"), "true")
+  nothing_went_wrong()
+end)
+
+test("H2: eight jobs and eight idle workers: all eight start", function()
+  for i = 2, 8 do market.workers[i] = market.worker(i) end
+  local hold = {}
+  world.lost = function(entry)
+    local inference = false
+    for _, tag in ipairs(entry.Tags or {}) do inference = inference or (tag.name == "Action" and tag.value == "Inference") end
+    if inference then table.insert(hold, entry) end
+    return inference
+  end
+  for i = 1, 8 do market.pay(alice, 40, { ["X-Prompt"] = "job " .. i, ["X-Tokens"] = "4", ["X-Reference"] = "par " .. i }) end
+  equal(#hold, 8)
+  local seen = {}
+  for _, entry in ipairs(hold) do seen[entry.Target] = true end
+  local different = 0
+  for _ in pairs(seen) do different = different + 1 end
+  equal(different, 8)
+
+  -- The ninth waits and says where; H10: it can be taken back, and only by its client.
+  market.pay(bob, 40, { ["X-Prompt"] = "waits", ["X-Tokens"] = "4", ["X-Reference"] = "ninth", ["X-Status"] = "true" })
+  local status = newest(market.received(bob, "Job-Status"))
+  equal({ status.Tags.State, status.Tags.Place, status.Tags["X-Reference"] }, { "queued", "1", "ninth" })
+  world.send({ From = alice, Target = market.herder, Action = "Cancel", ["X-Reference"] = "ninth" })
+  equal(newest(world.mail[alice]).Tags.Action, "Cancel-Error")
+  local before = market.balance(bob)
+  world.send({ From = bob, Target = market.herder, Action = "Cancel", ["X-Reference"] = "ninth" })
+  equal(market.balance(bob), before + 40)
+  balanced()
+
+  -- Higher offers first, equal ones in the order of their arrival.
+  market.pay(bob, 20, { ["X-Prompt"] = "low", ["X-Tokens"] = "4", ["X-Reference"] = "low" })
+  market.pay(bob, 60, { ["X-Prompt"] = "high", ["X-Tokens"] = "4", ["X-Reference"] = "high" })
+  market.pay(bob, 60, { ["X-Prompt"] = "high too", ["X-Tokens"] = "4", ["X-Reference"] = "same" })
+  equal(herder("local s = {} for i, id in ipairs(Herder.queue) do s[i] = Herder.jobs[id].reference end return table.concat(s, ' ')"), "high same low")
+
+  -- The held work goes on: everything is answered once.
+  world.lost = nil
+  for _, entry in ipairs(hold) do table.insert(world.queue, entry) end
+  world.deliver()
+  local count = {}
+  for _, answer in ipairs(answers(alice)) do count[answer.Tags["X-Reference"]] = (count[answer.Tags["X-Reference"]] or 0) + 1 end
+  for i = 1, 8 do equal(count["par " .. i], 1) end
+  equal(newest(answers(bob)).Tags["X-Reference"], "low")
+  nothing_went_wrong()
+end)
+
+test("H5: a worker that hangs loses the job by its deadline, another does it, the late answer is dropped", function()
+  local held
+  world.lost = function(entry)
+    if held == nil then
+      for _, tag in ipairs(entry.Tags or {}) do
+        if tag.name == "Action" and tag.value == "Inference" then
+          held = entry
+          return true
+        end
+      end
+    end
+    return false
+  end
+  local count = #answers(bob)
+  market.pay(bob, 40, { ["X-Prompt"] = "slow", ["X-Tokens"] = "4", ["X-Reference"] = "slow" })
+  world.lost = nil
+  equal(#answers(bob), count)
+  world.wait(60000 + 4 * 2000 + 100)
+  world.send({ From = market.owner, Target = market.herder, Action = "Cron" })
+  equal(#answers(bob), count + 1)
+  table.insert(world.queue, held)
+  world.deliver()
+  equal(#answers(bob), count + 1)
+  equal(herder("Herder.count.late"), "1")
+  nothing_went_wrong()
+end)
+
+test("a job that no worker takes is refunded when its time is over", function()
+  local before = market.balance(bob)
+  world.lost = function(entry) return entry.Target ~= nil and entry.Target:find("^worker") ~= nil end
+  market.pay(bob, 40, { ["X-Prompt"] = "lost", ["X-Tokens"] = "4", ["X-Reference"] = "lost" })
+  for _ = 1, 5 do
+    world.wait(100000)
+    world.send({ From = market.owner, Target = market.herder, Action = "Cron" })
+  end
+  world.lost = nil
+  equal(market.balance(bob), before)
+  equal(newest(credits(bob)).Tags["X-Refund"], "whole")
+  nothing_went_wrong()
+end)
+
+test("a worker that was removed comes back when the owner allows it again", function()
+  for i = 1, 8 do world.send({ From = market.owner, Target = market.herder, Action = "Worker-Allow", Worker = market.workers[i] }) end
+  equal(herder("#Herder.worker_order"), "8")
+end)
+
+test("H9: one huge payment moves the price a little, and it fades", function()
+  herder("Herder.multiplier = 1000")
+  market.pay(bob, 20000, { ["X-Prompt"] = "rich", ["X-Tokens"] = "4" })
+  world.send({ From = bob, Target = market.herder, Action = "Info" })
+  equal(newest(market.received(bob, "Info-Response")).Tags["Last-Multiplier"], "1.750")
+  world.wait(60 * 60000)
+  world.send({ From = bob, Target = market.herder, Action = "Info" })
+  local faded = tonumber(newest(market.received(bob, "Info-Response")).Tags["Last-Multiplier"])
+  equal(faded < 1.01, true)
+end)
+
+test("X-Max-Fee: what is above comes back", function()
+  local before = market.balance(bob)
+  market.pay(bob, 500, { ["X-Prompt"] = "cap", ["X-Tokens"] = "4", ["X-Max-Fee"] = "10" })
+  equal(market.balance(bob), before - 10)
+  nothing_went_wrong()
+end)
+
+test("X-Redundancy: three workers agree; one that differs is outvoted and marked", function()
+  market.pay(bob, 100, { ["X-Prompt"] = "thrice", ["X-Tokens"] = "4", ["X-Redundancy"] = "3", ["X-Reference"] = "three" })
+  local answer = newest(answers(bob))
+  equal({ answer.Tags["X-Reference"], answer.Tags.Redundancy }, { "three", "3" })
+  world.eval(market.workers[3], 'WORD = "lie"')
+  for i = 1, 6 do market.pay(bob, 100, { ["X-Prompt"] = "thrice", ["X-Tokens"] = "4", ["X-Redundancy"] = "3", ["X-Reference"] = "again " .. i }) end
+  equal(newest(answers(bob)).Data, " w1 w2 w3 w4")
+  world.eval(market.workers[3], "WORD = nil")
+  nothing_went_wrong()
+end)
+
+test("H13: earnings are split and withdrawn, by who earned them, once", function()
+  local earned = tonumber(herder("Herder.earned['" .. market.owner .. "']"))
+  equal(earned > 0, true)
+  local before = market.balance(market.owner)
+  world.send({ From = market.owner, Target = market.herder, Action = "Withdraw" })
+  equal(market.balance(market.owner), before + earned)
+  world.send({ From = market.owner, Target = market.herder, Action = "Withdraw" })
+  equal(newest(world.mail[market.owner]).Tags.Action, "Withdraw-Error")
+  equal(market.balance(market.owner), before + earned)
+  nothing_went_wrong()
+end)
+
+test("H20: Info says which models there are", function()
+  world.send({ From = bob, Target = market.herder, Action = "Info" })
+  local info = newest(market.received(bob, "Info-Response")).Tags
+  equal({ info.Models, info["Base-Fee"], info["Token-Fee"], info["Queue-Length"] }, { world.id("model"), "1", "1", "0" })
+end)
+
+test("a quote counts the tokens of the model", function()
+  world.send({ From = bob, Target = market.herder, Action = "Quote", Tokens = "20", Data = "one two three", ["X-Reference"] = "q" })
+  local quote = newest(market.received(bob, "Quote-Response")).Tags
+  equal({ quote["Prompt-Tokens"], quote.Words, quote.Fee, quote["Fee-By-Words"], quote["X-Reference"] }, { "4", "3", "25", "24", "q" })
+end)
+
+test("a payment that is larger than a herder counts comes back", function()
+  market.fund(bob, "1000000000000000000000")
+  local before = world.eval(market.token, "Balances['" .. bob .. "']")
+  market.pay(bob, "900000000000000000000", { ["X-Prompt"] = "x", ["X-Tokens"] = "1" })
+  equal(world.eval(market.token, "Balances['" .. bob .. "']"), before)
+  nothing_went_wrong()
+end)
+
+test("every job ended once: answered or refunded", function()
+  equal(herder("next(Herder.jobs) == nil and #Herder.queue"), "0")
+end)
