@@ -3,6 +3,7 @@
    The state between messages is linear memory, so the Lua state simply stays. Whatever goes wrong inside is an answer
    {"ok":false,...}; the host then puts the memory back to what it was before the message. */
 #include "bint.h"
+#include "digest.h"
 #include "embedded.h"
 #include "json.h"
 
@@ -118,6 +119,7 @@ static int boot(lua_State *L)
     lua_pop(L, 1);
 
     preload(L, "bint", luaopen_bint);
+    preload(L, "digest", luaopen_digest);
     preload(L, "json", luaopen_json);
 #ifdef ALTIPLANO_LLAMA
     preload(L, "llama", luaopen_llama);

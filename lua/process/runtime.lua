@@ -7,10 +7,12 @@ local pretty = require("pretty")
 local utils = require("utils")
 local failure = require("failure")
 local eval = require("eval")
+local chance = require("chance")
 
 ao = require("ao")
 Handlers = require("handlers")
 Utils = utils
+Dump = require("dump")
 Inbox = Inbox or {}
 OUTPUTS = OUTPUTS or {}
 Errors = Errors or {}
@@ -36,6 +38,7 @@ end
 package.preload["handlers-utils"] = function() return Handlers.utils end
 package.preload["process"] = function() return runtime end
 package.preload["stringify"] = function() return pretty end
+package.preload["crypto.init"] = function() return require("crypto") end
 
 ---------------------------------------------------------------------------------------------------- what programs call
 
@@ -136,8 +139,9 @@ local message_meta = {
 local function seed(msg, env)
   local number = math.tointeger(tonumber(msg["Block-Height"])) or 0
   for i = 1, #env.Process.Id do number = (number * 31 + env.Process.Id:byte(i)) & 0x7fffffff end
-  math.randomseed(number)
-  math.random()
+  chance.seed(number)
+  math.random = chance.random
+  math.randomseed = chance.seed
   seeded = true
 end
 
