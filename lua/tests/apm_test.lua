@@ -1,0 +1,142 @@
+-- The package manager: registry and client, the lines of the tutorial (B7 to B9), and what must not be possible (llama-land.md 4.3).
+local json = require("json")
+local t = require("testing")
+local world = require("world")
+local test, equal, contains = t.test, t.equal, t.contains
+
+local registry_text = "package.preload.versions = function()\n" .. world.read("packages/apm/versions.lua") .. "\nend\n" .. world.read("packages/apm/registry.lua")
+local client_text = world.read("blueprints/apm.lua")
+local registry = world.spawn("registry", { Name = "registry" }, registry_text)
+local sam, rakis, stranger = world.id("sam"), world.id("rakis"), world.id("stranger")
+
+local function ask(from, action, fields)
+  fields.From, fields.Target, fields.Action, fields.Nonce = from, registry, "APM." .. action, "1"
+  world.send(fields)
+  return world.newest(from)
+end
+local function publish(from, vendor, name, version, source, dependencies, id)
+  return ask(from, "Publish", { Id = id, Data = json.encode({ Name = name, Vendor = vendor, Version = version,
+    PackageData = { Description = "about " .. name, Main = "main.lua", Dependencies = dependencies, Items = { { meta = { name = "main.lua" }, data = source } } } }) })
+end
+local function publish_second(from, vendor, name, version, source, dependencies)
+  return ask(from, "Publish", { Name = name, Vendor = vendor, ["Package-Version"] = version, Dependencies = dependencies and json.encode(dependencies),
+    Data = json.encode({ source = source, readme = "# " .. name }) })
+end
+local function client(name)
+  return world.spawn(name, { ["APM-Registry"] = registry }, "print((function()\n" .. client_text .. "\nend)())")
+end
+local function printed(id) return table.concat(world.processes[id].printed, "\n") end
+
+test("a vendor belongs to the first who registers it", function()
+  equal(ask(sam, "RegisterVendor", { Data = "@sam" }).Data, "Registered vendor @sam")
+  contains(ask(stranger, "RegisterVendor", { Data = "@sam" }).Data, "belongs to somebody else")
+  contains(ask(stranger, "RegisterVendor", { Data = "@apm" }).Data, "belongs to somebody else")
+  contains(ask(stranger, "RegisterVendor", { Data = "@a b" }).Data, "a vendor is @")
+  ask(rakis, "RegisterVendor", { Data = "rakis" })
+end)
+
+test("publishing is the vendor's right, and a version never changes", function()
+  equal(publish(sam, "@sam", "Llama-Herder", "1.0.3", "return { name = 'llama', feeBase = 0 }", nil, world.id("bKy3WSRC")).Data,
+    "Successfully published @sam/Llama-Herder@1.0.3")
+  contains(publish(sam, "@sam", "Llama-Herder", "1.0.3", "return 2").Data, "a version never changes")
+  contains(publish(stranger, "@sam", "Llama-Herder", "1.0.4", "return 2").Data, "belongs to somebody else")
+  contains(publish(sam, "@sam", "x", "1.0", "return 2").Data, "Version must be like 1.2.3")
+  contains(publish(sam, "@sam", "x y", "1.0.0", "return 2").Data, "Name must be")
+  contains(publish(sam, "@nobody", "x", "1.0.0", "return 2").Data, "nobody has registered")
+  contains(ask(sam, "Publish", { Data = "no json" }).Data, "must be JSON")
+  equal(#world.errors, 0)
+end)
+
+local demo = client("demo")
+
+test("B7 to B9: the client's lines are the tutorial's", function()
+  contains(printed(demo), "📦 Loaded APM Client")
+  publish(registry and world.processes[registry].owner, "@apm", "apm", "1.1.0", client_text)
+  equal(world.eval(demo, "APM.update()"), "📤 Update request sent")
+  contains(printed(demo), "ℹ️ Attempting to load client 1.1.0\n📦 Loaded APM Client\n✨ Client has been updated to 1.1.0")
+  equal(world.eval(demo, 'APM.install("@sam/Llama-Herder")'), "📤 Download request sent")
+  contains(printed(demo), "📦 Downloading package " .. world.id("bKy3WSRC") .. " | @sam/Llama-Herder@1.0.3\nAssignment added to outbox.")
+  equal(world.eval(demo, 'Llama = require("@sam/Llama-Herder") return Llama.name'), "llama")
+  equal(world.eval(demo, 'APM.installed["@sam/Llama-Herder"] .. " " .. APM.lock["@sam/Llama-Herder"].id'), "1.0.3 " .. world.id("bKy3WSRC"))
+  equal(#world.eval(demo, 'APM.lock["@sam/Llama-Herder"].sha256'), 64)
+  equal(#world.errors, 0)
+end)
+
+test("4.3: a stranger's messages run no code, of either generation", function()
+  local source = "Taken = true return {}"
+  local body = json.encode({ Name = "x", Vendor = "@sam", Version = "9.0.0", PackageData = { Main = "main.lua", Items = { { meta = { name = "main.lua" }, data = source } } } })
+  world.send({ From = stranger, Target = demo, Action = "APM.Publish", Data = body })
+  world.send({ From = stranger, Target = demo, Action = "APM.DownloadResponse", Nonce = "1", Data = require("digest").to_hex(source), Name = "@sam/x", Version = "9.0.0", Result = "success" })
+  world.send({ From = stranger, Target = demo, Action = "APM.UpdateClientResponse", Nonce = "1", Data = body })
+  world.send({ From = stranger, Target = demo, Action = "APM.UpdateResponse", Nonce = "1", Data = require("digest").to_hex(source) })
+  -- Nor the registry's, when nothing is open.
+  world.eval(registry, ('Send({ Target = "%s", Action = "APM.DownloadResponse", Nonce = "77", PkgID = "%s", Name = "@sam/x", Sha256 = "00", ["Package-Version"] = "9.0.0" })'):format(demo, world.id("x")))
+  equal(world.eval(demo, "Taken"), "")
+  -- A published message that nobody asked for is not assigned to us either.
+  publish(rakis, "@rakis", "evil", "1.0.0", source, nil, world.id("evil"))
+  table.insert(world.queue, { assigned = demo, item = world.items[world.id("evil")] })
+  world.deliver()
+  equal(world.eval(demo, "Taken"), "")
+end)
+
+test("a message whose bytes are not what the registry said is not installed", function()
+  publish(sam, "@sam", "changed", "1.0.0", "return 'right'", nil, world.id("changed"))
+  world.items[world.id("changed")].Data = world.items[world.id("changed")].Data:gsub("right", "wrong")
+  world.eval(demo, 'APM.install("@sam/changed")')
+  contains(printed(demo), "@sam/changed@1.0.0 is not what the registry said")
+  contains(world.eval(demo, 'require("@sam/changed")'), "error: ")
+end)
+
+test("dependencies are installed, ranges choose versions, yanked ones are not offered", function()
+  publish_second(rakis, "@rakis", "base", "1.0.0", "return '1.0.0'")
+  publish_second(rakis, "@rakis", "base", "1.2.0", "return '1.2.0'")
+  publish_second(rakis, "@rakis", "base", "1.10.0", "return '1.10.0'")
+  publish_second(rakis, "@rakis", "base", "2.0.0", "return '2.0.0'")
+  publish_second(rakis, "@rakis", "top", "1.0.0", "return 'top on ' .. require('@rakis/base')", { ["@rakis/base"] = "^1.0.0" })
+  local user = client("user")
+  world.eval(user, 'APM.install("@rakis/base@~1.2.0")')
+  equal(world.eval(user, 'APM.installed["@rakis/base"]'), "1.2.0")
+  world.eval(user, 'APM.uninstall("@rakis/base")')
+  world.eval(user, 'APM.install("@rakis/base@^1.0.0")')
+  equal(world.eval(user, 'APM.installed["@rakis/base"]'), "1.10.0")
+  contains(ask(stranger, "Yank", { Data = "@rakis/base@1.10.0" }).Data, "only the owner")
+  ask(rakis, "Yank", { Data = "@rakis/base@1.10.0" })
+  world.eval(user, 'APM.uninstall("@rakis/base") APM.install("@rakis/base@^1.0.0")')
+  equal(world.eval(user, 'APM.installed["@rakis/base"]'), "1.2.0")
+  world.eval(user, 'APM.install("@rakis/base@1.10.0")')
+  equal(world.eval(user, 'APM.installed["@rakis/base"]'), "1.10.0")
+  world.eval(user, 'apm.install("@rakis/top")')
+  equal(world.eval(user, 'require("@rakis/top")'), "top on 1.10.0")
+  world.eval(user, 'APM.install("@rakis/none")')
+  contains(printed(user), "❌ there is no package @rakis/none")
+end)
+
+test("a package runs when what it needs is there", function()
+  publish_second(rakis, "@rakis", "tower", "1.0.0", "return 'tower, ' .. require('@rakis/top')", { ["@rakis/top"] = "*", ["@rakis/base"] = "2.x" })
+  local fresh = client("fresh")
+  world.eval(fresh, 'APM.install("@rakis/tower")')
+  equal(world.eval(fresh, 'require("@rakis/tower")'), "tower, top on 2.0.0")
+  equal(printed(fresh):find("❌", 1, true), nil)
+end)
+
+test("dependencies that go round are refused", function()
+  publish_second(rakis, "@rakis", "a", "1.0.0", "return 1", { ["@rakis/b"] = "*" })
+  contains(publish_second(rakis, "@rakis", "b", "1.0.0", "return 1", { ["@rakis/a"] = "^1.0.0" }).Data, "go round: @rakis/b -> @rakis/a -> @rakis/b")
+end)
+
+test("clients of the second generation get the source in hex, of the first the id", function()
+  local second = ask(sam, "Download", { Data = "@sam/Llama-Herder", Version = "2.0.6" })
+  equal(require("digest").from_hex(second.Data), "return { name = 'llama', feeBase = 0 }")
+  equal({ second.Tags.Version, second.Tags.LatestClientVersion }, { "1.0.3", "1.1.0" })
+  local first = ask(sam, "Download", { Data = "@sam/Llama-Herder", Version = "1.0.2" })
+  equal({ first.Data, first.Tags.AssignableName }, { world.id("bKy3WSRC"), "@sam/Llama-Herder@1.0.3" })
+end)
+
+test("search, popular, info, transfer", function()
+  equal(json.decode(ask(sam, "Search", { Data = "llama" }).Data)[1].Name, "Llama-Herder")
+  equal(json.decode(ask(sam, "GetPopular", {}).Data)[1].Vendor, "@rakis")
+  equal(json.decode(ask(sam, "Info", { Data = "@rakis/base" }).Data).Version, "2.0.0")
+  contains(ask(stranger, "Transfer", { Data = "@sam/Llama-Herder", To = stranger }).Data, "only the owner")
+  ask(sam, "Transfer", { Data = "@sam/Llama-Herder", To = rakis })
+  contains(publish(sam, "@sam", "Llama-Herder", "1.0.5", "return 1").Data, "belongs to somebody else")
+end)
