@@ -67,8 +67,7 @@ local function fetch(package)
   expected[package.id] = package
   ao.addAssignable("APM." .. package.id, function(assigned) return assigned.Id == package.id and expected[package.id] ~= nil end)
   print("📦 Downloading package " .. package.id .. " | " .. package.name .. "@" .. package.version)
-  Assign({ Processes = { ao.id }, Message = package.id })
-  print("Assignment added to outbox.")
+  Assign({ Processes = { ao.id }, Message = package.id })  -- which prints "Assignment added to outbox."
 end
 
 local function unpark()

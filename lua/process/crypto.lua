@@ -83,6 +83,12 @@ crypto.utils.hex = {
   stringToHex = function(text) return digest.to_hex(text) end,
   hexToString = function(text) return digest.from_hex(text) end,
 }
+-- Digests take their input as a stream there; here a text does as well.
+crypto.utils.stream = {
+  fromString = answer,
+  fromArray = function(list) return answer(text_of(list)) end,
+  fromHex = function(text) return answer(digest.from_hex(text)) end,
+}
 crypto.utils.array = {
   fromString = function(text) return { text:byte(1, -1) } end,
   toString = text_of,

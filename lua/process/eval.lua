@@ -1,13 +1,14 @@
 -- Lua that comes with a message: Action=Eval from the owner, and On-Boot.
-local pretty = require("pretty")
+local stringify = require("stringify")
 
 local eval = {}
 
--- A text is an expression when it can be one, otherwise statements.
+-- A text is an expression when it can be one, otherwise statements. Lines of errors begin with [string "name"]: consoles look
+-- for it.
 function eval.compile(text, name)
-  local chunk = load("return " .. text, "=" .. name)
+  local chunk = load("return " .. text, name)
   if chunk then return chunk end
-  return load(text, "=" .. name)
+  return load(text, name)
 end
 
 -- Runs `text` and shows the values it gives. Raises what it raises.
@@ -16,7 +17,7 @@ function eval.run(text, name)
   if not program then error(reason, 0) end
   local values = table.pack(program())
   local shown = {}
-  for i = 1, values.n do shown[i] = pretty.format(values[i]) end
+  for i = 1, values.n do shown[i] = stringify.format(values[i]) end
   -- A single nil is what every statement gives: not worth showing.
   if values.n == 0 or (values.n == 1 and values[1] == nil) then return end
   eval.show(table.concat(shown, "\t"))

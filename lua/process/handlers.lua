@@ -62,9 +62,21 @@ local function put(handler, position)
   else table.insert(Handlers.list, position or #Handlers.list + 1, handler) end
 end
 
-function Handlers.add(...) put(entry("Handlers.add", nil, ...)) end
-function Handlers.append(...) put(entry("Handlers.append", nil, ...)) end
-function Handlers.prepend(...) put(entry("Handlers.prepend", nil, ...), 1) end
+-- Each gives how many handlers there are then.
+function Handlers.add(...)
+  put(entry("Handlers.add", nil, ...))
+  return #Handlers.list
+end
+
+function Handlers.append(...)
+  put(entry("Handlers.append", nil, ...))
+  return #Handlers.list
+end
+
+function Handlers.prepend(...)
+  put(entry("Handlers.prepend", nil, ...), 1)
+  return #Handlers.list
+end
 
 function Handlers.once(...)
   local handler = entry("Handlers.once", "_once_" .. Handlers.onceNonce, ...)

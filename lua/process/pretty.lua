@@ -63,6 +63,17 @@ function pretty.format(value)
   return write(value, "", {})
 end
 
+-- A table as lines `key: value`, nested ones further in (the module `.pretty` of aos).
+function pretty.tprint(value, indent)
+  indent = indent or 0
+  local lines = {}
+  for _, key in ipairs(sorted_keys(value)) do
+    local name, one = ("  "):rep(indent) .. tostring(key) .. ": ", value[key]
+    lines[#lines + 1] = type(one) == "table" and name .. "\n" .. pretty.tprint(one, indent + 1) or name .. tostring(one) .. "\n"
+  end
+  return table.concat(lines)
+end
+
 -- The value of a tag, or of data, as text. Whole floats come out without a point, tables as JSON.
 function pretty.text(value)
   local kind = type(value)

@@ -8,6 +8,7 @@ local utils = require("utils")
 local failure = require("failure")
 local eval = require("eval")
 local chance = require("chance")
+local stringify = require("stringify")
 
 ao = require("ao")
 Handlers = require("handlers")
@@ -22,7 +23,7 @@ HANDLER_PRINT_LOGS = {}
 MAX_INBOX = 10000
 
 local runtime = {}
-local version = "0.1.0"
+local version = "2.0.4"  -- of aos: what programs and consoles take us for
 local seeded = false
 local evaluated = false  -- whether the message at hand was an Eval
 local now = 0
@@ -37,20 +38,27 @@ end
 -- What aos calls these modules.
 package.preload["handlers-utils"] = function() return Handlers.utils end
 package.preload["process"] = function() return runtime end
-package.preload["stringify"] = function() return pretty end
 package.preload["crypto.init"] = function() return require("crypto") end
 
 ---------------------------------------------------------------------------------------------------- what programs call
 
-function Send(msg) return ao.send(msg) end
+-- What goes out is told; what comes back is waited for through what these give.
+function Send(msg)
+  local sent = ao.send(msg)
+  return { output = "Message added to outbox", receive = sent.receive, onReply = sent.onReply }
+end
 
 function Spawn(...)
   local module, msg = ...
   if select("#", ...) == 1 then module, msg = ao._module, module end
-  return ao.spawn(module, msg)
+  local spawned = ao.spawn(module, msg)
+  return { output = "Spawn process request added to outbox", receive = spawned.receive, onReply = spawned.onReply }
 end
 
-function Assign(assignment) return ao.assign(assignment) end
+function Assign(assignment)
+  ao.assign(assignment)
+  print("Assignment added to outbox.")
+end
 function Receive(pattern) return Handlers.receive(pattern) end
 function Version() print("version: " .. version) end
 
@@ -63,7 +71,7 @@ function Tab(msg)
 end
 
 function Prompt()
-  return Colors.green .. tostring(Name or "aos") .. Colors.gray .. "@" .. Colors.blue .. "altiplano-" .. version .. Colors.gray
+  return Colors.green .. tostring(Name or "aos") .. Colors.gray .. "@" .. Colors.blue .. "aos-" .. version .. Colors.gray
     .. "[Inbox:" .. Colors.red .. #Inbox .. Colors.gray .. "]" .. Colors.reset .. "> "
 end
 
@@ -77,7 +85,7 @@ eval.show = show
 
 function print(...)
   local parts = table.pack(...)
-  for i = 1, parts.n do parts[i] = pretty.format(parts[i]) end
+  for i = 1, parts.n do parts[i] = stringify.printed(parts[i]) end
   show(table.concat(parts, "\t"))
 end
 
@@ -142,7 +150,7 @@ local function seed(msg, env)
   chance.seed(number)
   math.random = chance.random
   math.randomseed = chance.seed
-  seeded = true
+  seeded, Seeded = true, true
 end
 
 ---------------------------------------------------------------------------------------------------- handlers of every process
@@ -150,9 +158,15 @@ end
 local function put_into_inbox(msg)
   table.insert(Inbox, msg)
   while #Inbox > MAX_INBOX do table.remove(Inbox, 1) end
-  local what = msg.Action and "Action = " .. tostring(msg.Action):sub(1, 40) or "Data = " .. tostring(msg.Data or ""):sub(1, 20)
+  -- The item that made the process is the first in its inbox, and no news.
+  if msg.Id == ao.id then return end
+  local name, what = "Action = ", msg.Action and tostring(msg.Action):sub(1, 40)
+  if not what then
+    name, what = "Data = ", (type(msg.Data) == "table" and json.encode(msg.Data) or tostring(msg.Data or "")):sub(1, 20)
+  end
   local from = tostring(msg.From or "")
-  show("New Message From " .. from:sub(1, 3) .. "..." .. from:sub(-3) .. ": " .. what)
+  show(Colors.gray .. "New Message From " .. Colors.green .. from:sub(1, 3) .. "..." .. from:sub(-3) .. Colors.gray .. ": " .. Colors.gray .. name
+    .. Colors.blue .. what .. Colors.reset)
 end
 
 -- Set anew for every message, so that a program cannot shut its owner out by removing them. Adding replaces in place.
@@ -161,11 +175,11 @@ local function set_standard_handlers(msg)
     return m.Action == "Eval" and Owner ~= nil and Owner == m.From
   end, function(m)
     evaluated = true
-    eval.run(m.Data or "", "eval")
+    eval.run(m.Data or "", "aos")
   end)
   if msg.Id == ao.id then
     Handlers.once("_boot", function(m)
-      return m.Tags.Type == "Process" and Owner == m.From
+      return m.Tags.Type == "Process" and Owner == m.From and "continue" or false
     end, eval.boot)
   end
   Handlers.append("_default", function() return true end, put_into_inbox)

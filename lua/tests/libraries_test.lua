@@ -7,6 +7,7 @@ test(".crypto hashes, signs and stretches, by its names in aos", function()
   equal(eval('local c = require(".crypto.init") return c.digest.sha2_256("abc").asHex()'),
     "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
   equal(eval('return require(".crypto").digest.keccak256("").asHex()'), "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470")
+  equal(eval('local c = require(".crypto") return c.digest.sha2_256(c.utils.stream.fromString("abc")).asHex() == c.digest.sha2_256("abc").asHex()'), "true")
   equal(eval('return #require(".crypto").digest.md5("x").asBytes(), #require(".crypto").digest.sha1("x").asString()'), "16\t20")
   -- RFC 4231, case 2, and RFC 6070's SHA-256 vector.
   equal(eval('return require(".crypto").mac.createHmac("what do ya want for nothing?", "Jefe", "sha256").asHex()'),
@@ -32,6 +33,6 @@ test(".chance is the Mersenne twister and draws the same for the same seed", fun
 end)
 
 test("Dump gives text that loads to an equal value", function()
-  equal(eval('return Dump({ 1, "a\\nb", x = { y = true } })'), '{1,"a\\nb",["x"]={["y"]=true}}')
+  equal(eval('return Dump({ 1, "a\\nb", x = { y = true } })'), '{\n    [1] = 1,\n    [2] = "a\\\nb",\n    x = {\n        y = true\n    }\n}')
   equal(eval('return load("return " .. Dump({ 1, { 2 }, z = "q" }))().z'), "q")
 end)

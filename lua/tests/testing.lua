@@ -32,6 +32,9 @@ function testing.failure(fn, ...)
   return tostring(reason)
 end
 
+-- A text without its colours.
+function testing.plain(text) return (text:gsub("\27%[%d+m", "")) end
+
 local function list(tags)
   local result = {}
   for _, name in ipairs(pretty.sorted_keys(tags or {})) do result[#result + 1] = { name = name, value = tags[name] } end
@@ -55,6 +58,8 @@ function testing.send(msg)
   }
   local answer = json.decode(native.handle(json.encode(msg), json.encode(env)))
   if not answer.ok then return { Error = "not ok: " .. tostring(answer.response) } end
+  local output = answer.response.Output
+  if output and type(output.data) == "string" then output.coloured, output.data = output.data, testing.plain(output.data) end
   return answer.response
 end
 
@@ -65,7 +70,7 @@ function testing.spawn(tags, data)
   return testing.send({ Id = testing.id, Target = "", Data = data or "", Tags = process_tags })
 end
 
--- What the owner types.
+-- What the owner types, and what a console without colours shows.
 function testing.eval(code)
   local response = testing.send({ Data = code, Tags = { Action = "Eval" } })
   return response.Error and "error: " .. response.Error or response.Output.data, response

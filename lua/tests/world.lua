@@ -107,7 +107,7 @@ end
 -- What the owner types. @return the output, or "error: ..."
 function world.eval(id, code)
   local response = world.send({ From = world.processes[id].owner, Target = id, Action = "Eval", Data = code })
-  return response.Error and "error: " .. response.Error or response.Output.data
+  return response.Error and "error: " .. response.Error or (response.Output.data:gsub("\27%[%d+m", ""))
 end
 
 local function deliver_one(entry)
