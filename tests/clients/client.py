@@ -61,7 +61,7 @@ def run(name):
         work = node.folder / "tests"
         work.mkdir()
         (work / "node_modules").symlink_to(folder / "node_modules")
-        for file in HERE.glob("*.mjs"):
+        for file in HERE.glob("*.[mc]js"):
             shutil.copy(file, work)
         report = work / "report.xml"
         environment = {**os.environ, **put_modules(node, folder), "NODE_NO_WARNINGS": "1"}

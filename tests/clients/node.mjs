@@ -10,9 +10,9 @@ export const su = `${url}/su`
 export const cu = `${url}/cu`
 
 /** The client gets what its documentation says. */
-export const works = (title, body) => test(title, { timeout: 120_000 }, body)
+export const works = (title, body) => test(title, { timeout: 300_000 }, body)
 /** The client gets something else, for a reason that its user can read in docs/compatibility.md. */
-export const differs = (title, why, body) => test(title, { timeout: 120_000 }, body)
+export const differs = (title, why, body) => test(title, { timeout: 300_000 }, body)
 
 /** A wallet file as people have them: an RSA key of 4096 bits. */
 export function new_wallet() {
