@@ -16,6 +16,7 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
     TRY(node->blobs_, store::Blobs::open(files, folder.blobs()));
     TRY(node->cache_, store::open_cache(folder.cache()));
     TRY(node->weave_, weave::Weave::open(*node->records_, *node->blobs_, clock, random));
+    node->gateway_ = std::make_unique<gateway::Gateway>(*node->weave_, *node->records_, gateway::Gateway::Options{});
 
     auto* const it = node.get();
     // A new process is admitted by the compute unit, since that will have to run it.

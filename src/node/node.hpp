@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "compute/local_compute.hpp"
+#include "gateway/gateway.hpp"
 #include "messenger/messenger.hpp"
 #include "node/data_folder.hpp"
 #include "scheduler/scheduler.hpp"
@@ -33,6 +34,7 @@ public:
     units::Scheduler& scheduler() noexcept { return *scheduler_; }
     units::Messenger& messenger() noexcept { return *messenger_; }
     compute::LocalCompute& compute() noexcept { return *compute_; }
+    const gateway::Gateway& gateway() const noexcept { return *gateway_; }
     Address authority() const { return authority_->address(); }
 
 private:
@@ -52,6 +54,7 @@ private:
     std::unique_ptr<store::Blobs> blobs_;
     std::unique_ptr<store::Cache> cache_;
     std::unique_ptr<weave::Weave> weave_;
+    std::unique_ptr<gateway::Gateway> gateway_;
     std::unique_ptr<scheduler::LocalScheduler> scheduler_;
     std::unique_ptr<compute::LocalCompute> compute_;
     std::unique_ptr<messenger::LocalMessenger> messenger_;

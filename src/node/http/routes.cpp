@@ -2,6 +2,7 @@
 
 #include "node/http/compute_routes.hpp"
 #include "node/http/gateway_routes.hpp"
+#include "node/http/graphql_routes.hpp"
 #include "node/http/messenger_routes.hpp"
 #include "node/http/own_routes.hpp"
 #include "node/http/reply.hpp"
@@ -22,6 +23,7 @@ std::unique_ptr<Router> routes(Node& node)
     router->mount("/cu", compute_routes(node));
     add_own_routes(*router, node);
     add_gateway_routes(*router, node);
+    add_graphql_routes(*router, node);
     return router;
 }
 

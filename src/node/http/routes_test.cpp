@@ -267,6 +267,47 @@ TEST_F(ANodesRoutes, find_items_by_their_tags)
     EXPECT_EQ(query({{"Name", "n"}, {"owner", "somebody"}}), "{\"ids\":[],\"more\":false}\n");
 }
 
+TEST_F(ANodesRoutes, answer_graphql_in_every_way_that_clients_ask)
+{
+    const auto id = put("x", {{"Name", "n"}}).substr(1);
+    const std::string query = R"({ transactions(tags: [{name: \"Name\", values: [\"n\"]}]) { edges { node { id } } } })";
+    const auto found = fmt::format("{{\"data\":{{\"transactions\":{{\"edges\":[{{\"node\":{{\"id\":\"{}\"}}}}]}}}}}}\n", id);
+    EXPECT_EQ(text_of(post("/graphql", as_bytes("{\"query\": \"" + query + "\"}"))), found);
+    EXPECT_EQ(text_of(post("/graphql", as_bytes("{\"query\": \"" + query + "\", \"variables\": null, \"operationName\": null}"))),
+        found);
+    const auto by_id = fmt::format("{{\"data\":{{\"transaction\":{{\"id\":\"{}\"}}}}}}\n", id);
+    const std::string named = "query A($i: ID!) { transaction(id: $i) { id } } query B { __typename }";
+    EXPECT_EQ(text_of(post("/graphql",
+                  as_bytes(fmt::format(
+                      "{{\"query\": \"{}\", \"variables\": {{\"i\": \"{}\"}}, \"operationName\": \"A\"}}", named, id)))),
+        by_id);
+    EXPECT_EQ(text_of(send({.method = "GET",
+                  .path = "/graphql",
+                  .query = {{"query", named}, {"variables", fmt::format("{{\"i\": \"{}\"}}", id)}, {"operationName", "A"}}})),
+        by_id);
+    EXPECT_EQ(text_of(send({.method = "POST", .path = "/graphql", .headers = {{"content-type", "application/graphql"}}},
+                  as_bytes("{ __typename }"))),
+        "{\"data\":{\"__typename\":\"Query\"}}\n");
+}
+
+TEST_F(ANodesRoutes, refuse_what_is_no_graphql_in_graphqls_own_shape)
+{
+    const auto refused = [&](const std::string& body) {
+        const auto reply = post("/graphql", as_bytes(body));
+        EXPECT_EQ(reply.status, 400U) << body;
+        return JsonView::parse(reply.body).value().find("errors")->elements().at(0).find("extensions")->find("code")->string();
+    };
+    EXPECT_EQ(refused(""), "gateway.bad_request");
+    EXPECT_EQ(refused("[1"), "gateway.bad_request");
+    EXPECT_EQ(refused("{\"query\": 5}"), "gateway.bad_request");
+    EXPECT_EQ(refused("[{\"query\": \"{ __typename }\"}]"), "gateway.bad_request");
+    EXPECT_EQ(refused("{\"query\": \"{ \\n a( }\"}"), "gateway.syntax");
+    EXPECT_EQ(refused("{\"query\": \"{ a }\"}"), "gateway.bad_query");
+    EXPECT_EQ(refused("{\"query\": \"query ($i: ID!) { transaction(id: $i) { id } }\"}"), "gateway.bad_variable");
+    EXPECT_EQ(send({.method = "GET", .path = "/graphql"}).status, 400U);
+    EXPECT_EQ(code_of(post("/graphql", as_bytes(std::string((2 << 20) + 1, ' ')))), "node.body_over_limit");
+}
+
 TEST_F(ANodesRoutes, say_which_weave_and_which_keys)
 {
     const auto reply = get("/info");

@@ -27,6 +27,7 @@ unsigned status_of(std::string_view code)
         {errors::bad_host, 403},
         {"base.disk_full", 507},
         {"store.disk_full", 507},
+        {"store.too_much_work", 400},
         {"item.", 400},
         {"scheduler.broken_log", 500},
         {"scheduler.", 400},
