@@ -14,6 +14,7 @@ PAGE = HERE.parent.parent / "docs" / "compatibility.md"
 
 # Test file, package, what it is to its user.
 CLIENTS = [
+    ("aoconnect", "@permaweb/aoconnect", "legacy mode: MU_URL, CU_URL and GATEWAY_URL are the node's `/mu`, `/cu` and `/`"),
     ("loader", "@permaweb/ao-loader", "`tests/clients/ao-loader.cjs` stands in its place; the results of both are compared"),
     ("arbundles", "arbundles", "items are posted to `/tx`, messages to `/mu`"),
 ]
