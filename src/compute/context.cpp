@@ -34,7 +34,7 @@ vm::Extensions extensions()
     return {drive::extension()};
 }
 
-Result<Context> context_of(weave::Weave& weave, const item::Header& process)
+Result<Context> context_of(weave::Weave& weave, const item::Header& process, const std::optional<Address>& authority)
 {
     const auto named = process.tags().first("Module");
     const auto module_id = ModuleId::parse(named.value_or(""));
@@ -65,8 +65,11 @@ Result<Context> context_of(weave::Weave& weave, const item::Header& process)
         .env_json = {},
         .semantics = {}};
     TRY(context.limits, limits_of(process.tags(), module->tags()));
-    context.env_json = env_json(process, module->header(), text_of(*format));
-    context.semantics = {.version = semantics_version, .module_sha256 = sha256(context.wasm), .extensions = specifications()};
+    context.env_json = env_json(process, module->header(), text_of(*format), authority);
+    context.semantics = {.version = semantics_version,
+        .module_sha256 = sha256(context.wasm),
+        .extensions = specifications(),
+        .authority = authority};
     return context;
 }
 

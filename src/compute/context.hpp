@@ -29,7 +29,8 @@ struct Context {
 
 /// Reads a process and its module from the weave. Compiles nothing.
 /// @return compute.not_a_module, compute.unknown_format, compute.bad_limit, weave.*
-Result<Context> context_of(weave::Weave& weave, const item::Header& process);
+/// @param authority  what slot 0 records: the guest sees it as one more tag of its process
+Result<Context> context_of(weave::Weave& weave, const item::Header& process, const std::optional<Address>& authority = {});
 
 /// @return compute.other_semantics unless `recorded` is what this program would record
 Result<void> check_semantics(const units::Assignment::Semantics& recorded, const units::Assignment::Semantics& ours);

@@ -22,13 +22,16 @@ void write_tags(JsonWriter& json, const item::Tags& tags, bool hide_fields)
     json.end_array();
 }
 
-void write_item(JsonWriter& json, std::string_view name, const item::Header& header)
+void write_item(JsonWriter& json, std::string_view name, const item::Header& header, const std::optional<Address>& authority = {})
 {
+    auto tags = header.tags();
+    if (authority)
+        tags.add("Authority", authority->text());
     json.key(name)
         .begin_object()
         .member("Id", std::string_view(header.id().text()))
         .member("Owner", std::string_view(header.owner().text()));
-    write_tags(json, header.tags(), false);
+    write_tags(json, tags, false);
     json.end_object();
 }
 
@@ -120,11 +123,12 @@ Result<std::string> dry_run_json(const units::DryRun& run, const units::Assignme
     return std::move(json).text();
 }
 
-std::string env_json(const item::Header& process, const item::Header& module, JsonWriter::Text text)
+std::string env_json(
+    const item::Header& process, const item::Header& module, JsonWriter::Text text, const std::optional<Address>& authority)
 {
     JsonWriter json(text);
     json.begin_object();
-    write_item(json, "Process", process);
+    write_item(json, "Process", process, authority);
     write_item(json, "Module", module);
     json.end_object();
     return std::move(json).text();

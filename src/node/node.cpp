@@ -31,7 +31,8 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
                 .workers = options.workers,
                 .warm_max = options.warm_max,
                 .image_gas = options.image_gas,
-                .tracker = options.tracker}));
+                .tracker = options.tracker,
+                .authority = options.any_scheduler ? std::optional(node->authority()) : std::nullopt}));
     node->messenger_ =
         std::make_unique<messenger::LocalMessenger>(*node->scheduler_, *node->compute_, *node->weave_, *node->records_,
             *node->cache_, *node->authority_, clock, messenger::LocalMessenger::Options{.threads = options.workers + 8});

@@ -82,6 +82,8 @@ Result<Assignment> sign_assignment(const AssignmentFields& fields, const item::S
         tags.add("Module-SHA-256", fields.semantics->module_sha256.text());
         for (const auto& [name, specification] : fields.semantics->extensions)
             tags.add(std::string(extension_tag), name + " " + specification.text());
+        if (fields.semantics->authority)
+            tags.add("Authority", fields.semantics->authority->text());
     }
     for (const auto& field : fields.exclude)
         tags.add("Exclude", field);
@@ -114,6 +116,8 @@ Result<Assignment> read_assignment(item::DataItem item)
                 return bad(item, extension_tag, "is not a name and a hash");
             semantics.extensions.emplace_back(std::string(text.substr(0, space)), *specification);
         }
+        if (const auto authority = item.tags().first("Authority"))
+            semantics.authority = Address(std::string(*authority));
         read.semantics = std::move(semantics);
     }
     for (const auto field : item.tags().all("Exclude"))

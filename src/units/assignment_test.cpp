@@ -50,6 +50,14 @@ TEST(Assignment, says_what_was_decided)
     }
 }
 
+TEST(Assignment, of_slot_0_says_whom_the_process_trusts_besides)
+{
+    auto given = fields(0);
+    EXPECT_EQ(sign_assignment(given, signer).value().semantics->authority, std::nullopt);
+    given.semantics->authority = Address(std::string(43, 'a'));
+    EXPECT_EQ(sign_assignment(given, signer).value().semantics->authority, given.semantics->authority);
+}
+
 TEST(Assignment, has_the_tags_of_the_protocol_in_their_order)
 {
     const auto made = sign_assignment(fields(5), signer).value();

@@ -37,6 +37,8 @@ struct Assignment {
         std::uint32_t version = 0;
         Digest module_sha256;
         std::vector<std::pair<std::string, Digest>> extensions;  ///< name, SHA-256 of its specification
+        /// Whom the process trusts as if its own tags said `Authority`: the scheduler's decision, for development.
+        std::optional<Address> authority{};
     };
     std::optional<Semantics> semantics;
 };
