@@ -4,4 +4,6 @@ pub use wasmtime_c_api::*;
 
 mod config;
 mod hash;
+mod legacy;
+mod meter;
 mod rewrite;

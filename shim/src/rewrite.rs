@@ -13,8 +13,11 @@
 //! 5. Before memory.copy, memory.fill and memory.init write, the import `altiplano.check_write` is asked whenever the
 //!    global `altiplano:mapped` says that the machine has mapped (read-only) ranges. The engine does these in library
 //!    calls, where a write to a read-only page would be a crash and not a trap.
+//! 6. For AO's formats that meter, a counter is kept as AO's loader keeps it: see `meter.rs`. It is `altiplano:meter`, starts
+//!    at what the message may use and must not fall below 0.
+//! Before all that, legacy exceptions are translated: see `legacy.rs`.
 //!
-//! The output is a function of the input and of REWRITE_VERSION alone. Tested from C++ (src/vm/rewrite_test.cpp): a test
+//! The output is a function of the input, of whether it is metered, and of REWRITE_VERSION alone. Tested from C++ (src/vm/rewrite_test.cpp): a test
 //! build of this crate would unwind on panics and so compile Wasmtime a second time.
 use std::collections::{HashMap, HashSet};
 use wasm_encoder::reencode::Reencode;
@@ -26,7 +29,7 @@ use wasm_encoder::{
 use wasmparser::{Catch, DataKind, FunctionBody, Operator, Parser, Payload, TypeRef, Validator, WasmFeatures};
 
 /// Part of the semantics version and of the key of compiled artefacts: raised by every change of the output.
-pub const REWRITE_VERSION: u32 = 1;
+pub const REWRITE_VERSION: u32 = 2;
 
 /// How many logical bytes of frames may be open. Native code gets a stack three times as large (src/vm/stack.hpp).
 pub const DEPTH_LIMIT: u32 = 32 << 20;
@@ -48,9 +51,10 @@ pub struct Refusal {
     pub sentence: String,
 }
 
-macro_rules! refuse {
-    ($code:expr, $($sentence:tt)*) => { return Err(Refusal { code: $code, sentence: format!($($sentence)*) }) };
+macro_rules! refuse_ {
+    ($code:expr, $($sentence:tt)*) => { return Err($crate::rewrite::Refusal { code: $code, sentence: format!($($sentence)*) }) };
 }
+pub(crate) use refuse_ as refuse;
 
 impl From<wasmparser::Error> for Refusal {
     fn from(e: wasmparser::Error) -> Self {
@@ -142,12 +146,14 @@ struct Body<'a> {
     weight: u32,
     counted: bool,
     bulk: bool,
+    /// Where a stretch begins, as the ordinal of an instruction, and what AO's loader counts for it.
+    metered: Vec<(u32, i64)>,
     /// Ordinals of `loop`s that are the target of a catch clause: there the counter is set again at the start.
     caught_loops: HashSet<u32>,
     multi_result: bool,
 }
 
-fn find<'a>(wasm: &'a [u8]) -> Result<Found<'a>, Refusal> {
+fn find<'a>(wasm: &'a [u8], metered: bool) -> Result<Found<'a>, Refusal> {
     let mut found = Found::default();
     let mut init_uses: Vec<(u32, usize)> = Vec::new();
     let mut code_index = 0;
@@ -232,7 +238,10 @@ fn find<'a>(wasm: &'a [u8]) -> Result<Found<'a>, Refusal> {
             }
             Payload::CodeSectionEntry(body) => {
                 let ty = found.functions[(found.imported_functions + code_index) as usize];
-                let body = walk(body, ty, code_index + found.imported_functions, &found, &mut init_uses)?;
+                let mut body = walk(body, ty, code_index + found.imported_functions, &found, &mut init_uses)?;
+                if metered {
+                    body.metered = crate::meter::stretches(&body.body)?;
+                }
                 found.bulk |= body.bulk;
                 found.bodies.push(body);
                 code_index += 1;
@@ -318,11 +327,12 @@ fn walk<'a>(body: FunctionBody<'a>, ty: u32, index: u32, found: &Found<'a>, init
     }
     let weight = 256 + 16 * (locals + area) + bytes as u32;
     Ok(Body {
-        body, locals, weight, counted: calls || weight > LEAF_WEIGHT_MAX, bulk, caught_loops, multi_result: results > 1,
+        body, locals, weight, counted: calls || weight > LEAF_WEIGHT_MAX, bulk, metered: Vec::new(), caught_loops,
+        multi_result: results > 1,
     })
 }
 
-fn name(op: &Operator) -> String {
+pub fn name(op: &Operator) -> String {
     let text = format!("{op:?}");
     text.split([' ', '{']).next().unwrap_or_default().to_string()
 }
@@ -349,6 +359,7 @@ impl Reencode for Renumber {
 struct Ours {
     depth: u32,
     mapped: u32,
+    meter: u32,
     check_write: u32,
     pointer: ValType,
 }
@@ -388,8 +399,17 @@ fn emit(body: &Body, results: BlockType, ours: &Ours, reencoder: &mut Renumber) 
 
     let mut open: Vec<bool> = Vec::new(); // whether a catch clause leads to the end of this block
     let mut loops = 0;
-    for op in body.body.get_operators_reader()?.into_iter() {
+    let mut stretches = body.metered.iter().peekable();
+    for (ordinal, op) in body.body.get_operators_reader()?.into_iter().enumerate() {
         let op = op?;
+        if let Some((_, cost)) = stretches.next_if(|(begin, _)| *begin as usize == ordinal) {
+            for i in [
+                I::GlobalGet(ours.meter), I::I64Const(*cost), I::I64Sub, I::GlobalSet(ours.meter),
+                I::GlobalGet(ours.meter), I::I64Const(0), I::I64LtS, I::If(BlockType::Empty), I::Unreachable, I::End,
+            ] {
+                out.instruction(&i);
+            }
+        }
         match &op {
             Operator::Return if body.counted => {
                 out.instruction(&I::Br(open.len() as u32));
@@ -451,9 +471,16 @@ fn check_write(out: &mut Function, ours: &Ours, [to, what, length]: [u32; 3], le
     }
 }
 
-pub fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
+pub fn rewrite(wasm: &[u8], metered: bool) -> Result<Vec<u8>, Refusal> {
+    let translated;
+    let wasm = if validates(wasm, accepted()).is_err() && validates(wasm, accepted() | WasmFeatures::LEGACY_EXCEPTIONS).is_ok() {
+        translated = crate::legacy::translate(wasm)?;
+        &translated
+    } else {
+        wasm
+    };
     check(wasm)?;
-    let found = find(wasm)?;
+    let found = find(wasm, metered)?;
     let mut reencoder = Renumber { first_moved: found.imported_functions, by: u32::from(found.bulk) };
 
     // The sections as they are; ours are added to the end of each, so that no index but those of functions moves.
@@ -489,8 +516,13 @@ pub fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
 
     let depth = found.globals;
     let mapped = depth + 1;
+    let meter = mapped + 1;
     for _ in [depth, mapped] {
         globals.global(GlobalType { val_type: ValType::I32, mutable: true, shared: false }, &ConstExpr::i32_const(0));
+    }
+    if metered {
+        globals.global(GlobalType { val_type: ValType::I64, mutable: true, shared: false }, &ConstExpr::i64_const(i64::MAX));
+        exports.export("altiplano:meter", ExportKind::Global, meter);
     }
     exports.export("altiplano:memory", ExportKind::Memory, 0);
     exports.export("altiplano:depth", ExportKind::Global, depth);
@@ -508,7 +540,7 @@ pub fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
     let no_values = type_count;
     type_count += 1;
     let ours = Ours {
-        depth, mapped, check_write: found.imported_functions,
+        depth, mapped, meter, check_write: found.imported_functions,
         pointer: if found.memory64 { ValType::I64 } else { ValType::I32 },
     };
     if found.bulk {
@@ -596,12 +628,12 @@ fn leak(bytes: Vec<u8>) -> (*mut u8, usize) {
 /// # Safety
 /// `wasm` is valid for `length` bytes, `out` for one Rewritten. Free the result with `altiplano_rewritten_free`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn altiplano_rewrite(wasm: *const u8, length: usize, out: *mut Rewritten) {
+pub unsafe extern "C" fn altiplano_rewrite(wasm: *const u8, length: usize, metered: bool, out: *mut Rewritten) {
     let wasm = if length == 0 { &[][..] } else { unsafe { std::slice::from_raw_parts(wasm, length) } };
     let mut result = Rewritten {
         bytes: std::ptr::null_mut(), bytes_length: 0, code: std::ptr::null(), sentence: std::ptr::null_mut(), sentence_length: 0,
     };
-    match rewrite(wasm) {
+    match rewrite(wasm, metered) {
         Ok(bytes) => (result.bytes, result.bytes_length) = leak(bytes),
         Err(refusal) => {
             result.code = refusal.code.as_ptr();

@@ -16,10 +16,10 @@ constexpr std::array all{
     Format{"wasm32-unknown-emscripten", emscripten, false, imported, 1},
     Format{"wasm32-unknown-emscripten2", emscripten, false, imported, 2},
     Format{"wasm32-unknown-emscripten3", emscripten, false, imported, 3},
-    Format{"wasm32-unknown-emscripten4", emscripten, false, none, 4},
-    Format{"wasm32-unknown-emscripten-metering", emscripten, false, injected, 4},
-    Format{"wasm64-unknown-emscripten-draft_2024_02_15", emscripten, true, none, 4},
-    Format{"wasm64-unknown-emscripten-draft_2024_10_16-metering", emscripten, true, injected, 4},
+    Format{"wasm32-unknown-emscripten4", emscripten, false, none, 4, 10004},
+    Format{"wasm32-unknown-emscripten-metering", emscripten, false, injected, 4, 10004},
+    Format{"wasm64-unknown-emscripten-draft_2024_02_15", emscripten, true, none, 4, 10004},
+    Format{"wasm64-unknown-emscripten-draft_2024_10_16-metering", emscripten, true, injected, 4, 10004},
 };
 
 }  // namespace

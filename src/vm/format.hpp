@@ -24,6 +24,9 @@ struct Format {
     /// Which of the loader's four generations of glue an emscripten module was published for: their imports differ in
     /// what they answer (ao-protocol.md 6.3, 6.6).
     int generation = 0;
+    /// Where AO's clock stands when a message begins. The loader's counter starts at 10000; its last generation has looked
+    /// four times by then, to date the folders that it makes.
+    std::uint64_t first_tick = 10000;
 };
 
 /// All formats that this program runs.

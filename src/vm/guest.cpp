@@ -162,6 +162,8 @@ Answer<void> Guest::instantiate()
     };
     depth_ = global("altiplano:depth");
     mapped_ = global("altiplano:mapped");
+    if (native.has_meter)
+        meter_ = global("altiplano:meter");
     note_mapped();
     for (const auto& name : native.globals)
         globals_.push_back(global(name));
@@ -173,6 +175,10 @@ Answer<void> Guest::instantiate()
         set_threw_ = exported(native.names.set_threw)->of.func;
         table_ = exported(native.names.table)->of.table;
         entries_.resize(wasmtime_table_size(context(), &table_));
+        dyn_calls_.assign(native.invokes, {});
+        for (const auto& import : native.imports)
+            if (!import->dyn_call.empty())
+                dyn_calls_[import->invoke] = exported(import->dyn_call)->of.func;
     }
     return {};
 }
@@ -194,10 +200,15 @@ Answer<void> Guest::begin(const Surroundings& surroundings)
     random_used_ = random_block_.size();
     files_ = surroundings.files;
     console_ = surroundings.console;
-    ticks_ = 10000;
+    ticks_ = module_->format().first_tick;
     temporary = 0;
     metered_ = 0;
-    meter_limit_ = surroundings.gas;
+    meter_limit_ = std::min<std::uint64_t>(surroundings.gas, INT64_MAX);
+    if (module_->native().has_meter) {
+        const wasmtime_val_t left{.kind = WASMTIME_I64, .of = {.i64 = static_cast<std::int64_t>(meter_limit_)}};
+        if (const OwnedError e{wasmtime_global_set(context(), &meter_, &left)})
+            return stop(Error{errors::host_engine, message_of(e.get()), {}});
+    }
     longjmp_ = false;
     stopped_.reset();
     grow_failed_.reset();
@@ -297,11 +308,27 @@ Answer<const wasmtime_func_t*> Guest::table_entry(std::uint64_t index, const Bou
     return &entry.function;
 }
 
+Answer<const wasmtime_func_t*> Guest::entry_call(
+    const BoundImport& bound, const wasmtime_val_raw_t* values, wasmtime_val_raw_t* inner)
+{
+    const auto index = value_of(values[0], ValueType::pointer, wasm64());
+    const auto& dyn_call = dyn_calls_[bound.invoke];
+    const bool direct = wasmtime_funcref_is_null(&dyn_call);
+    std::copy_n(values + 1, bound.import->parameters.size() - 1, direct ? inner : inner + 1);
+    if (direct)
+        return table_entry(index, bound);
+    if (index >= entries_.size())
+        return stop(GuestFault{errors::trap_table_out_of_bounds, "the guest used a table entry that does not exist"});
+    set_value(inner[0], index);
+    return &dyn_call;
+}
+
 Answer<void> Guest::invoke_entry(const BoundImport& bound, wasmtime_val_raw_t* values)
 {
     if (auto paid = charge(invoke_gas); !paid)
         return paid;
-    auto function = table_entry(value_of(values[0], ValueType::pointer, wasm64()), bound);
+    wasmtime_val_raw_t inner[abi::emscripten::invoke_parameters_max]{};
+    auto function = entry_call(bound, values, inner);
     if (!function)
         return std::unexpected(std::move(function).error());
     const auto stack = call(stack_save_, {});
@@ -319,11 +346,8 @@ Answer<void> Guest::invoke_entry(const BoundImport& bound, wasmtime_val_raw_t* v
     };
     set_depth(deeper);
 
-    const auto count = bound.import->parameters.size() - 1;
-    wasmtime_val_raw_t inner[abi::emscripten::invoke_parameters_max]{};
-    std::copy_n(values + 1, count, inner);
     wasm_trap_t* trap = nullptr;
-    OwnedError error(wasmtime_func_call_unchecked(context(), *function, inner, std::max<std::size_t>(count, 1), &trap));
+    OwnedError error(wasmtime_func_call_unchecked(context(), *function, inner, std::size(inner), &trap));
     OwnedTrap owned(trap);
     if (!error && !owned) {
         set_depth(depth);
@@ -382,6 +406,33 @@ Answer<bool> Guest::grow_memory(std::uint64_t wasm_pages)
     return !error;
 }
 
+std::int64_t Guest::meter_left() const noexcept
+{
+    if (!module_->native().has_meter)
+        return 0;
+    wasmtime_val_t left;
+    wasmtime_global_get(context(), &meter_, &left);
+    return left.of.i64;
+}
+
+std::uint64_t Guest::metered() const noexcept
+{
+    return module_->native().has_meter ? meter_limit_ - static_cast<std::uint64_t>(meter_left()) : metered_;
+}
+
+Answer<Value> Guest::call_unmetered(std::string_view name)
+{
+    if (!module_->native().has_meter)
+        return call(name, {});
+    wasmtime_val_t left;
+    wasmtime_global_get(context(), &meter_, &left);
+    auto done = call(name, {});
+    if (done)
+        if (const OwnedError e{wasmtime_global_set(context(), &meter_, &left)})
+            return stop(Error{errors::host_engine, message_of(e.get()), {}});
+    return done;
+}
+
 Answer<void> Guest::meter(std::uint64_t amount)
 {
     metered_ += amount;
@@ -410,6 +461,8 @@ Stop Guest::stop_of(OwnedError error, OwnedTrap trap)
         if (code == WASMTIME_TRAP_CODE_STACK_OVERFLOW)
             return Error{errors::host_stack, "the native stack ended before the depth limit was reached",
                 "report this module: its frames are larger than we count"};
+        if (code == WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED && meter_left() < 0)
+            return GuestFault{errors::trap_out_of_gas, "the gas limit was reached"};
         if (code == WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED && too_deep())
             return GuestFault{errors::trap_depth, std::string(depth_sentence)};
         if (code == WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS)

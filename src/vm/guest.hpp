@@ -77,15 +77,18 @@ public:
     // For abi/emscripten.
     /// Grows memory as memory.grow does, at its price. @return false when the guest may not have that much
     Answer<bool> grow_memory(std::uint64_t wasm_pages);
-    /// AO's clock: 10000 at the start of each message, one more at each look.
+    /// AO's clock: anew at the start of each message (Format::first_tick), one more at each look.
     std::uint64_t ticks() noexcept { return ticks_++; }
     /// Ends the guest code up to the newest `invoke` on the stack; without one, the message.
     Answer<Value> throw_longjmp();
     /// emscripten's second result register, for guests whose 64-bit results are split.
     std::uint32_t temporary = 0;
-    /// What metering.usegas was told, or the module's own injected counter. @return trap.out_of_gas over the limit
+    /// What metering.usegas is told. @return trap.out_of_gas over the limit
     Answer<void> meter(std::uint64_t amount);
-    std::uint64_t metered() const noexcept { return metered_; }
+    /// What the message has used by AO's count, of formats that meter.
+    std::uint64_t metered() const noexcept;
+    /// The same as `call`, of what AO's loader does not call: it leaves no trace in the count.
+    Answer<Value> call_unmetered(std::string_view name);
 
     /// `invoke_*`: calls a table entry; a longjmp out of it ends here.
     wasm_trap_t* invoke(const BoundImport& bound, wasmtime_val_raw_t* values) noexcept;
@@ -99,12 +102,16 @@ private:
 
     Answer<void> invoke_entry(const BoundImport& bound, wasmtime_val_raw_t* values);
     Answer<const wasmtime_func_t*> table_entry(std::uint64_t index, const BoundImport& bound);
+    /// What calls a table entry, and the arguments that it takes.
+    Answer<const wasmtime_func_t*> entry_call(
+        const BoundImport& bound, const wasmtime_val_raw_t* values, wasmtime_val_raw_t* inner);
     Answer<Value> call(const wasmtime_func_t& function, std::initializer_list<Value> arguments);
     std::optional<wasmtime_extern_t> exported(std::string_view name);
 
     Answer<void> in_bounds(std::uint64_t address, std::uint64_t length) const;
     Stop stop_of(OwnedError error, OwnedTrap trap);
     bool too_deep();
+    std::int64_t meter_left() const noexcept;
     void note_mapped();
     wasmtime_context_t* context() const noexcept { return wasmtime_store_context(store_.get()); }
 
@@ -115,6 +122,7 @@ private:
     wasmtime_instance_t instance_{};
     wasmtime_global_t depth_{};
     wasmtime_global_t mapped_{};
+    wasmtime_global_t meter_{};  ///< of modules that the rewriting pass meters
     std::vector<wasmtime_global_t> globals_;
 
     // What `invoke_*` needs, looked up once per instance.
@@ -126,6 +134,7 @@ private:
         wasmtime_func_t function{};
         const BoundImport* fits = nullptr;  ///< whose signature it has
     };
+    std::vector<wasmtime_func_t> dyn_calls_;  ///< by the number of the `invoke_*`; null where it has none
     std::vector<TableEntry> entries_;  ///< the table's, filled as they are called: it never changes
 
     bool longjmp_ = false;  ///< why the guest unwinds, until an `invoke` takes it

@@ -83,7 +83,10 @@ Answer<Run> deliver(Guest& guest, const Call& call)
     const auto left = guest.gas_left();
     if (left == 0)
         return stop(GuestFault{errors::trap_out_of_gas, "the gas limit was reached"});
-    return Run{.kind = Run::Kind::result, .bytes = *std::move(bytes), .gas_used = call.gas_limit - left};
+    Run run{.kind = Run::Kind::result, .bytes = *std::move(bytes), .gas_used = call.gas_limit - left};
+    if (guest.module().format().metering != Format::Metering::none)
+        run.metered = guest.metered();
+    return run;
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ struct Run {
     std::string_view fault_code{};  ///< Kind::guest_fault: `trap.*`
     std::string fault_sentence{};
     std::uint64_t gas_used = 0;  ///< the limit after a fault
+    std::optional<std::uint64_t> metered{};  ///< Kind::result of a format that meters: GasUsed as AO's loader counts it
 };
 
 /// A module with memory, ready to run. Its state between messages is its linear memory, the exposed globals and the

@@ -223,8 +223,19 @@ struct ImportTypes {
     ImportTypes& operator=(const ImportTypes&) = delete;
 };
 
+/// `dynCall_x`, for `invoke_x`: the same with the table index as an i32 in front. @return empty: none of that type
+std::string dyn_call_of(const Import& invoke, const ExportTypes& exports)
+{
+    auto name = "dynCall_" + std::string(invoke.name.substr(abi::emscripten::invoke_prefix.size()));
+    const auto* found = exports.find(name);
+    const auto* type = found == nullptr ? nullptr : wasm_externtype_as_functype_const(found);
+    Import wanted = invoke;
+    wanted.parameters.front() = ValueType::i32;
+    return type != nullptr && same_type(type, wanted, true) ? name : std::string();
+}
+
 /// What the exports are called that the ABI needs or uses.
-Result<abi::Exports> names_of(const ExportTypes& exports, const Module& module)
+Result<abi::Exports> names_of(const ExportTypes& exports, const Module& module, bool invokes)
 {
     const auto& format = module.format();
     abi::Exports names;
@@ -245,7 +256,9 @@ Result<abi::Exports> names_of(const ExportTypes& exports, const Module& module)
                         : fmt::format("the module's {:?} has the type {}, which is not the guest ABI's", name, type_text(type)));
             }
         }
-        if (row.needed && (names.*row.role).empty())
+        // What `invoke_*` is made of: a module that jumps by exceptions has no need of it.
+        const bool needed = row.needed || (row.for_invoke && invokes);
+        if (needed && (names.*row.role).empty())
             return fail(errors::missing_export, fmt::format("the module exports no {:?}", row.names.front()),
                 format.abi == Format::Abi::wasi
                     ? "a guest exports memory, malloc, free, handle and, if it has constructors, _initialize"
@@ -271,9 +284,9 @@ struct ModuleCache::Private {
     std::uint64_t loaded = 0;
     std::uint64_t rejected = 0;
 
-    Result<OwnedModule> compiled(Bytes wasm, const Digest& hash, const Path& folder);
+    Result<OwnedModule> compiled(Bytes wasm, const Digest& hash, const Format& format, const Path& folder);
     OwnedModule kept(const Path& path, const std::string& name);
-    Result<OwnedModule> build(Bytes wasm);
+    Result<OwnedModule> build(Bytes wasm, const Format& format);
 };
 
 ModuleCache::ModuleCache(std::shared_ptr<Engine> engine, Files& files, Options options)
@@ -356,10 +369,11 @@ OwnedModule ModuleCache::Private::kept(const Path& path, const std::string& name
     return OwnedModule(raw);
 }
 
-Result<OwnedModule> ModuleCache::Private::build(Bytes wasm)
+Result<OwnedModule> ModuleCache::Private::build(Bytes wasm, const Format& format)
 {
     Rewritten rewritten;
-    altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), &rewritten.raw);
+    altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(),
+        format.metering == Format::Metering::injected, &rewritten.raw);
     if (rewritten.raw.code != nullptr)
         return fail(rewritten.raw.code,
             std::string(reinterpret_cast<const char*>(rewritten.raw.sentence), rewritten.raw.sentence_length));
@@ -370,17 +384,18 @@ Result<OwnedModule> ModuleCache::Private::build(Bytes wasm)
     return OwnedModule(raw);
 }
 
-Result<OwnedModule> ModuleCache::Private::compiled(Bytes wasm, const Digest& hash, const Path& folder)
+Result<OwnedModule> ModuleCache::Private::compiled(Bytes wasm, const Digest& hash, const Format& format, const Path& folder)
 {
     if (folder.empty())
-        return build(wasm);
+        return build(wasm, format);
     auto naming = to_buffer(engine->fingerprint());
     append(naming, hash.bytes());
+    append(naming, as_bytes(format.metering == Format::Metering::injected ? "metered" : ""));
     const auto name = sha256(naming).text();
     const auto path = folder / name;
     if (auto module = kept(path, name))
         return module;
-    TRY(auto module, build(wasm));
+    TRY(auto module, build(wasm, format));
 
     // Keeping it is a favour to the next start: failing to costs time, not correctness.
     OwnedBytes artefact;
@@ -405,7 +420,7 @@ Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm, const For
         if (auto module = found->second.lock())
             return module;
 
-    TRY(auto compiled, private_->compiled(wasm, hash, options_.folder));
+    TRY(auto compiled, private_->compiled(wasm, hash, format, options_.folder));
     std::shared_ptr<Module> module(new Module);
     auto& native = *module->native_;
     native.engine = private_->engine;
@@ -436,12 +451,12 @@ Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm, const For
             native.globals.emplace_back(name);
     }
     native.has_data = exports.find("altiplano:data") != nullptr;
+    native.has_meter = exports.find("altiplano:meter") != nullptr;
     native.has_start = exports.find("altiplano:start") != nullptr;
     if (format.abi == Format::Abi::emscripten && format.wasm64 != module->wasm64_)
         return fail(errors::bad_format,
             fmt::format(
                 "the module's memory is {}-bit, which its Module-Format {} is not", module->wasm64_ ? 64 : 32, format.name));
-    TRY(native.names, names_of(exports, *module));
 
     // What answers its imports. All are functions: the rewriting pass refuses others.
     const OwnedLinker linker(wasmtime_linker_new(private_->engine->native().engine.get()));
@@ -457,8 +472,14 @@ Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm, const For
         if (const OwnedError e{wasmtime_linker_define_func_unchecked(linker.get(), import_module->data, import_module->size,
                 import_name->data, import_name->size, type, call_import, bound.get(), nullptr)})
             return fail(errors::host_engine, message_of(e.get()));
+        if (bound->made) {
+            bound->invoke = native.invokes++;
+            if (auto name = dyn_call_of(*bound->import, exports); format.generation == 4)
+                bound->dyn_call = std::move(name);
+        }
         native.imports.push_back(std::move(bound));
     }
+    TRY(native.names, names_of(exports, *module, native.invokes > 0));
     wasmtime_instance_pre_t* pre = nullptr;
     if (const OwnedError e{wasmtime_linker_instantiate_pre(linker.get(), native.module.get(), &pre)})
         return fail(errors::host_engine, message_of(e.get()));

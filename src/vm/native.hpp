@@ -82,7 +82,9 @@ struct Module::Native {
     std::vector<std::unique_ptr<BoundImport>> imports;
     OwnedInstancePre pre;
     std::vector<std::string> globals;  ///< export names of the exposed globals, by index
+    std::size_t invokes = 0;  ///< how many `invoke_*` it imports
     bool has_data = false;  ///< exports altiplano:data
+    bool has_meter = false;  ///< exports altiplano:meter
     bool has_start = false;  ///< exports altiplano:start
     abi::Exports names;  ///< of the exports that the format's ABI uses
 };

@@ -22,7 +22,7 @@ struct Outcome {
 Outcome rewrite(Bytes wasm)
 {
     altiplano_rewritten raw{};
-    altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), &raw);
+    altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), false, &raw);
     Outcome outcome;
     if (raw.code != nullptr) {
         outcome.code = raw.code;
@@ -88,7 +88,10 @@ INSTANTIATE_TEST_SUITE_P(modules, Rewrite,
         Refused{"init_of_active",
             "(module (memory 1) (data $d (i32.const 0) \"x\") (func (memory.init $d (i32.const 0) (i32.const 0) (i32.const 1))))",
             "module.segment_mutation", "active data segment 0"},
-        Refused{"legacy_exceptions", "(module (memory 1) (func try catch_all end))", "module.legacy_exceptions", "exnref"},
+        Refused{"legacy_exceptions",
+            "(module (memory 1) (func (result i32 i32) try (result i32 i32) (i32.const 1) (i32.const 2) catch_all unreachable "
+            "end))",
+            "module.legacy_exceptions", "exnref"},
         Refused{"gc", "(module (memory 1) (type (struct)))", "module.feature", "garbage-collected"},
         Refused{"page_sizes", "(module (memory 1 (pagesize 1)))", "module.feature", "page sizes"},
         Refused{
@@ -138,6 +141,22 @@ TEST(RewriteBytes, never_crashes_on_a_changed_byte_and_its_output_is_wasm_or_a_r
             const auto outcome = rewrite(bytes);
             EXPECT_NE(outcome.code.empty(), outcome.bytes.empty());
             bytes[i] ^= flip;
+        }
+}
+
+TEST(RewriteBytes, never_crashes_on_a_changed_byte_of_legacy_exceptions)
+{
+    auto bytes = wat(guest_wat("(call $deep (i32.const 3)) (i64.const 8)",
+        "(tag $t (param i32)) (func $deep (param i32) try $o try (call $deep (local.get 0)) delegate $o try (throw $t (i32.const "
+        "1)) "
+        "catch $t drop rethrow 0 end catch $t drop (br 0) catch_all end)"));
+    ASSERT_EQ(rewrite(bytes).code, "");
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+        for (const int flip : {1, 2, 4, 8, 16, 64, 128, 255}) {
+            bytes[i] ^= std::byte(flip);
+            const auto outcome = rewrite(bytes);
+            EXPECT_NE(outcome.code.empty(), outcome.bytes.empty());
+            bytes[i] ^= std::byte(flip);
         }
 }
 

@@ -1,6 +1,7 @@
 // Runs messages on a module as a process of this node would, and says what came out: our side of the differential test.
 //   run_messages MODULE.wasm FORMAT MESSAGES.jsonl ENV.json
-// One line for each message: the guest's own bytes, or `FAULT code: sentence`. A message that fails leaves no trace (5.9).
+// One line for each message: the guest's own bytes, or `FAULT code: sentence`; in front `GAS n` for a
+// format that meters. A message that fails leaves no trace (5.9).
 #include "base/executor.hpp"
 #include "base/json.hpp"
 #include "base/random.hpp"
@@ -59,6 +60,8 @@ int main(int count, char** values)
             .console = {}}));
         const auto took_us = (system_clock().monotonic_ns() - began) / 1000;
         const bool fault = run.kind == vm::Run::Kind::guest_fault;
+        if (run.metered)
+            fmt::print("GAS {} ", *run.metered);
         if (fault)
             fmt::print("FAULT {}: {}\n", run.fault_code, run.fault_sentence);
         else

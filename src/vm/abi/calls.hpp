@@ -19,6 +19,7 @@ struct ExportRow {
     std::vector<ValueType> parameters;
     std::optional<ValueType> result;
     bool needed = true;
+    bool for_invoke = false;  ///< needed by modules that import an `invoke_*`
 };
 
 /// Data segments and start function, as the rewriting pass leaves them, then the constructors. Both ABIs begin so.

@@ -22,6 +22,10 @@ struct BoundImport {
     const Import* import = nullptr;  ///< of either, or `made`
     std::unique_ptr<Import> made{};  ///< of an import whose type the module chooses: emscripten's `invoke_*`
     bool wasm64 = false;
+    /// Of an `invoke_*`: its number among them, and the export that calls a table entry with this signature, where AO's
+    /// loader uses one: GasUsed counts what is done there.
+    std::size_t invoke = 0;
+    std::string dyn_call{};
 };
 
 }  // namespace altiplano::vm

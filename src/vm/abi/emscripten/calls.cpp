@@ -5,9 +5,23 @@ namespace altiplano::vm::abi::emscripten {
 
 namespace {
 
-/// Texts up to this lie on the guest's stack, as the loader has them all (ao-protocol.md 6.2). Longer ones come from
-/// malloc: on the stack they would write over what lies below it.
-constexpr std::size_t stack_text_bytes_max = 16 << 10;
+/// How long a text may be to lie on the guest's stack, as the loader has them all (ao-protocol.md 6.2): the order of pairs()
+/// follows from where Lua's stack was when it started. Longer ones come from malloc: on the stack they would write over
+/// what lies below it. Half of what is left, where the module says where its stack ends.
+Answer<std::uint64_t> stack_text_bytes_max(Guest& guest)
+{
+    constexpr std::uint64_t of_any_stack = 16 << 10;
+    const auto& names = guest.module().native().names;
+    if (guest.module().format().generation == 1)
+        return UINT64_MAX;  // no free: what malloc gave would stay for ever
+    if (names.allocate.empty())
+        return UINT64_MAX;
+    if (names.stack_end.empty())
+        return of_any_stack;
+    ASK(const auto end, guest.call_unmetered(names.stack_end));
+    ASK(const auto stack, guest.call_unmetered(names.stack_save));
+    return stack > end ? (stack - end) / 2 : 0;
+}
 
 /// What a debug build finds at the end of its stack and at address 0. Modules read it: Llama.run of AO's llama module
 /// appends the text at address 0 (ao-protocol.md 7.3).
@@ -31,7 +45,8 @@ struct Text {
 Answer<Text> place(Guest& guest, std::string_view text)
 {
     const auto& names = guest.module().native().names;
-    if (text.size() > stack_text_bytes_max && !names.allocate.empty() && !names.release.empty()) {
+    ASK(const auto on_stack_max, stack_text_bytes_max(guest));
+    if (text.size() >= on_stack_max) {
         ASK(const auto address, allocate_text(guest, text));
         return Text{address, true};
     }
@@ -73,7 +88,7 @@ Answer<Buffer> handle(Guest& guest, std::string_view message, std::string_view e
     ASK(auto bytes, take_text(guest, address));
     ASK_OK(guest.call(names.stack_restore, {stack}));
     for (const auto& text : {message_at, env_at})
-        if (text.allocated)
+        if (text.allocated && !names.release.empty())
             ASK_OK(guest.call(names.release, {text.address}));
     return bytes;
 }

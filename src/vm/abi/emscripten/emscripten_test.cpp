@@ -228,7 +228,7 @@ TEST(Emscripten, starts_the_clock_anew_with_each_message)
 {
     const auto machine = machine_of(module_wat(
         "(drop (call $now)) (i64.store (i64.const 3000) (i64.add (i64.const 0x30) (i64.trunc_f64_u (f64.sub (call $now) "
-        "(f64.const 10000))))) (p.const 3000)",
+        "(f64.const 10004))))) (p.const 3000)",
         R"((import "env" "emscripten_date_now" (func $now (result f64))))"));
     EXPECT_EQ(outcome(*machine), "1");
     EXPECT_EQ(outcome(*machine), "1");

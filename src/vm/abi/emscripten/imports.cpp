@@ -4,6 +4,7 @@
 #include "vm/abi/emscripten/time.hpp"
 
 #include <bit>
+#include <limits>
 #include <cstring>
 #include <fmt/format.h>
 
@@ -65,7 +66,20 @@ Answer<Value> heap_max(Guest& guest, Arguments)
 Answer<Value> now(Guest& guest, Arguments)
 {
     ASK_OK(guest.charge(call_gas));
+    // Early loaders under Node.js answer nothing (1) and, by a mistake, no number (2).
+    const auto generation = guest.module().format().generation;
+    if (generation <= 2)
+        return std::bit_cast<std::uint64_t>(generation == 1 ? 0.0 : std::numeric_limits<double>::quiet_NaN());
     return std::bit_cast<std::uint64_t>(static_cast<double>(guest.ticks()));
+}
+
+/// WASI's clock, which modules built for HyperBEAM ask: the same count, in nanoseconds.
+Answer<Value> clock_time_get(Guest& guest, Arguments a)
+{
+    ASK_OK(guest.charge(call_gas));
+    constexpr std::uint64_t millisecond_ns = 1'000'000;
+    ASK_OK(put_u64(guest, a[2], guest.ticks() * millisecond_ns));
+    return 0;
 }
 
 Answer<Value> date_now(Guest& guest, Arguments a)
@@ -239,6 +253,7 @@ std::span<const HostFunction> functions()
         row("_emscripten_date_now", {}, date_now, f64),
         row("emscripten_get_now", {}, now, f64),
         row("_emscripten_get_now_is_monotonic", {}, one, i32),
+        row("clock_time_get", {i32, i64, p}, clock_time_get, i32),
         row("_gmtime_js", {i64, p}, gmtime),
         row("_gmtime_js", {i32, i32, p}, gmtime_split),
         row("_gmtime_js", {i32, p}, gmtime_at),

@@ -64,11 +64,11 @@ std::span<const ExportRow> exports(int generation)
         {&Exports::allocate, {"J"}, {pointer}, pointer, false},
         {&Exports::constructors, {"F"}, {}, std::nullopt, false},
         {&Exports::main, {"H"}, {i32, pointer}, i32, false},
-        {&Exports::table, {"I"}, {}, std::nullopt},
+        {&Exports::table, {"I"}, {}, std::nullopt, false, true},
         {&Exports::stack_save, {"M"}, {}, pointer},
         {&Exports::stack_restore, {"N"}, {pointer}, std::nullopt},
         {&Exports::stack_alloc, {"O"}, {pointer}, pointer},
-        {&Exports::set_threw, {"L"}, {pointer, i32}, std::nullopt},
+        {&Exports::set_threw, {"L"}, {pointer, i32}, std::nullopt, false, true},
     };
     static const std::vector<ExportRow> plain{
         {&Exports::handle, {"handle"}, {pointer, pointer}, pointer},
@@ -76,13 +76,13 @@ std::span<const ExportRow> exports(int generation)
         {&Exports::release, {"free"}, {pointer}, std::nullopt, false},
         {&Exports::constructors, {"__wasm_call_ctors"}, {}, std::nullopt, false},
         {&Exports::main, {"main"}, {i32, pointer}, i32, false},
-        {&Exports::table, {"__indirect_function_table"}, {}, std::nullopt},
+        {&Exports::table, {"__indirect_function_table"}, {}, std::nullopt, false, true},
         {&Exports::stack_init, {"emscripten_stack_init"}, {}, std::nullopt, false},
         {&Exports::stack_end, {"emscripten_stack_get_end"}, {}, pointer, false},
         {&Exports::stack_save, {"stackSave", "emscripten_stack_get_current"}, {}, pointer},
         {&Exports::stack_restore, {"stackRestore", "_emscripten_stack_restore"}, {pointer}, std::nullopt},
         {&Exports::stack_alloc, {"stackAlloc", "_emscripten_stack_alloc"}, {pointer}, pointer},
-        {&Exports::set_threw, {"setThrew"}, {pointer, i32}, std::nullopt},
+        {&Exports::set_threw, {"setThrew"}, {pointer, i32}, std::nullopt, false, true},
         {&Exports::set_temporary, {"_emscripten_tempret_set"}, {i32}, std::nullopt, false},
     };
     return generation == 1 ? minified : plain;
