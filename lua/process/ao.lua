@@ -3,7 +3,8 @@ local json = require("json")
 local pretty = require("pretty")
 local utils = require("utils")
 
-local ao = {
+-- A newer text of this file takes over the table that is there (runtime.update).
+local ao = type(ao) == "table" and ao or {
   id = "", _module = "", _version = "0.0.6", authorities = {}, reference = 0, assignables = {},
   outbox = { Output = {}, Messages = {}, Spawns = {}, Assignments = {} },
   nonExtractableTags = { "Data-Protocol", "Variant", "From-Process", "From-Module", "Type", "From", "Owner", "Anchor", "Target", "Data", "Tags", "Read-Only" },

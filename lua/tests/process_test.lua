@@ -176,3 +176,21 @@ test("a thousand messages leave no more memory than a hundred", function()
   pings(1000)
   equal(kilobytes() - before < 20, true)
 end)
+
+test("update replaces the runtime and keeps what the process has", function()
+  eval('Handlers.add("Kept", "Kept", function(msg) msg.reply({ Data = "kept" }) end) Inbox[#Inbox + 1] = { Data = "old" }')
+  local inbox, reference = (eval("#Inbox")), (eval("ao.reference"))
+  local texts = {}
+  for _, name in ipairs({ "utils", "pretty", "stringify", "dump", "failure", "base64", "crypto", "eval", "handlers", "ao", "runtime" }) do
+    local file = io.open("process/" .. name .. ".lua", "rb")
+    texts[#texts + 1] = ("[%q] = %q"):format(name, (file:read("a"):gsub('"2%.0%.4"', '"2.0.5"')))
+    file:close()
+  end
+  equal(eval("return require('.process').update({" .. table.concat(texts, ", ") .. "}, '2.0.5')"), "Updated AOS to version 2.0.5")
+  equal(eval("Version()"), "version: 2.0.5")
+  equal({ (eval("#Inbox")), (eval("ao.reference")) }, { inbox, reference })
+  equal(send({ From = t.alice, Tags = { Action = "Kept" } }).Messages[1].Data, "kept")
+  equal(eval("ao == require('.ao') and Handlers == require('.handlers')"), "true")
+  contains(eval("require('.process').update({ utils = 'x x' })"), "the new utils.lua does not compile")
+  equal(eval("Version()"), "version: 2.0.5")
+end)

@@ -163,6 +163,14 @@ Result<Answer> Client::post(const std::string& path, Bytes body) const
     });
 }
 
+Result<Answer> Client::send_delete(const std::string& path) const
+{
+    Transfer transfer(url_ + path);
+    curl_easy_setopt(transfer.handle, CURLOPT_CUSTOMREQUEST, "DELETE");
+    TRY_OK(transfer.run(url_));
+    return Answer{std::move(transfer.body)};
+}
+
 Result<void> Client::events(
     const std::string& path, const std::function<void()>& ready, const std::function<bool(std::string_view)>& take) const
 {

@@ -33,6 +33,8 @@ public:
     Result<Answer> post(
         const std::string& path, std::uint64_t size, const std::function<Result<std::size_t>(std::span<std::byte>)>& read) const;
     Result<Answer> post(const std::string& path, Bytes body) const;
+    /// DELETE. @return as `get`
+    Result<Answer> send_delete(const std::string& path) const;
     /// Follows server-sent events until `take` returns false or the other side ends. `ready` is called once when the node
     /// listens. @return as `get`
     Result<void> events(const std::string& path, const std::function<void()>& ready,

@@ -12,6 +12,7 @@ void add_node_commands(CLI::App& app, Common& common, Exit& exit);  ///< node, w
 void add_item_commands(CLI::App& app, Common& common, Exit& exit);  ///< put, get
 void add_process_commands(CLI::App& app, Common& common, Exit& exit);  ///< spawn, send, eval, result
 void add_ask_command(CLI::App& app, Common& common, Exit& exit);
+void add_console_command(CLI::App& app, Common& common, Exit& exit);
 void add_verify_commands(CLI::App& app, Common& common, Exit& exit);  ///< verify, recompute
 
 /// The path of this program, for starting itself again.

@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""The console as a person types into it: over a pipe, and over a pseudo-terminal with messages that arrive meanwhile."""
+import contextlib
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+
+import harness
+from harness import Node, Failed
+
+
+def plain(text):
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
+
+
+def expect(text, part):
+    if part not in text:
+        raise Failed(f"expected {part!r} in:\n{text}")
+
+
+class Typist:
+    """`altiplano console` on a pseudo-terminal."""
+
+    def __init__(self, node, *arguments):
+        self.master, slave = pty.openpty()
+        environment = {**node.environment, "ALTIPLANO_NODE": node.url, "TERM": "xterm"}
+        environment.pop("NO_COLOR", None)
+        self.process = subprocess.Popen([harness.PROGRAM, "console", *arguments], stdin=slave, stdout=slave, stderr=slave,
+                                        env=environment, start_new_session=True)
+        os.close(slave)
+        self.seen = ""
+
+    def wait_for(self, part, seconds=60):
+        end = time.monotonic() + seconds
+        while part not in plain(self.seen):
+            if time.monotonic() > end:
+                raise Failed(f"{part!r} did not come; seen so far:\n{plain(self.seen)}")
+            if select.select([self.master], [], [], 0.2)[0]:
+                try:
+                    self.seen += os.read(self.master, 65536).decode(errors="replace")
+                except OSError:
+                    break
+        expect(plain(self.seen), part)
+
+    def type(self, line):
+        self.seen = ""
+        os.write(self.master, (line + "\n").encode())
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+
+@contextlib.contextmanager
+def home():
+    """A node that has the module of a console."""
+    with Node() as node:
+        node.run("put", harness.guest("process"), "--module", "--name", "aos")
+        yield node
+
+
+def piped(node, lines, *arguments):
+    done = subprocess.run([harness.PROGRAM, "console", *arguments], input="\n".join(lines) + "\n", capture_output=True, text=True,
+                          env={**node.environment, "ALTIPLANO_NODE": node.url}, timeout=120)
+    return done.returncode, done.stdout, done.stderr
+
+
+def lines_are_evaluated_and_commands_obeyed():
+    with home() as node:
+        the_lines(node, node.folder)
+
+
+def the_lines(node, folder):
+    (folder / "lib").mkdir()
+    (folder / "lib" / "words.lua").write_text("return { hello = 'hello from a file' }\n")
+    (folder / "main.lua").write_text("local words = require('lib.words')\nGreeting = words.hello\nreturn Greeting\n")
+    (folder / "wrong.lua").write_text("local a = 1\nerror('line two')\n")
+    code, out, err = piped(node, [
+        "1 + 1", "Name", "{ a = 1 }", "error('boom')", "nonsense here",
+        ".editor", "Total = 0", "for i = 1, 10 do", "  Total = Total + i", "end", "oops", ".delete", ".done", "Total",
+        ".editor", "Total = -1", ".cancel", "Total",
+        f".load {folder}/main.lua", "Greeting", f".load {folder}/wrong.lua", f".load {folder}/none.lua", ".load main.txt",
+        ".dryrun", "Total = 99", ".dryrun", "Total", ".load-blueprint token", "Ticker", ".load-blueprint nothing", ".nope", ".help",
+        ".update", "print('\\27]0;title\\7\\27[2Jgone?')", ".exit"], "demo")
+    if code != 0:
+        raise Failed(err)
+    out = plain(out)
+    for part in ["demo@aos-2.0.4[Inbox:1]> \n2\n", "\ndemo\n", "a = 1", "error: ", '[string "aos"]:1: boom', "syntax error near",
+                 "<editor mode> use '.done' to submit or '.cancel' to cancel", "\n55\n", "hello from a file", "line two",
+                 "cli.no_lua_file: file not found", ".load function requires a *.lua file", "dryrun mode: nothing is recorded",
+                 "Loading... token\nLoaded Token: PNTS", "\nPNTS\n", "there is no blueprint 'nothing'", "there is no command '.nope'",
+                 ".load-blueprint NAME", "Updated AOS to version 2.0.4", "]0;title[2Jgone?"]:
+        expect(out, part)
+    if "-1" in out or "\n99\n" in out:
+        raise Failed("what was cancelled or only tried was kept:\n" + out)
+
+
+def a_name_is_a_process_of_ours_once():
+    with home() as node:
+        the_names(node)
+
+
+def the_names(node):
+    code, out, _ = piped(node, ["ao.id"], "again")
+    code, second, _ = piped(node, ["ao.id"], "again")
+    found = [re.search(r"^([\w-]{43})$", plain(text), re.M) for text in (out, second)]
+    if not all(found) or found[0][1] != found[1][1]:
+        raise Failed(f"two processes for one name: {out} {second}")
+    code, third, _ = piped(node, ["Name"], found[0][1])
+    expect(plain(third), "\nagain\n")
+
+
+def without_a_module_it_says_how_to_store_one():
+    with Node() as empty:
+        code, _, err = piped(empty, ["1"], "x")
+        expect(err, "altiplano put")
+        if code != 2:
+            raise Failed(f"exit {code}")
+        _, err = empty.run("console", "x", "--url", "http://127.0.0.1:9", status=1)
+        expect(err, "cli.no_node")
+
+
+def messages_appear_while_somebody_types():
+    with home() as node:
+        the_typing(node)
+
+
+def the_typing(node):
+    typist = Typist(node, "live")
+    try:
+        typist.wait_for("live@aos-2.0.4[Inbox:1]>")
+        if "\x1b[32mlive" not in typist.seen:
+            raise Failed("the prompt has no colours on a terminal: " + repr(typist.seen))
+        typist.type("ao.id")
+        typist.wait_for("[Inbox:1]> ")
+        process = re.search(r"^([\w-]{43})$", plain(typist.seen), re.M)[1]
+        os.write(typist.master, b"1 + 4")
+        node.run("send", process, "--action", "Hello-There")
+        typist.wait_for("New Message From")
+        typist.wait_for("Action = Hello-There")
+        typist.wait_for("[Inbox:2]> 1 + 4")
+        typist.type("0")
+        typist.wait_for("\n41\n")
+        typist.type(".load-bl\t tok\t")
+        typist.wait_for("Loaded Token")
+        typist.type(".exit")
+        typist.process.wait(30)
+        if typist.process.returncode != 0:
+            raise Failed(f"exit {typist.process.returncode}")
+    finally:
+        typist.close()
+
+
+if __name__ == "__main__":
+    harness.main([lines_are_evaluated_and_commands_obeyed, a_name_is_a_process_of_ours_once, without_a_module_it_says_how_to_store_one,
+                  messages_appear_while_somebody_types])
