@@ -4,6 +4,7 @@
 #include "base/id.hpp"
 #include "base/result.hpp"
 #include "store/find.hpp"
+#include "store/layer1.hpp"
 
 #include <functional>
 #include <memory>
@@ -14,7 +15,7 @@
 /// Durable records, as plain structs: what is kept (`Records`) and what may be deleted (`Cache`).
 namespace altiplano::store {
 
-/// A data item of the weave: its header as signed, and its data here or in a blob.
+/// A data item or transaction of the weave: its header as signed, and its data here or in a blob.
 struct ItemRecord {
     ItemId id;
     Buffer header;
@@ -103,6 +104,7 @@ public:
     virtual Result<std::optional<BlockRecord>> block(std::uint64_t height) = 0;
     virtual Result<std::optional<BlockRecord>> block_by_hash(const BlockHash& hash) = 0;
     virtual Result<std::optional<BlockRecord>> tip() = 0;
+    virtual Layer1Reader& layer1() = 0;
     virtual Result<std::optional<ProcessRecord>> process(const ProcessId& id) = 0;
     virtual Result<std::vector<ProcessId>> processes() = 0;
     virtual Result<std::optional<LogRecord>> log(const ProcessId& process, std::uint64_t nonce) = 0;
@@ -116,6 +118,7 @@ public:
 /// Writes inside one transaction. An error undoes that transaction alone.
 class RecordsWriter : public RecordsReader {
 public:
+    Layer1Writer& layer1() override = 0;
     virtual Result<void> put_meta(std::string_view key, std::string_view value) = 0;
     /// The item and its terms. @return store.conflict for an id that is there, or a height below the last item's
     virtual Result<void> put_item(const ItemRecord& item) = 0;

@@ -311,3 +311,72 @@ TEST(Blobs, leave_nothing_when_they_are_not_finished)
     }
     EXPECT_TRUE(std::filesystem::is_empty(Path(folder)));
 }
+
+TEST_P(AnyStore, knows_which_bundle_an_item_came_in)
+{
+    auto member = item(1, 5);
+    member.bundle = id<ItemId>(9);
+    ASSERT_TRUE(records->write([&](RecordsWriter& w) -> Result<void> {
+        TRY_OK(w.put_item(member));
+        return w.put_item(item(2, 5));
+    }));
+    EXPECT_EQ(records->item(member.id).value()->bundle, id<ItemId>(9));
+    EXPECT_FALSE(records->item(id<ItemId>(2)).value()->bundle);
+}
+
+TEST_P(AnyStore, keeps_wallets_and_where_transactions_lie)
+{
+    ASSERT_TRUE(records->write([](RecordsWriter& w) -> Result<void> {
+        TRY_OK(w.layer1().put_wallet("alice", {.balance = "340282366920938463463374607431768211455", .last_transaction = {}}));
+        TRY_OK(w.layer1().put_wallet("bob", {.balance = "1", .last_transaction = {}}));
+        TRY_OK(w.layer1().put_wallet("bob", {.balance = "2", .last_transaction = id<ItemId>(1)}));
+        TRY_OK(w.layer1().put_place({id<ItemId>(1), id<Digest>(1), 10, 10, 3}));
+        return w.layer1().put_place({id<ItemId>(2), id<Digest>(2), 5, 15, 4});
+    }));
+    auto& layer1 = records->layer1();
+    EXPECT_EQ(layer1.wallet("alice").value().balance, "340282366920938463463374607431768211455");
+    EXPECT_EQ(layer1.wallet("bob").value().balance, "2");
+    EXPECT_EQ(layer1.wallet("bob").value().last_transaction, id<ItemId>(1));
+    EXPECT_EQ(layer1.wallet("carol").value().balance, "0");
+    EXPECT_EQ(layer1.place(id<ItemId>(2)).value()->end, 15U);
+    EXPECT_EQ(layer1.place_at(0).value()->id, id<ItemId>(1));
+    EXPECT_EQ(layer1.place_at(9).value()->id, id<ItemId>(1));
+    EXPECT_EQ(layer1.place_at(10).value()->id, id<ItemId>(2));
+    EXPECT_FALSE(layer1.place_at(15).value());
+    EXPECT_FALSE(layer1.place_at(UINT64_MAX).value());
+    EXPECT_EQ(layer1.weave_size(2).value(), 0U);
+    EXPECT_EQ(layer1.weave_size(3).value(), 10U);
+    EXPECT_EQ(layer1.weave_size(9).value(), 15U);
+}
+
+TEST_P(AnyStore, keeps_uploads_and_their_chunks_until_they_are_removed)
+{
+    const auto put = [&](std::uint64_t begin, std::uint64_t end) {
+        return records->write(
+            [=](RecordsWriter& w) { return w.layer1().put_chunk(id<Digest>(1), 30, {begin, end, to_buffer("path")}); });
+    };
+    ASSERT_TRUE(records->write([](RecordsWriter& w) -> Result<void> {
+        TRY_OK(w.layer1().put_pending({id<ItemId>(1), to_buffer("header"), "alice", "7", id<Digest>(1), 30, 5}));
+        return w.layer1().put_pending({id<ItemId>(2), to_buffer("header"), "bob", "0", id<Digest>(1), 30, 6});
+    }));
+    ASSERT_TRUE(put(10, 20));
+    ASSERT_TRUE(put(10, 20)) << "the same again";
+    ASSERT_TRUE(put(20, 30));
+    for (const auto& [begin, end] : {std::pair{0, 11}, {19, 21}, {10, 19}, {11, 20}, {5, 25}})
+        EXPECT_EQ(put(begin, end).error().code, store::errors::conflict) << begin;
+    auto& layer1 = records->layer1();
+    EXPECT_EQ(layer1.chunk_bytes(id<Digest>(1), 30).value(), 20U);
+    EXPECT_EQ(layer1.chunk_bytes(id<Digest>(1), 31).value(), 0U);
+    EXPECT_FALSE(layer1.chunk_at(id<Digest>(1), 30, 9).value());
+    EXPECT_EQ(layer1.chunk_at(id<Digest>(1), 30, 19).value()->begin, 10U);
+    EXPECT_FALSE(layer1.chunk_at(id<Digest>(1), 30, 30).value());
+    EXPECT_EQ(layer1.pending(id<ItemId>(1)).value()->cost, "7");
+    EXPECT_EQ(layer1.pending_for(id<Digest>(1), 30).value().size(), 2U);
+    EXPECT_EQ(layer1.all_pending().value(), (std::vector{id<ItemId>(1), id<ItemId>(2)}));
+    ASSERT_TRUE(records->write([](RecordsWriter& w) -> Result<void> {
+        TRY_OK(w.layer1().remove_pending(id<ItemId>(1)));
+        return w.layer1().remove_chunks(id<Digest>(1), 30);
+    }));
+    EXPECT_FALSE(layer1.pending(id<ItemId>(1)).value());
+    EXPECT_EQ(layer1.chunk_bytes(id<Digest>(1), 30).value(), 0U);
+}

@@ -1,4 +1,5 @@
 #include "store/errors.hpp"
+#include "store/sqlite/layer1.hpp"
 #include "store/sqlite/search.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "store/sqlite/writer.hpp"
@@ -109,8 +110,11 @@ class Queries final : public RecordsWriter {
 public:
     explicit Queries(Database& database)
         : database_(database)
+        , layer1_(database)
     {
     }
+
+    Layer1Writer& layer1() override { return layer1_; }
 
     Result<std::optional<std::string>> meta(std::string_view key) override
     {
@@ -329,6 +333,7 @@ public:
 
 private:
     Database& database_;
+    sqlite::Layer1Queries layer1_;
 };
 
 class SqliteRecords final : public Records {
@@ -353,6 +358,7 @@ public:
     {
         return read([&](Queries& q) { return q.meta(key); });
     }
+    Layer1Reader& layer1() override { return layer1_; }
     Result<std::optional<ItemRecord>> item(const ItemId& id) override
     {
         return read([&](Queries& q) { return q.item(id); });
@@ -427,6 +433,7 @@ private:
     std::mutex finding_;
     std::unique_ptr<Database> finders_;
     sqlite::Writer writer_;
+    sqlite::LockedLayer1 layer1_{reading_, *readers_};
 };
 
 }  // namespace
@@ -445,8 +452,10 @@ Result<std::unique_ptr<Records>> open_records(const Path& path, SqliteOptions op
     } else if (!found && !options.to_read) {
         TRY_OK(queries.put_meta("format", std::to_string(format)));
     }
-    if (!options.to_read)
+    if (!options.to_read) {
         TRY_OK(made.writers->execute(sqlite::index_schema));
+        TRY_OK(made.writers->execute(sqlite::layer1_schema));
+    }
     TRY(auto finders, sqlite::connect_one_more(path, options));
     return std::make_unique<SqliteRecords>(std::move(made.readers), std::move(finders), std::move(made.writers), options.group);
 }
