@@ -2,51 +2,13 @@
 
 #include "item/deep_hash.hpp"
 #include "item/errors.hpp"
+#include "item/reader.hpp"
+#include "item/transaction.hpp"
 
 #include <array>
 #include <fmt/format.h>
 
 namespace altiplano::item {
-
-namespace {
-
-/// Takes fields from the front of hostile bytes.
-class Reader {
-public:
-    explicit Reader(Bytes wire)
-        : wire_(wire)
-    {
-    }
-
-    std::size_t position() const { return position_; }
-
-    Result<Bytes> take(std::uint64_t length, std::string_view what)
-    {
-        if (length > wire_.size() - position_)
-            return fail(errors::truncated,
-                fmt::format(
-                    "the item ends inside its {}: {} bytes are there, {} are needed", what, wire_.size() - position_, length));
-        const auto field = wire_.subspan(position_, static_cast<std::size_t>(length));
-        position_ += field.size();
-        return field;
-    }
-
-    /// A presence byte and, if it is 1, 32 bytes.
-    Result<Bytes> take_optional(std::string_view what)
-    {
-        TRY(const auto presence, take(1, what));
-        if (presence[0] != std::byte{0} && presence[0] != std::byte{1})
-            return fail(errors::bad_presence_byte,
-                fmt::format("the presence byte of the {} is {}, not 0 or 1", what, static_cast<int>(presence[0])));
-        return take(presence[0] == std::byte{1} ? 32 : 0, what);
-    }
-
-private:
-    Bytes wire_;
-    std::size_t position_ = 0;
-};
-
-}  // namespace
 
 Result<Header> Header::parse(Bytes wire, std::uint64_t tag_limit)
 {
@@ -87,8 +49,17 @@ Result<Header> Header::parse(Bytes wire, std::uint64_t tag_limit)
     return header;
 }
 
+Result<Header> Header::parse_stored(Bytes stored)
+{
+    if (stored.size() >= 2 && stored[0] == std::byte{0} && stored[1] == std::byte{0})
+        return join_layer1(to_buffer(stored));
+    return parse(stored, UINT64_MAX);
+}
+
 Sha384 Header::message(const Sha384& data_deep_hash) const
 {
+    if (layer1_)
+        return layer1_message();
     const Bytes target = target_ ? target_->bytes() : Bytes{};
     const std::array children{
         deep_hash_blob(as_bytes("dataitem")),
@@ -105,6 +76,7 @@ Sha384 Header::message(const Sha384& data_deep_hash) const
 
 Result<void> Header::verify(const Sha384& data_deep_hash) const
 {
+    ENSURE(!layer1_ || layer1_->format == 2, "what signs its data as it is goes to verify_data");
     if (!type_->verify)
         return fail(errors::unsupported_signature,
             fmt::format("signatures of type {} ({}) are not verified here", type_->number, type_->name),
@@ -125,7 +97,7 @@ Result<DataItem> DataItem::parse(Bytes wire, std::uint64_t tag_limit)
 
 Result<void> DataItem::verify() const
 {
-    return header().verify(deep_hash_blob(data()));
+    return header().layer1() ? verify_data(header(), data()) : header().verify(deep_hash_blob(data()));
 }
 
 Buffer DataItem::wire() const

@@ -13,4 +13,9 @@ inline constexpr std::string_view bad_tags = "item.bad_tags";  ///< not the Avro
 inline constexpr std::string_view bad_signature = "item.bad_signature";  ///< signature and content do not belong together
 inline constexpr std::string_view bad_key = "item.bad_key";  ///< a key file that holds no key of ours
 inline constexpr std::string_view bad_field = "item.bad_field";  ///< a field that cannot be built
+inline constexpr std::string_view bad_transaction = "item.bad_transaction";  ///< not the JSON of a transaction
+inline constexpr std::string_view bad_amount = "item.bad_amount";  ///< no amount of Winston
+inline constexpr std::string_view bad_data_root = "item.bad_data_root";  ///< the data is not what a transaction signs
+inline constexpr std::string_view bad_proof = "item.bad_proof";  ///< a path that does not prove its chunk
+inline constexpr std::string_view bad_bundle = "item.bad_bundle";  ///< data that is no bundle, though its tags say so
 }  // namespace altiplano::item::errors

@@ -95,6 +95,11 @@ std::array<std::byte, modulus_bytes> encode(Bytes message, const Digest& salt)
 
 bool verify_rsa(Bytes modulus, Bytes signature, const Sha384& message)
 {
+    return verify_rsa_of(modulus, signature, message);
+}
+
+bool verify_rsa_of(Bytes modulus, Bytes signature, Bytes message)
+{
     const auto key = key_of(
         {{OSSL_PKEY_PARAM_RSA_N, to_buffer(modulus)}, {OSSL_PKEY_PARAM_RSA_E, Buffer{std::byte{1}, std::byte{0}, std::byte{1}}}},
         EVP_PKEY_PUBLIC_KEY);

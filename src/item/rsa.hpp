@@ -7,8 +7,10 @@
 namespace altiplano::item {
 
 /// RSA-PSS with SHA-256, MGF1-SHA-256 and exponent 65537; the salt's length is read from the signature, since WebCrypto,
-/// Node and wallets use different ones (ao-protocol.md 1.2). Also what signs L1 transactions.
+/// Node and wallets use different ones (ao-protocol.md 1.2). Also what signs transactions of the first layer, those of format 1
+/// as bytes of any length.
 bool verify_rsa(Bytes modulus, Bytes signature, const Sha384& message);
+bool verify_rsa_of(Bytes modulus, Bytes signature, Bytes message);
 
 /// RSA-PSS with 4096 bits: Arweave's own wallets (ANS-104 type 1). The salt of 32 bytes follows from key and message, so
 /// that the same message has one signature (law 4); a stranger cannot tell it from a random one.

@@ -54,21 +54,23 @@ Result<void> Blobs::Writer::append(Bytes bytes)
 
 Result<Digest> Blobs::Writer::finish()
 {
-    auto& files = blobs_.files_;
     const auto hash = hasher_.finish();
-    const auto name = blobs_.path(hash);
     TRY_OK(file_->sync());
-    TRY_OK(files.make_directories(name.parent_path()));
-    if (files.exists(name)) {
-        TRY_OK(files.remove(path_));
-    } else {
-        TRY_OK(files.set_read_only(path_));
-        TRY_OK(files.rename(path_, name));
-        TRY_OK(files.sync_directory(name.parent_path()));
-        TRY_OK(files.sync_directory(blobs_.folder_));
-    }
+    TRY_OK(blobs_.take(path_, hash));
     file_.reset();
     return hash;
+}
+
+Result<void> Blobs::take(const Path& file, const Digest& hash)
+{
+    const auto name = path(hash);
+    TRY_OK(files_.make_directories(name.parent_path()));
+    if (files_.exists(name))
+        return files_.remove(file);
+    TRY_OK(files_.set_read_only(file));
+    TRY_OK(files_.rename(file, name));
+    TRY_OK(files_.sync_directory(name.parent_path()));
+    return files_.sync_directory(folder_);
 }
 
 Result<std::unique_ptr<File>> Blobs::read(const Digest& hash)

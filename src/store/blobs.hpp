@@ -48,6 +48,10 @@ public:
     };
     Result<std::unique_ptr<Writer>> write();
 
+    /// Makes a file that is written to its end and synced a blob; it lies on the same file system and moves.
+    /// @param hash  the SHA-256 of its bytes, which the caller has just read @return base.file_failed
+    Result<void> take(const Path& file, const Digest& hash);
+
     /// @return store.not_found, base.file_failed
     Result<std::unique_ptr<File>> read(const Digest& hash);
     Path path(const Digest& hash) const;

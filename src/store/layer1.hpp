@@ -34,6 +34,7 @@ struct PendingRecord {
     Digest data_root;
     std::uint64_t size = 0;
     std::int64_t begun_ms = 0;
+    std::optional<Digest> blob;  ///< that the data is becoming, once all of it is there
 };
 
 /// A chunk that was verified: the bytes [`begin`, `end`) of all data with this root and size, and what proves it.
@@ -50,6 +51,8 @@ public:
     virtual Result<std::optional<PlaceRecord>> place(const ItemId& id) = 0;
     /// Of the transaction that has the byte at this offset.
     virtual Result<std::optional<PlaceRecord>> place_at(std::uint64_t offset) = 0;
+    /// Any one whose data has this root and size.
+    virtual Result<std::optional<PlaceRecord>> place_with(const Digest& data_root, std::uint64_t size) = 0;
     /// Bytes of all transactions' data up to a height.
     virtual Result<std::uint64_t> weave_size(std::uint64_t height) = 0;
     virtual Result<std::optional<PendingRecord>> pending(const ItemId& id) = 0;
@@ -67,6 +70,7 @@ public:
     virtual Result<void> put_wallet(std::string_view address, const WalletRecord& wallet) = 0;  ///< new, or in its place
     virtual Result<void> put_place(const PlaceRecord& place) = 0;  ///< @return store.conflict
     virtual Result<void> put_pending(const PendingRecord& pending) = 0;  ///< @return store.conflict
+    virtual Result<void> set_pending_blob(const Digest& data_root, std::uint64_t size, const Digest& blob) = 0;
     virtual Result<void> remove_pending(const ItemId& id) = 0;
     /// The same again is no error. @return store.conflict when it overlaps another one
     virtual Result<void> put_chunk(const Digest& data_root, std::uint64_t size, const ChunkRecord& chunk) = 0;

@@ -17,7 +17,7 @@ constexpr std::size_t batch_items = 1000;
 
 Result<std::vector<store::Term>> terms_of_record(const store::ItemRecord& item)
 {
-    const auto header = item::Header::parse(item.header, UINT64_MAX);
+    const auto header = item::Header::parse_stored(item.header);
     if (!header)
         return fail(errors::broken_item,
             fmt::format("the stored header of {} cannot be read: {}", item.id.text(), header.error().sentence));

@@ -6,7 +6,7 @@
 /// What items are found by. The index is a cache of the weave: it follows from the items, and is made anew when it is missing.
 namespace altiplano::weave {
 
-/// A data item's terms: each tag, its owner, its target, the bundle that it came in.
+/// The terms of a data item or transaction: each tag, its owner, its target, the bundle that it came in.
 std::vector<store::Term> terms_of(const item::Header& header, const std::optional<ItemId>& bundle);
 
 /// Makes the index of records that have none, or one of an older kind; takes up where it was interrupted.

@@ -5,12 +5,14 @@
 
 namespace altiplano::weave {
 
-/// An item that may be put into the weave: its signature was checked, and its data lies in memory or is a durable blob.
+/// An item or transaction that may be put into the weave: its signature was checked, and its data lies in memory or is a durable
+/// blob.
 struct NewItem {
     item::Header header;
     Buffer data{};  ///< when there is no blob
     std::optional<Digest> blob{};
     std::uint64_t data_size = 0;
+    std::optional<ItemId> bundle{};  ///< that it came in
 };
 
 /// Takes in an item piece by piece, as it comes over the wire: the header first, then data of any size, which goes to

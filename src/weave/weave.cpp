@@ -1,7 +1,9 @@
 #include "weave/weave.hpp"
 
 #include "base/base64url.hpp"
+#include "item/data_root.hpp"
 #include "item/deep_hash.hpp"
+#include "item/transaction.hpp"
 #include "store/errors.hpp"
 #include "weave/errors.hpp"
 #include "weave/index.hpp"
@@ -27,15 +29,15 @@ BlockHash hash_of(const Block& block)
 
 store::ItemRecord to_record(const NewItem& item, std::uint64_t height)
 {
-    store::ItemRecord record{.id = item.header.id(),
+    return {.id = item.header.id(),
         .header = to_buffer(item.header.wire()),
         .data = item.data,
         .blob = item.blob,
         .data_size = item.data_size,
         .height = height,
         .owner = item.header.owner().text(),
-        .terms = terms_of(item.header, {})};
-    return record;
+        .bundle = item.bundle,
+        .terms = terms_of(item.header, item.bundle)};
 }
 
 }  // namespace
@@ -93,19 +95,43 @@ Result<Block> Weave::tip()
     return *found;
 }
 
-Result<Block> Weave::block(std::uint64_t height)
+namespace {
+Result<Block> checked(std::optional<Block> found, const std::string& name)
 {
-    TRY(const auto found, records_.block(height));
     if (!found)
-        return fail(errors::unknown_block, fmt::format("there is no block {}", height));
+        return fail(errors::unknown_block, fmt::format("there is no block {}", name), "GET /info says which is the newest");
     if (hash_of(*found) != found->hash)
         return fail(errors::broken_block,
-            fmt::format(
-                "block {} is stored as {}, but its content hashes to {}", height, found->hash.text(), hash_of(*found).text()));
-    return *found;
+            fmt::format("block {} is stored as {}, but its content hashes to {}", found->height, found->hash.text(),
+                hash_of(*found).text()));
+    return *std::move(found);
+}
+}  // namespace
+
+Result<Block> Weave::block(std::uint64_t height)
+{
+    TRY(auto found, records_.block(std::min(height, std::uint64_t{INT64_MAX})));
+    return checked(std::move(found), std::to_string(height));
+}
+
+Result<Block> Weave::block_of(const BlockHash& hash)
+{
+    TRY(auto found, records_.block_by_hash(hash));
+    return checked(std::move(found), hash.text());
 }
 
 Result<Block> Weave::seal(const Make& make)
+{
+    return seal_with(make, false);
+}
+
+Result<Block> Weave::seal_empty()
+{
+    return seal_with(
+        [](store::RecordsWriter&, const Block&) -> Result<std::vector<NewItem>> { return std::vector<NewItem>{}; }, true);
+}
+
+Result<Block> Weave::seal_with(const Make& make, bool even_empty)
 {
     Block sealed;
     TRY_OK(records_.write([&](store::RecordsWriter& writer) -> Result<void> {
@@ -127,7 +153,7 @@ Result<Block> Weave::seal(const Make& make)
             TRY_OK(writer.put_item(to_record(item, next.height)));
             next.items.push_back(id);
         }
-        if (next.items.empty()) {
+        if (next.items.empty() && !even_empty) {
             sealed = *tip;
             return {};
         }
@@ -155,7 +181,7 @@ Result<store::ItemRecord> Weave::record(const ItemId& id, bool with_data)
 Result<StoredItem> Weave::item(const ItemId& id)
 {
     TRY(const auto found, record(id, false));
-    auto header = item::Header::parse(found.header, UINT64_MAX);
+    auto header = item::Header::parse_stored(found.header);
     if (!header)
         return fail(
             errors::broken_item, fmt::format("the stored header of {} cannot be read: {}", id.text(), header.error().sentence));
@@ -219,6 +245,18 @@ Result<void> Weave::check(const ItemId& id)
     }();
     if (!data)
         return std::unexpected(data.error());
+    const auto broken = [&](const Error& error) {
+        return fail(errors::broken_item, fmt::format("item {} is not what was signed: {}", id.text(), error.sentence));
+    };
+    if (const auto* const layer1 = stored.header.layer1()) {
+        const auto checked = [&]() -> Result<void> {
+            if (layer1->format == 2)
+                return check_chunks(stored.header, **data);
+            TRY(const auto bytes, (*data)->all());
+            return item::verify_data(stored.header, bytes);
+        }();
+        return checked ? Result<void>{} : broken(checked.error());
+    }
     Sha384Hasher hasher;
     Buffer step(1 << 20);
     for (std::uint64_t at = 0; at < (*data)->size();) {
@@ -229,8 +267,28 @@ Result<void> Weave::check(const ItemId& id)
         at += piece.size();
     }
     const auto verified = stored.header.verify(item::deep_hash_blob((*data)->size(), hasher.finish()));
-    if (!verified)
-        return fail(errors::broken_item, fmt::format("item {} is not what was signed: {}", id.text(), verified.error().sentence));
+    return verified ? Result<void>{} : broken(verified.error());
+}
+
+/// Chunk by chunk along the paths that came with them, since an uploader may cut its data as it likes.
+Result<void> Weave::check_chunks(const item::Header& transaction, const ItemData& data)
+{
+    TRY_OK(transaction.verify({}));
+    const auto& layer1 = *transaction.layer1();
+    if (data.size() != layer1.data_size)
+        return fail(errors::broken_item, fmt::format("{} bytes were signed, {} are stored", layer1.data_size, data.size()));
+    Buffer bytes;
+    for (std::uint64_t at = 0; at < data.size();) {
+        TRY(const auto chunk, records_.layer1().chunk_at(*layer1.data_root, data.size(), at));
+        if (!chunk)
+            return fail(errors::broken_item, fmt::format("the path of the chunk at {} is missing", at));
+        TRY(const auto proven, item::follow(chunk->path, *layer1.data_root, data.size(), at));
+        bytes.resize(static_cast<std::size_t>(proven.end - at));
+        TRY_OK(data.read_at(at, bytes));
+        if (proven.begin != at || sha256(bytes) != proven.data_hash)
+            return fail(errors::broken_item, fmt::format("the chunk at {} is another one", at));
+        at = proven.end;
+    }
     return {};
 }
 

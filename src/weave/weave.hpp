@@ -22,9 +22,10 @@ struct StoredItem {
     std::optional<ItemId> bundle{};  ///< that it came in
 };
 
-/// The data of an item, of any size. Reads may run on several threads.
+/// The data of an item, of any size, or of several put together. Reads may run on several threads.
 class ItemData {
 public:
+    virtual ~ItemData() = default;
     explicit ItemData(Buffer bytes)
         : bytes_(std::move(bytes))
         , size_(bytes_.size())
@@ -38,10 +39,16 @@ public:
 
     std::uint64_t size() const noexcept { return size_; }
     /// Fills `into` from `offset`; both inside the data. @return weave.broken_item when the file is shorter, base.*
-    Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) const;
+    virtual Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) const;
     Result<Buffer> all() const;
     /// The file that holds exactly these bytes; -1 when they are in memory.
     int descriptor() const noexcept { return file_ ? file_->descriptor() : -1; }
+
+protected:
+    explicit ItemData(std::uint64_t size)
+        : size_(size)
+    {
+    }
 
 private:
     Buffer bytes_;
@@ -64,6 +71,8 @@ public:
     Result<Block> tip();
     /// @return weave.unknown_block; weave.broken_block unless its hash is that of its content
     Result<Block> block(std::uint64_t height);
+    /// The same by its hash.
+    Result<Block> block_of(const BlockHash& hash);
 
     /// What goes into the next block, made inside its transaction. `tip` is the block before it. Items that are in the
     /// weave already are passed over; when none is left no block is sealed.
@@ -72,6 +81,8 @@ public:
     /// @return the block, or the tip when nothing was new; what `make` returns; store.*
     Result<Block> seal(const Make& make);
     Result<Block> put(std::vector<NewItem> items);
+    /// Seals a block though there is nothing to put into it: for development, where tests ask for one.
+    Result<Block> seal_empty();
 
     /// @return weave.unknown_item; weave.broken_item when the stored bytes are not an item of that id
     Result<StoredItem> item(const ItemId& id);
@@ -81,7 +92,8 @@ public:
     Result<std::unique_ptr<ItemData>> data(const ItemId& id);
     /// Both in memory: for messages. @return as `item` and `data`
     Result<item::DataItem> whole(const ItemId& id);
-    /// Reads all of an item and verifies its signature: what a doubter does. @return weave.broken_item with what broke
+    /// Reads all of an item and verifies its signature, of a transaction its chunks too: what a doubter does.
+    /// @return weave.broken_item with what broke
     Result<void> check(const ItemId& id);
 
     /// Whether one of `owners` said so at or below a height: an item with all `tags`.
@@ -98,7 +110,9 @@ private:
         , id_(id)
     {
     }
+    Result<Block> seal_with(const Make& make, bool even_empty);
     Result<store::ItemRecord> record(const ItemId& id, bool with_data = true);
+    Result<void> check_chunks(const item::Header& transaction, const ItemData& data);
 
     store::Records& records_;
     store::Blobs& blobs_;

@@ -10,8 +10,9 @@ const char* const layer1_schema = R"(
     CREATE TABLE IF NOT EXISTS wallets (address BLOB PRIMARY KEY, balance BLOB NOT NULL, last_transaction BLOB) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS places (id BLOB NOT NULL UNIQUE, data_root BLOB NOT NULL, size INTEGER NOT NULL, end INTEGER PRIMARY KEY, height INTEGER NOT NULL);
     CREATE INDEX IF NOT EXISTS places_height ON places (height);
+    CREATE INDEX IF NOT EXISTS places_data ON places (data_root, size);
     CREATE TABLE IF NOT EXISTS pending (id BLOB NOT NULL UNIQUE, header BLOB NOT NULL, owner BLOB NOT NULL, cost BLOB NOT NULL,
-        data_root BLOB NOT NULL, size INTEGER NOT NULL, begun_ms INTEGER NOT NULL);
+        data_root BLOB NOT NULL, size INTEGER NOT NULL, begun_ms INTEGER NOT NULL, blob BLOB);
     CREATE INDEX IF NOT EXISTS pending_data ON pending (data_root, size);
     CREATE TABLE IF NOT EXISTS chunks (data_root BLOB NOT NULL, size INTEGER NOT NULL, end INTEGER NOT NULL, begin INTEGER NOT NULL, path BLOB NOT NULL,
         PRIMARY KEY (data_root, size, end)) WITHOUT ROWID;
@@ -48,6 +49,9 @@ Result<std::vector<PendingRecord>> read_pending(Statement& row)
         TRY(pending.data_root, row.id<Digest>(4));
         pending.size = row.unsigned_number(5);
         pending.begun_ms = row.number(6);
+        if (!row.is_null(7)) {
+            TRY(pending.blob, row.id<Digest>(7));
+        }
         found.push_back(std::move(pending));
     }
 }
@@ -81,6 +85,13 @@ Result<std::optional<PlaceRecord>> Layer1Queries::place_at(std::uint64_t offset)
     return read_place(row.bind(offset));
 }
 
+Result<std::optional<PlaceRecord>> Layer1Queries::place_with(const Digest& data_root, std::uint64_t size)
+{
+    auto row = database_.prepare(
+        "SELECT id, data_root, size, end, height FROM places WHERE data_root = ? AND size = ? ORDER BY end LIMIT 1");
+    return read_place(row.bind(data_root).bind(size));
+}
+
 Result<std::uint64_t> Layer1Queries::weave_size(std::uint64_t height)
 {
     auto row = database_.prepare("SELECT end FROM places WHERE height <= ? ORDER BY height DESC, end DESC LIMIT 1");
@@ -90,15 +101,15 @@ Result<std::uint64_t> Layer1Queries::weave_size(std::uint64_t height)
 
 Result<std::optional<PendingRecord>> Layer1Queries::pending(const ItemId& id)
 {
-    auto row = database_.prepare("SELECT id, header, owner, cost, data_root, size, begun_ms FROM pending WHERE id = ?");
+    auto row = database_.prepare("SELECT id, header, owner, cost, data_root, size, begun_ms, blob FROM pending WHERE id = ?");
     TRY(auto found, read_pending(row.bind(id)));
     return found.empty() ? std::nullopt : std::optional(std::move(found.front()));
 }
 
 Result<std::vector<PendingRecord>> Layer1Queries::pending_for(const Digest& data_root, std::uint64_t size)
 {
-    auto row = database_.prepare(
-        "SELECT id, header, owner, cost, data_root, size, begun_ms FROM pending WHERE data_root = ? AND size = ? ORDER BY rowid");
+    auto row = database_.prepare("SELECT id, header, owner, cost, data_root, size, begun_ms, blob FROM pending WHERE data_root = "
+                                 "? AND size = ? ORDER BY rowid");
     return read_pending(row.bind(data_root).bind(size));
 }
 
@@ -158,7 +169,7 @@ Result<void> Layer1Queries::put_place(const PlaceRecord& place)
 
 Result<void> Layer1Queries::put_pending(const PendingRecord& pending)
 {
-    return database_.prepare("INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, ?)")
+    return database_.prepare("INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, NULL)")
         .bind(pending.id)
         .bind(Bytes(pending.header))
         .bind(std::string_view(pending.owner))
@@ -166,6 +177,15 @@ Result<void> Layer1Queries::put_pending(const PendingRecord& pending)
         .bind(pending.data_root)
         .bind(pending.size)
         .bind(pending.begun_ms)
+        .run();
+}
+
+Result<void> Layer1Queries::set_pending_blob(const Digest& data_root, std::uint64_t size, const Digest& blob)
+{
+    return database_.prepare("UPDATE pending SET blob = ? WHERE data_root = ? AND size = ?")
+        .bind(blob)
+        .bind(data_root)
+        .bind(size)
         .run();
 }
 
@@ -216,6 +236,12 @@ Result<std::optional<PlaceRecord>> LockedLayer1::place_at(std::uint64_t offset)
 {
     const std::lock_guard lock(mutex_);
     return queries_.place_at(offset);
+}
+
+Result<std::optional<PlaceRecord>> LockedLayer1::place_with(const Digest& data_root, std::uint64_t size)
+{
+    const std::lock_guard lock(mutex_);
+    return queries_.place_with(data_root, size);
 }
 
 Result<std::uint64_t> LockedLayer1::weave_size(std::uint64_t height)

@@ -20,6 +20,7 @@ public:
     Result<WalletRecord> wallet(std::string_view address) override;
     Result<std::optional<PlaceRecord>> place(const ItemId& id) override;
     Result<std::optional<PlaceRecord>> place_at(std::uint64_t offset) override;
+    Result<std::optional<PlaceRecord>> place_with(const Digest& data_root, std::uint64_t size) override;
     Result<std::uint64_t> weave_size(std::uint64_t height) override;
     Result<std::optional<PendingRecord>> pending(const ItemId& id) override;
     Result<std::vector<PendingRecord>> pending_for(const Digest& data_root, std::uint64_t size) override;
@@ -30,6 +31,7 @@ public:
     Result<void> put_wallet(std::string_view address, const WalletRecord& wallet) override;
     Result<void> put_place(const PlaceRecord& place) override;
     Result<void> put_pending(const PendingRecord& pending) override;
+    Result<void> set_pending_blob(const Digest& data_root, std::uint64_t size, const Digest& blob) override;
     Result<void> remove_pending(const ItemId& id) override;
     Result<void> put_chunk(const Digest& data_root, std::uint64_t size, const ChunkRecord& chunk) override;
     Result<void> remove_chunks(const Digest& data_root, std::uint64_t size) override;
@@ -49,6 +51,7 @@ public:
     Result<WalletRecord> wallet(std::string_view address) override;
     Result<std::optional<PlaceRecord>> place(const ItemId& id) override;
     Result<std::optional<PlaceRecord>> place_at(std::uint64_t offset) override;
+    Result<std::optional<PlaceRecord>> place_with(const Digest& data_root, std::uint64_t size) override;
     Result<std::uint64_t> weave_size(std::uint64_t height) override;
     Result<std::optional<PendingRecord>> pending(const ItemId& id) override;
     Result<std::vector<PendingRecord>> pending_for(const Digest& data_root, std::uint64_t size) override;
