@@ -8,12 +8,13 @@
 
 namespace altiplano::node {
 
-/// The layout of a node's data folder, version 1. Kept: VERSION, keys/, records.db, blobs/. Caches, which may be deleted
-/// while no node runs: cache.db, images/, modules/.
+/// The layout of a node's data folder, version 1. Kept: VERSION, keys/, records.db, blobs/, uploads/. Caches, which may be
+/// deleted while no node runs: cache.db, images/, modules/.
 struct DataFolder {
     Path root;
     Path records() const { return root / "records.db"; }
     Path blobs() const { return root / "blobs"; }
+    Path uploads() const { return root / "uploads"; }
     Path cache() const { return root / "cache.db"; }
     Path modules() const { return root / "modules"; }
     Path key(std::string_view name) const { return root / "keys" / (std::string(name) + ".json"); }

@@ -14,6 +14,7 @@ inline constexpr std::string_view unknown_path = "node.unknown_path";
 inline constexpr std::string_view bad_method = "node.bad_method";
 inline constexpr std::string_view body_over_limit = "node.body_over_limit";
 inline constexpr std::string_view bad_range = "node.bad_range";
+inline constexpr std::string_view development_only = "node.development_only";  ///< mints and mines at nobody's request
 inline constexpr std::string_view verify_differs = "node.verify_differs";  ///< a recomputation gives something else
 inline constexpr std::string_view not_computed = "node.not_computed";  ///< there is no recorded result to compare with
 }  // namespace altiplano::node::errors

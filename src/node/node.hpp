@@ -6,6 +6,7 @@
 #include "messenger/messenger.hpp"
 #include "node/data_folder.hpp"
 #include "scheduler/scheduler.hpp"
+#include "weave/transactions.hpp"
 
 namespace altiplano::node {
 
@@ -21,6 +22,7 @@ public:
         std::uint64_t image_gas = 20'000'000'000;
         bool any_scheduler = true;  ///< takes processes that name another scheduler; for development
         memory::Tracker tracker = memory::Tracker::automatic;
+        weave::Transactions::Options transactions{};
     };
     /// Opens everything and takes up where the last run ended. @return node.folder_in_use, node.newer_folder, store.*, base.*
     static Result<std::unique_ptr<Node>> open(const Options& options, Files& files, Clock& clock, Random& random);
@@ -29,6 +31,7 @@ public:
     const Options& options() const noexcept { return options_; }
     Clock& clock() noexcept { return clock_; }
     weave::Weave& weave() noexcept { return *weave_; }
+    weave::Transactions& transactions() noexcept { return *transactions_; }
     store::Records& records() noexcept { return *records_; }
     store::Cache& cache() noexcept { return *cache_; }
     units::Scheduler& scheduler() noexcept { return *scheduler_; }
@@ -55,6 +58,7 @@ private:
     std::unique_ptr<store::Cache> cache_;
     std::unique_ptr<weave::Weave> weave_;
     std::unique_ptr<gateway::Gateway> gateway_;
+    std::unique_ptr<weave::Transactions> transactions_;
     std::unique_ptr<scheduler::LocalScheduler> scheduler_;
     std::unique_ptr<compute::LocalCompute> compute_;
     std::unique_ptr<messenger::LocalMessenger> messenger_;

@@ -121,7 +121,7 @@ TEST_F(ANodesRoutes, give_the_part_that_a_range_names)
 TEST_F(ANodesRoutes, give_the_whole_for_a_range_that_makes_no_sense)
 {
     const auto path = put("0123456789");
-    for (const auto& range : std::vector<std::string>{"bytes=4-2", "bytes=", "bytes=-", "bytes=x-y", "items=0-1", "bytes=1-2,4-5",
+    for (const auto& range : std::vector<std::string>{"bytes=4-2", "bytes=", "bytes=-", "bytes=x-y", "items=0-1", "bytes=1-2,x",
              "bytes=0x1-2", "bytes=99999999999999999999-", "bytes=-x", "2-4"}) {
         const auto reply = get(path, range);
         EXPECT_EQ(reply.status, 200U) << range;
@@ -195,7 +195,7 @@ TEST_F(ANodesRoutes, say_by_code_what_is_not_there)
     check("/~altiplano/result/" + id + "/18446744073709551616", 400, "node.bad_request");
     check("/~altiplano/items", 400, "node.bad_request");
     EXPECT_EQ(post("/nothing", {}).status, 405U);
-    EXPECT_EQ(post("/nothing/at/all", {}).status, 404U);
+    EXPECT_EQ(post("/nothing/at/all", {}).status, 405U);
 }
 
 TEST_F(ANodesRoutes, store_nothing_of_an_item_that_is_cut_or_forged)

@@ -1,0 +1,141 @@
+#include "node/http/upload_routes.hpp"
+
+#include "node/errors.hpp"
+#include "node/http/reply.hpp"
+#include "weave/errors.hpp"
+#include "weave/unbundle.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace altiplano::node::http {
+
+namespace {
+
+// Data of at most 10 MiB in base64url, and the rest.
+constexpr std::size_t transaction_body_max = std::size_t{15} << 20;
+
+/// What became of a bundle's members, for whoever sent it.
+void write_bundle(JsonWriter& json, const std::optional<weave::Unbundled>& bundle, const std::optional<Error>& no_bundle)
+{
+    if (no_bundle)
+        json.key("bundle").raw(error_json(*no_bundle));
+    if (!bundle)
+        return;
+    json.key("bundle").begin_object().member("members", bundle->members).member("refused", bundle->refused);
+    json.key("refusals").begin_array();
+    for (const auto& refusal : bundle->refusals)
+        json.begin_object()
+            .member("id", std::string_view(refusal.id.text()))
+            .member("error", std::string_view(refusal.error.sentence))
+            .member("code", refusal.error.code)
+            .end_object();
+    json.end_array().end_object();
+}
+
+/// Takes what comes as a data item in bytes, or as a transaction in JSON. Which of them it is, the first byte says: no signature
+/// type of ANS-104 begins as JSON does. Clients' Content-Type is not asked, since many send none or a wrong one.
+class TakeBody final : public Body {
+public:
+    TakeBody(Node& node, bool as_bundler)
+        : node_(node)
+        , as_bundler_(as_bundler)
+    {
+    }
+
+    Result<void> append(Bytes piece) override
+    {
+        if (!upload_ && json_.empty()) {
+            const auto first = std::ranges::find_if(piece, [](std::byte b) {
+                return b != std::byte{' '} && b != std::byte{'\n'} && b != std::byte{'\r'} && b != std::byte{'\t'};
+            });
+            if (first != piece.end() && *first == std::byte{'{'})
+                piece = {first, piece.end()};
+            else
+                upload_.emplace(node_.weave().blobs());
+        }
+        if (upload_)
+            return upload_->append(piece);
+        if (json_.size() + piece.size() > transaction_body_max)
+            return fail(errors::body_over_limit, fmt::format("a transaction has at most {} bytes of JSON", transaction_body_max),
+                "post it without its data, and the data in chunks");
+        json_ += as_text(piece);
+        return {};
+    }
+
+    Reply finish() override
+    {
+        auto reply = json_.empty() ? take_item() : take_transaction();
+        return reply ? *std::move(reply) : error_reply(reply.error());
+    }
+
+private:
+    Result<Reply> take_item()
+    {
+        if (!upload_)
+            upload_.emplace(node_.weave().blobs());
+        TRY(auto item, upload_->finish());
+        const auto header = item.header;
+        TRY(const auto taken, weave::take(node_.weave(), std::move(item)));
+        TRY(const auto stored, node_.weave().item(header.id()));
+        JsonWriter json;
+        json.begin_object()
+            .member("id", std::string_view(header.id().text()))
+            .member("size", stored.data_size)
+            .member("height", stored.height);
+        if (as_bundler_) {
+            // What Turbo answers; the messenger wants `timestamp` to be a number.
+            TRY(const auto block, node_.weave().block(stored.height));
+            json.member("timestamp", static_cast<std::uint64_t>(block.timestamp_ms))
+                .member("owner", std::string_view(header.owner().text()))
+                .member("winc", "0")
+                .member("deadlineHeight", stored.height);
+            json.key("dataCaches").begin_array().end_array();
+            json.key("fastFinalityIndexes").begin_array().end_array();
+        }
+        write_bundle(json, taken.bundle, taken.no_bundle);
+        json.end_object();
+        return json_reply(std::move(json));
+    }
+
+    Result<Reply> take_transaction()
+    {
+        TRY(auto transaction, item::read_transaction(json_));
+        json_.clear();
+        const auto id = transaction.header.id();
+        const auto size = transaction.header.layer1()->data_size;
+        TRY(const auto posted, node_.transactions().post(std::move(transaction)));
+        JsonWriter json;
+        json.begin_object().member("id", std::string_view(id.text())).member("size", size);
+        if (posted.block)
+            json.member("height", posted.block->height);
+        else
+            json.member("pending", true);
+        write_bundle(json, posted.bundle, posted.no_bundle);
+        json.end_object();
+        return json_reply(std::move(json));
+    }
+
+    Node& node_;
+    bool as_bundler_;
+    std::optional<weave::Upload> upload_;
+    std::string json_;
+};
+
+}  // namespace
+
+void add_upload_routes(Router& router, Node& node)
+{
+    const auto take = [&](std::string pattern, std::string summary, bool as_bundler) {
+        router.stream(
+            "POST", std::move(pattern), std::move(summary), [&node, as_bundler](const Request&) -> Result<std::unique_ptr<Body>> {
+                return std::make_unique<TakeBody>(node, as_bundler);
+            });
+    };
+    take("/tx", "stores a data item of any size, as bytes, or takes a transaction, as JSON", false);
+    take("/tx/{currency}", "stores a data item, as a bundler does", true);
+    take("/v1/tx", "stores a data item, as a bundler does", true);
+    take("/v1/tx/{currency}", "stores a data item, as a bundler does", true);
+}
+
+}  // namespace altiplano::node::http
