@@ -64,7 +64,7 @@ TEST_F(ABundle, gives_its_members_and_theirs_to_the_weave)
     EXPECT_EQ(weave->item(inner.id()).value().bundle, outer.id());
     EXPECT_FALSE(weave->item(outer.id()).value().bundle);
     EXPECT_LE(weave->item(small.id()).value().height, weave->item(outer.id()).value().height);
-    EXPECT_TRUE(weave->has_item_with({{"Type", "Small"}}, {}, UINT64_MAX).value());
+    EXPECT_TRUE(weave->has_item_with({{"Type", "Small"}}, {signer.address().text()}, UINT64_MAX).value());
     for (const auto& id : {small.id(), large.id(), deep.id(), inner.id(), outer.id()})
         EXPECT_TRUE(weave->check(id));
 }
