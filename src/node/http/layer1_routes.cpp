@@ -8,9 +8,9 @@
 #include "store/errors.hpp"
 #include "weave/errors.hpp"
 
-#include <algorithm>
-#include <charconv>
+#include <atomic>
 #include <fmt/format.h>
+#include <memory>
 
 namespace altiplano::node::http {
 
@@ -146,19 +146,19 @@ Reply chunk_error(const Error& error)
         {weave::errors::unknown_upload, "data_root_not_found"},
         {weave::errors::bad_chunk, "invalid_proof"},
         {item::errors::bad_proof, "invalid_proof"},
-        {errors::body_over_limit, "chunk_too_big"},
         {errors::bad_request, "invalid_json"},
         {altiplano::errors::disk_full, "exceeds_disk_pool_size_limit"},
         {store::errors::disk_full, "exceeds_disk_pool_size_limit"},
     };
-    std::string_view word = error.code;
+    // What is too big says which member it is.
+    std::string_view word = error.code == errors::body_over_limit ? std::string_view(error.hint) : error.code;
     for (const auto& [code, known] : words)
         if (error.code == code)
             word = known;
     JsonWriter json;
     json.begin_object()
         .member("error", word)
-        .member("message", std::string_view(error.sentence))
+        .member("sentence", std::string_view(error.sentence))
         .member("code", error.code)
         .member("hint", std::string_view(error.hint))
         .end_object();
@@ -185,11 +185,19 @@ Result<Reply> post_chunk(Node& node, const Request& request)
     auto content = bytes("chunk");
     const auto size = number_in(text("data_size"), "data_size");
     const auto offset = number_in(text("offset"), "offset");
-    if (!root || !path || !content || !size || !offset || *size > INT64_MAX)
+    if (!root || !path || !content || !size || !offset)
         return bad("a member of the chunk is missing or is not what it should be");
+    const auto over = [](std::string_view member, std::uint64_t found, std::uint64_t most, const char* word) {
+        return fail(errors::body_over_limit, fmt::format("{} is {}; at most {} is taken", member, found, most), word);
+    };
     if (content->size() > item::chunk_bytes_max)
-        return fail(errors::body_over_limit,
-            fmt::format("the chunk has {} bytes; at most {} are taken", content->size(), item::chunk_bytes_max));
+        return over("the size of the chunk", content->size(), item::chunk_bytes_max, "chunk_too_big");
+    if (path->size() > item::data_path_bytes_max)
+        return over("the size of data_path", path->size(), item::data_path_bytes_max, "data_path_too_big");
+    if (*size > INT64_MAX)
+        return over("data_size", *size, INT64_MAX, "data_size_too_big");
+    if (*offset >= *size)
+        return over("the offset", *offset, *size, "offset_too_big");
     TRY(const auto posted,
         node.transactions().put_chunk(
             {.data_root = *root, .data_size = *size, .offset = *offset, .path = *std::move(path), .bytes = *std::move(content)}));
@@ -310,10 +318,26 @@ Result<Reply> mint(Node& node, const Request& request)
     return reply;
 }
 
-Result<Reply> mine(Node& node, std::uint64_t blocks)
+/// Tools post, then mine, and expect one block more. Here the post sealed it: the first call after that finds its work done, and
+/// every other one seals an empty block.
+Result<Reply> mine(Node& node, std::atomic<std::uint64_t>& mined)
+{
+    TRY_OK(check_development(node));
+    TRY(auto tip, node.weave().tip());
+    if (tip.items.empty() || mined.exchange(tip.height) == tip.height) {
+        TRY(tip, node.weave().seal_empty());
+        mined = tip.height;
+    }
+    TRY(auto reply, network_info(node));
+    label(reply);
+    return reply;
+}
+
+Result<Reply> mine_blocks(Node& node, const Request& request)
 {
     constexpr std::uint64_t blocks_max = 1000;
     TRY_OK(check_development(node));
+    TRY(auto blocks, number_in(request.parameter("blocks"), "number of blocks"));
     if (blocks > blocks_max)
         return fail(errors::bad_request, fmt::format("at most {} blocks are sealed at once", blocks_max));
     for (; blocks > 0; --blocks)
@@ -395,11 +419,9 @@ void add_layer1_routes(Router& router, Node& node)
     get("/wallet/{address}/balance", "what a wallet has, in Winston", balance);
     get("/wallet/{address}/last_tx", "the last transaction of a wallet", last_transaction);
     get("/mint/{address}/{winston}", "for development: gives a wallet test AR", mint);
-    get("/mine", "for development: seals an empty block", [](Node& n, const Request&) { return mine(n, 1); });
-    get("/mine/{blocks}", "for development: seals empty blocks", [](Node& n, const Request& request) -> Result<Reply> {
-        TRY(const auto blocks, number_in(request.parameter("blocks"), "number of blocks"));
-        return mine(n, blocks);
-    });
+    router.get("/mine", "for development: seals an empty block, unless a write has just sealed one",
+        [&node, mined = std::make_shared<std::atomic<std::uint64_t>>(0)](const Request&) { return mine(node, *mined); });
+    get("/mine/{blocks}", "for development: seals empty blocks", mine_blocks);
 
     // A chunk, its path and the rest, in base64url.
     constexpr std::uint64_t chunk_body_max = std::uint64_t{512} * 1024;

@@ -37,9 +37,8 @@ void write_bundle(JsonWriter& json, const std::optional<weave::Unbundled>& bundl
 /// type of ANS-104 begins as JSON does. Clients' Content-Type is not asked, since many send none or a wrong one.
 class TakeBody final : public Body {
 public:
-    TakeBody(Node& node, bool as_bundler)
+    explicit TakeBody(Node& node)
         : node_(node)
-        , as_bundler_(as_bundler)
     {
     }
 
@@ -83,16 +82,14 @@ private:
             .member("id", std::string_view(header.id().text()))
             .member("size", stored.data_size)
             .member("height", stored.height);
-        if (as_bundler_) {
-            // What Turbo answers; the messenger wants `timestamp` to be a number.
-            TRY(const auto block, node_.weave().block(stored.height));
-            json.member("timestamp", static_cast<std::uint64_t>(block.timestamp_ms))
-                .member("owner", std::string_view(header.owner().text()))
-                .member("winc", "0")
-                .member("deadlineHeight", stored.height);
-            json.key("dataCaches").begin_array().end_array();
-            json.key("fastFinalityIndexes").begin_array().end_array();
-        }
+        // The rest is what Turbo answers; the messenger wants `timestamp` to be a number.
+        TRY(const auto block, node_.weave().block(stored.height));
+        json.member("timestamp", static_cast<std::uint64_t>(block.timestamp_ms))
+            .member("owner", std::string_view(header.owner().text()))
+            .member("winc", "0")
+            .member("deadlineHeight", stored.height);
+        json.key("dataCaches").begin_array().end_array();
+        json.key("fastFinalityIndexes").begin_array().end_array();
         write_bundle(json, taken.bundle, taken.no_bundle);
         json.end_object();
         return json_reply(std::move(json));
@@ -117,7 +114,6 @@ private:
     }
 
     Node& node_;
-    bool as_bundler_;
     std::optional<weave::Upload> upload_;
     std::string json_;
 };
@@ -126,16 +122,13 @@ private:
 
 void add_upload_routes(Router& router, Node& node)
 {
-    const auto take = [&](std::string pattern, std::string summary, bool as_bundler) {
-        router.stream(
-            "POST", std::move(pattern), std::move(summary), [&node, as_bundler](const Request&) -> Result<std::unique_ptr<Body>> {
-                return std::make_unique<TakeBody>(node, as_bundler);
-            });
+    const auto take = [&](std::string pattern, std::string summary) {
+        router.stream("POST", std::move(pattern), std::move(summary),
+            [&node](const Request&) -> Result<std::unique_ptr<Body>> { return std::make_unique<TakeBody>(node); });
     };
-    take("/tx", "stores a data item of any size, as bytes, or takes a transaction, as JSON", false);
-    take("/tx/{currency}", "stores a data item, as a bundler does", true);
-    take("/v1/tx", "stores a data item, as a bundler does", true);
-    take("/v1/tx/{currency}", "stores a data item, as a bundler does", true);
+    take("/tx", "stores a data item of any size, as bytes, or takes a transaction, as JSON");
+    for (const auto* const pattern : {"/tx/{currency}", "/v1/tx", "/v1/tx/{currency}"})
+        take(pattern, "the same, where bundlers have it");
 }
 
 }  // namespace altiplano::node::http
