@@ -26,6 +26,12 @@ if(ALTIPLANO_SANITIZE)
   endif()
 endif()
 
+# Fuzzers of tests/fuzz, driven by libFuzzer: clang only, and every room tells it where it has been.
+option(ALTIPLANO_FUZZ "build tests/fuzz for libFuzzer" OFF)
+if(ALTIPLANO_FUZZ)
+  target_compile_options(altiplano_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 find_program(MOLD mold)
 if(MOLD AND NOT ALTIPLANO_SANITIZE)
   add_link_options(-fuse-ld=mold)
