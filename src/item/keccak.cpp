@@ -20,7 +20,7 @@ constexpr std::array<std::uint64_t, 24> round_constants = [] {
         for (unsigned j = 0; j <= 6; ++j) {
             if (r & 1U)
                 constant |= std::uint64_t{1} << ((1U << j) - 1);
-            r = static_cast<std::uint8_t>((r << 1U) ^ ((r >> 7U) * 0x71U));
+            r = static_cast<std::uint8_t>((unsigned{r} << 1U) ^ ((unsigned{r} >> 7U) * 0x71U));
         }
     return constants;
 }();

@@ -17,6 +17,7 @@ CLIENTS = [
     ("aoconnect", "@permaweb/aoconnect", "legacy mode: MU_URL, CU_URL and GATEWAY_URL are the node's `/mu`, `/cu` and `/`"),
     ("loader", "@permaweb/ao-loader", "`tests/clients/ao-loader.cjs` stands in its place; the results of both are compared"),
     ("arbundles", "arbundles", "items are posted to `/tx`, messages to `/mu`"),
+    ("graphql-js", "graphql", "asked which queries are right, beside the node"),
     ("graphql", "ar-gql", "and graphql-request, graphql's tools and bare requests: the endpoint is `/graphql`"),
 ]
 

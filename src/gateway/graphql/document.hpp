@@ -13,9 +13,11 @@ struct TypeRef {
     std::string name{};  ///< empty: a list
     std::shared_ptr<const TypeRef> of{};  ///< the elements of a list
     bool non_null = false;
+    Place place{};
 
     bool is_list() const noexcept { return of != nullptr; }
     const std::string& innermost() const { return of ? of->innermost() : name; }
+    Place innermost_place() const { return of ? of->innermost_place() : place; }
     std::string text() const { return (of ? "[" + of->text() + "]" : name) + (non_null ? "!" : ""); }
 };
 
@@ -45,11 +47,14 @@ struct Selection {
     Kind kind = Kind::field;
     Place place{};
     std::string name{};  ///< of the field, or of the fragment that is spread
+    Place name_place{};
     std::string alias{};  ///< the field's key in the answer: its name, unless it says another
     std::optional<std::string> type{};  ///< of an inline fragment
+    Place type_place{};
     std::vector<Member> arguments{};
     std::vector<Directive> directives{};
     std::vector<Selection> selections{};
+    Place selections_place{};
 };
 
 struct Variable {
@@ -64,6 +69,7 @@ struct Operation {
     enum class Kind : std::uint8_t { query, mutation, subscription };
     Kind kind = Kind::query;
     std::string name{};  ///< may be empty
+    Place name_place{};
     Place place{};
     std::vector<Variable> variables{};
     std::vector<Directive> directives{};
@@ -72,8 +78,10 @@ struct Operation {
 
 struct Fragment {
     std::string name;
+    Place name_place{};
     Place place{};
     std::string type{};
+    Place type_place{};
     std::vector<Directive> directives{};
     std::vector<Selection> selections{};
 };

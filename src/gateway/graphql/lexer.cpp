@@ -220,14 +220,14 @@ Checked<Token> Lexer::string(Token token)
     }
 }
 
-Checked<std::uint32_t> Lexer::hex_digits(std::size_t count)
+Checked<std::uint32_t> Lexer::hex_digits(std::size_t count, Place begin)
 {
     std::uint32_t value = 0;
     for (std::size_t i = 0; i < count; ++i) {
         const char c = look();
         const int digit = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
         if (digit < 0)
-            return refuse(errors::syntax, "Syntax Error: Invalid Unicode escape sequence.", place_);
+            return refuse(errors::syntax, "Syntax Error: Invalid Unicode escape sequence.", begin);
         value = value << 4 | static_cast<std::uint32_t>(digit);
         step();
     }
@@ -254,7 +254,7 @@ Checked<void> Lexer::escape(std::string& into)
         step();
         std::size_t digits = 0;
         while (look() != '}') {
-            TRY(const auto digit, hex_digits(1));
+            TRY(const auto digit, hex_digits(1, begin));
             code = code << 4 | digit;
             if (++digits > 6)
                 return refuse(errors::syntax, "Syntax Error: Invalid Unicode escape sequence.", begin);
@@ -263,12 +263,12 @@ Checked<void> Lexer::escape(std::string& into)
         if (digits == 0)
             return refuse(errors::syntax, "Syntax Error: Invalid Unicode escape sequence.", begin);
     } else {
-        TRY(code, hex_digits(4));
+        TRY(code, hex_digits(4, begin));
         // Two halves of one character.
         if (code >= 0xd800 && code < 0xdc00 && look() == '\\' && look(1) == 'u') {
             step();
             step();
-            TRY(const auto low, hex_digits(4));
+            TRY(const auto low, hex_digits(4, begin));
             if (low < 0xdc00 || low >= 0xe000)
                 return refuse(errors::syntax, "Syntax Error: Invalid Unicode escape sequence.", begin);
             code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);

@@ -38,7 +38,7 @@ private:
     Checked<Token> string(Token token);
     Checked<Token> block_string(Token token);
     Checked<void> escape(std::string& into);
-    Checked<std::uint32_t> hex_digits(std::size_t count);
+    Checked<std::uint32_t> hex_digits(std::size_t count, Place begin);
 
     std::string_view text_;
     const Limits& limits_;

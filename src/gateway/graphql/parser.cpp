@@ -127,6 +127,7 @@ Checked<void> Parser::operation(Document& into)
             return unexpected();
         TRY_OK(advance());
         if (token_.kind == Token::Kind::name) {
+            made.name_place = token_.place;
             TRY(made.name, name());
         }
         TRY(made.variables, variables());
@@ -139,14 +140,16 @@ Checked<void> Parser::operation(Document& into)
 
 Checked<void> Parser::fragment(Document& into)
 {
-    Fragment made{.name = {}, .place = token_.place};
+    Fragment made{.name = {}, .name_place = {}, .place = token_.place};
     TRY_OK(advance());
     if (token_.is_name("on"))
         return unexpected();
+    made.name_place = token_.place;
     TRY(made.name, name());
     if (!token_.is_name("on"))
         return refuse(errors::syntax, fmt::format("Syntax Error: Expected \"on\", found {}.", description(token_)), token_.place);
     TRY_OK(advance());
+    made.type_place = token_.place;
     TRY(made.type, name());
     TRY(made.directives, directives(false));
     TRY(made.selections, selections());
@@ -181,7 +184,7 @@ Checked<TypeRef> Parser::type()
 {
     const Deeper deeper(value_depth_);
     TRY_OK(check_depth(value_depth_, limits_.value_depth));
-    TypeRef made;
+    TypeRef made{.place = token_.place};
     TRY(const auto list, skip("["));
     if (list) {
         TRY(auto of, type());
@@ -216,12 +219,14 @@ Checked<Selection> Parser::selection()
     TRY_OK(advance());
     if (token_.kind == Token::Kind::name && token_.text != "on") {
         made.kind = Selection::Kind::spread;
+        made.name_place = token_.place;
         TRY(made.name, name());
         TRY(made.directives, directives(false));
         return made;
     }
     if (token_.is_name("on")) {
         TRY_OK(advance());
+        made.type_place = token_.place;
         TRY(made.type, name());
     }
     TRY(made.directives, directives(false));
@@ -241,6 +246,7 @@ Checked<Selection> Parser::field()
     TRY(made.arguments, arguments(false));
     TRY(made.directives, directives(false));
     if (token_.is("{")) {
+        made.selections_place = token_.place;
         TRY(made.selections, selections());
     }
     return made;

@@ -56,7 +56,7 @@ private:
     void check_usages(const Operation& operation, const Uses& uses);
     void check_selections(const std::vector<Selection>& selections, const TypeDef& type, Uses& uses);
     void check_field(const Selection& field, const TypeDef& type, Uses& uses);
-    void check_type_condition(const std::string& name, const TypeDef& parent, Place place);
+    void check_type_condition(const std::string& name, Place name_place, const TypeDef& parent, Place place);
     void check_arguments(
         const std::vector<Member>& given, const std::vector<InputDef>& defs, const std::string& of, Place place, Uses& uses);
     void check_directives(const std::vector<Directive>& directives, std::string_view location, Uses& uses);
@@ -101,12 +101,12 @@ void Validator::check_names()
         if (operation.name.empty() && document_.operations.size() > 1)
             complain("This anonymous operation must be the only defined operation.", operation.place);
         else if (!operation.name.empty() && !seen.insert(operation.name).second)
-            complain(fmt::format("There can be only one operation named \"{}\".", operation.name), operation.place);
+            complain(fmt::format("There can be only one operation named \"{}\".", operation.name), operation.name_place);
     }
     seen.clear();
     for (const auto& fragment : document_.fragments)
         if (!seen.insert(fragment.name).second)
-            complain(fmt::format("There can be only one fragment named \"{}\".", fragment.name), fragment.place);
+            complain(fmt::format("There can be only one fragment named \"{}\".", fragment.name), fragment.name_place);
 }
 
 void Validator::check_fragments()
@@ -116,10 +116,10 @@ void Validator::check_fragments()
         check_directives(fragment.directives, "FRAGMENT_DEFINITION", uses);
         const auto* type = schema_.type(fragment.type);
         if (!type)
-            complain(fmt::format("Unknown type \"{}\".", fragment.type), fragment.place);
+            complain(fmt::format("Unknown type \"{}\".", fragment.type), fragment.type_place);
         else if (type->kind != Kind::object)
             complain(fmt::format("Fragment \"{}\" cannot condition on non composite type \"{}\".", fragment.name, fragment.type),
-                fragment.place);
+                fragment.type_place);
         else
             check_selections(fragment.selections, *type, uses);
     }
@@ -172,10 +172,10 @@ void Validator::check_variables(const Operation& operation, const Uses& uses)
         check_directives(variable.directives, "VARIABLE_DEFINITION", none);
         const auto* type = schema_.type(variable.type.innermost());
         if (!type)
-            complain(fmt::format("Unknown type \"{}\".", variable.type.innermost()), variable.place);
+            complain(fmt::format("Unknown type \"{}\".", variable.type.innermost()), variable.type.innermost_place());
         else if (type->kind == Kind::object)
             complain(fmt::format("Variable \"${}\" cannot be non-input type \"{}\".", variable.name, variable.type.text()),
-                variable.place);
+                variable.type.place);
         else if (variable.default_value)
             check_literal(*variable.default_value, variable.type, false, none);
     }
@@ -230,13 +230,13 @@ void Validator::check_usages(const Operation& operation, const Uses& uses)
                 variable.place);
 }
 
-void Validator::check_type_condition(const std::string& name, const TypeDef& parent, Place place)
+void Validator::check_type_condition(const std::string& name, Place name_place, const TypeDef& parent, Place place)
 {
     const auto* type = schema_.type(name);
     if (!type)
-        complain(fmt::format("Unknown type \"{}\".", name), place);
+        complain(fmt::format("Unknown type \"{}\".", name), name_place);
     else if (type->kind != Kind::object)
-        complain(fmt::format("Fragment cannot condition on non composite type \"{}\".", name), place);
+        complain(fmt::format("Fragment cannot condition on non composite type \"{}\".", name), name_place);
     else if (type != &parent)
         complain(fmt::format("Fragment cannot be spread here as objects of type \"{}\" can never be of type \"{}\".", parent.name,
                      type->name),
@@ -255,15 +255,15 @@ void Validator::check_selections(const std::vector<Selection>& selections, const
             uses.spreads.push_back(&one);
             const auto* fragment = document_.fragment(one.name);
             if (!fragment)
-                complain(fmt::format("Unknown fragment \"{}\".", one.name), one.place);
+                complain(fmt::format("Unknown fragment \"{}\".", one.name), one.name_place);
             else if (const auto* on = schema_.type(fragment->type); on && on->kind == Kind::object)
-                check_type_condition(fragment->type, type, one.place);
+                check_type_condition(fragment->type, fragment->type_place, type, one.place);
             break;
         }
         case Selection::Kind::inline_fragment: {
             check_directives(one.directives, "INLINE_FRAGMENT", uses);
             if (one.type)
-                check_type_condition(*one.type, type, one.place);
+                check_type_condition(*one.type, one.type_place, type, one.place);
             const auto* on = one.type ? schema_.type(*one.type) : &type;
             if (on && on->kind == Kind::object)
                 check_selections(one.selections, *on, uses);
@@ -292,7 +292,7 @@ void Validator::check_field(const Selection& field, const TypeDef& type, Uses& u
             field.place, fmt::format("did you mean \"{} {{ ... }}\"?", field.name));
     else if (inner->kind != Kind::object && !field.selections.empty())
         complain(fmt::format("Field \"{}\" must not have a selection since type \"{}\" has no subfields.", field.name, def->type),
-            field.place);
+            field.selections_place);
     else if (inner->kind == Kind::object)
         check_selections(field.selections, *inner, uses);
 }
