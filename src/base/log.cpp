@@ -1,5 +1,8 @@
 #include "base/log.hpp"
 
+#include "base/errors.hpp"
+
+#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -38,6 +41,23 @@ void set_level(Level level)
 void write(Level level, std::string_view line)
 {
     logger().log(spd(level), spdlog::string_view_t(line.data(), line.size()));
+}
+
+Result<std::function<void(std::string_view)>> lines_to(const std::string& path)
+{
+    try {
+        spdlog::sink_ptr sink;
+        if (path == "-")
+            sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+        else
+            sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
+        auto lines = std::make_shared<spdlog::logger>("lines", sink);
+        lines->set_pattern("%v");
+        lines->flush_on(spdlog::level::info);
+        return [lines](std::string_view line) { lines->info(spdlog::string_view_t(line.data(), line.size())); };
+    } catch (const spdlog::spdlog_ex& failed) {
+        return fail(errors::file_failed, fmt::format("cannot write lines to {}: {}", path, failed.what()));
+    }
 }
 
 }  // namespace altiplano::log
