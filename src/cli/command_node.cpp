@@ -2,33 +2,34 @@
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "cli/commands.hpp"
+#include "cli/config_options.hpp"
 #include "cli/errors.hpp"
 #include "compute/worker.hpp"
+#include "node/config_options.hpp"
 #include "node/http/routes.hpp"
 #include "node/http/server.hpp"
 
 #include <csignal>
 #include <fmt/format.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace altiplano::cli {
 
 namespace {
 
-struct NodeOptions {
-    std::string data;
-    std::uint16_t port = 4000;
-    bool alias_ports = true;
-    std::size_t workers = static_cast<std::size_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
-    std::size_t warm = 8;
-    std::string tracker = "automatic";
-    std::string modules;
-    std::string worker_program;
-    std::uint64_t image_gas = 20'000'000'000;
-};
+/// Connections, blobs and workers need descriptors: as many as this user may have.
+void raise_descriptor_limit()
+{
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
 
-Result<void> run_node(const NodeOptions& options)
+Result<void> run_node(const ConfigFlags& flags)
 {
     // Every thread leaves these two to this one; workers inherit that, so that Ctrl-C reaches the node alone.
     sigset_t ends;
@@ -37,35 +38,32 @@ Result<void> run_node(const NodeOptions& options)
     sigaddset(&ends, SIGINT);
     pthread_sigmask(SIG_BLOCK, &ends, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
 
-    const auto tracker = options.tracker == "kernel" ? memory::Tracker::kernel
-        : options.tracker == "fault"                 ? memory::Tracker::fault
-        : options.tracker == "compare"               ? memory::Tracker::compare
-                                                     : memory::Tracker::automatic;
-    TRY(const auto node,
-        node::Node::open({.data = options.data,
-                             .modules = options.modules,
-                             .program = options.worker_program.empty() ? own_program() : Path(options.worker_program),
-                             .workers = options.workers,
-                             .warm_max = options.warm,
-                             .image_gas = options.image_gas,
-                             .tracker = tracker},
-            system_files(), system_clock(), system_random()));
+    TRY(const auto config, flags.load());
+    const auto processors = static_cast<std::size_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+    TRY(auto options, node::node_options(config, own_program(), processors));
+    options.data = home_path(options.data.string());
+    TRY(const auto server_options, node::server_options(config, system_clock()));
+
+    TRY(const auto node, node::Node::open(options, system_files(), system_clock(), system_random()));
     const auto site = node::http::routes(*node);
-    std::vector<node::http::Server::Endpoint> endpoints{{site.get(), options.port}};
+    const auto port = static_cast<std::uint16_t>(config.number("port"));
+    std::vector<node::http::Server::Endpoint> endpoints{{site.get(), port}};
     const auto aliases = node::http::alias_sites(*node);
-    if (options.alias_ports && options.port != 0)
+    if (config.boolean("alias_ports") && port != 0)
         for (std::size_t i = 0; i < aliases.size(); ++i)
-            endpoints.push_back({aliases[i].get(), static_cast<std::uint16_t>(options.port + 1 + i)});
-    TRY(auto server, node::http::Server::listen(endpoints, {}));
+            endpoints.push_back({aliases[i].get(), static_cast<std::uint16_t>(port + 1 + i)});
+    TRY(auto server, node::http::Server::listen(endpoints, server_options));
     std::printf("ready http://127.0.0.1:%d\n", server->ports().front());
     std::fflush(stdout);
 
     int signal = 0;
     sigwait(&ends, &signal);
     log::info("stopping");
-    // First nobody waits any more, then nobody is served, then machines go to sleep.
-    node->compute().stop();
+    // First nobody waits any more, then everybody is answered and nobody served, then machines go to sleep.
+    node->stop();
+    server->drain(std::chrono::seconds(config.number("shutdown_s")));
     server.reset();
     return {};
 }
@@ -81,25 +79,10 @@ Path own_program()
 
 void add_node_commands(CLI::App& app, Common& common, Exit& exit)
 {
-    auto options = std::make_shared<NodeOptions>();
     auto* const node = app.add_subcommand("node", "runs a node; prints 'ready URL' when it serves, stops on SIGTERM or Ctrl-C");
-    node->add_option("--data", options->data, "the data folder; made when missing")->required();
-    node->add_option("--port", options->port, "on 127.0.0.1; 0 takes a free one")->capture_default_str();
-    node->add_flag("--alias-ports,!--no-alias-ports", options->alias_ports,
-        "serve the units on the four ports after --port too: bundler, messenger, scheduler, compute");
-    node->add_option("--workers", options->workers, "evaluations at once")->check(CLI::Range(1, 1024))->capture_default_str();
-    node->add_option("--warm", options->warm, "idle machines kept in memory")->capture_default_str();
-    node->add_option(
-        "--modules", options->modules, "folder of compiled modules, shared by your nodes; by default inside the data folder");
-    node->add_option("--image-gas", options->image_gas, "gas after which a process is written as an image, to save replays")
-        ->capture_default_str();
-    node->add_option("--tracker", options->tracker, "how written pages are found; shows in no result")
-        ->check(CLI::IsMember({"automatic", "kernel", "fault", "compare"}))
-        ->capture_default_str();
-    node->add_option("--worker-program", options->worker_program, "the program that runs as worker; this one by default")
-        ->group("");
-    node->callback([options, &common, &exit] {
-        if (const auto done = run_node(*options); !done)
+    const auto flags = add_config_options(*node);
+    node->callback([flags, &common, &exit] {
+        if (const auto done = run_node(*flags); !done)
             exit = report(common, done.error());
     });
 

@@ -56,6 +56,7 @@ int main(int argc, char** argv)
     app.add_option("--url", common.url, "the node's address (ALTIPLANO_NODE)")->capture_default_str();
     app.add_option("--wallet", common.wallet, "the key that signs (ALTIPLANO_WALLET); made when missing")->capture_default_str();
     add_node_commands(app, common, exit);
+    add_config_commands(app, common, exit);
     add_item_commands(app, common, exit);
     add_process_commands(app, common, exit);
     add_ask_command(app, common, exit);

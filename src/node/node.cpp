@@ -1,5 +1,6 @@
 #include "node/node.hpp"
 
+#include "node/errors.hpp"
 #include "store/sqlite/sqlite.hpp"
 
 namespace altiplano::node {
@@ -38,8 +39,23 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
     node->messenger_ =
         std::make_unique<messenger::LocalMessenger>(*node->scheduler_, *node->compute_, *node->weave_, *node->records_,
             *node->cache_, *node->authority_, clock, messenger::LocalMessenger::Options{.threads = options.workers + 8});
+    node->waiting_ = std::make_unique<Waiting>(*node->compute_, options.workers + 8, options.waiting_max);
     TRY_OK(node->messenger_->resume());
     return node;
+}
+
+Result<void> Node::ready()
+{
+    if (stopping_)
+        return fail(errors::stopping, "the node is going down", "what it acknowledged is kept");
+    TRY(const auto tip, weave_->tip());
+    return {};
+}
+
+void Node::stop()
+{
+    stopping_ = true;
+    compute_->stop();
 }
 
 Node::~Node()

@@ -5,6 +5,7 @@
 #include "gateway/gateway.hpp"
 #include "messenger/messenger.hpp"
 #include "node/data_folder.hpp"
+#include "node/waiting.hpp"
 #include "scheduler/scheduler.hpp"
 #include "weave/transactions.hpp"
 
@@ -20,6 +21,7 @@ public:
         std::size_t workers = 1;
         std::size_t warm_max = 8;
         std::uint64_t image_gas = 20'000'000'000;
+        std::size_t waiting_max = 4096;  ///< requests that wait for results at once
         bool any_scheduler = true;  ///< takes processes that name another scheduler; for development
         memory::Tracker tracker = memory::Tracker::automatic;
         weave::Transactions::Options transactions{};
@@ -38,6 +40,11 @@ public:
     units::Messenger& messenger() noexcept { return *messenger_; }
     compute::LocalCompute& compute() noexcept { return *compute_; }
     const gateway::Gateway& gateway() const noexcept { return *gateway_; }
+    /// Whether it can do its work. @return node.stopping, store.*
+    Result<void> ready();
+    /// Whoever waits is told that the node goes down; nothing new is evaluated. Serving goes on until the end.
+    void stop();
+    Waiting& waiting() noexcept { return *waiting_; }
     Address authority() const { return authority_->address(); }
 
 private:
@@ -50,6 +57,7 @@ private:
     // In the order in which they need each other; destroyed from the end.
     Options options_;
     Clock& clock_;
+    std::atomic<bool> stopping_ = false;
     std::shared_ptr<void> lock_;
     std::unique_ptr<item::Signer> authority_;  ///< signs what processes send, nothing else
     std::unique_ptr<item::Signer> scheduler_key_;  ///< signs assignments
@@ -62,6 +70,7 @@ private:
     std::unique_ptr<scheduler::LocalScheduler> scheduler_;
     std::unique_ptr<compute::LocalCompute> compute_;
     std::unique_ptr<messenger::LocalMessenger> messenger_;
+    std::unique_ptr<Waiting> waiting_;
 };
 
 }  // namespace altiplano::node

@@ -146,7 +146,7 @@ def wrong_items_are_refused_and_not_stored():
         refused(node, "item.tag_bytes_over_limit", "send", pid, "--tag", "Long=" + "x" * 5000)
         refused(node, "scheduler.unknown_process", "send", "A" * 43, "--data", "x", status=3)
         refused(node, "scheduler.unknown_process", "eval", "A" * 43, "return 1", status=3)
-        assert post(node, "/", wire)[0] == 200
+        assert post(node, "/", wire)[0] == 202
         assert post(node, "/", wire)[1]["slot"] == 1, "the same item again is the same slot"
         assert node.run("eval", pid, "return 'still there'")[0] == "still there\n"
 

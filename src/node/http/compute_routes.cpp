@@ -3,6 +3,8 @@
 #include "base/base64url.hpp"
 #include "compute/errors.hpp"
 #include "node/errors.hpp"
+#include "node/http/health_routes.hpp"
+#include "node/http/later.hpp"
 #include "node/http/reply.hpp"
 #include "scheduler/errors.hpp"
 
@@ -80,8 +82,7 @@ Result<Reply> result(Node& node, const Request& request)
     TRY(const auto process, process_in_query(request));
     TRY(const auto message, ItemId::parse(request.parameter("message")));
     TRY(const auto slot, node.scheduler().slot_of(process, message));
-    TRY(const auto found, node.compute().result(slot));
-    return result_reply(found);
+    return when_there(node, slot, [](const auto& found) { return found ? result_reply(*found) : compute_error(found.error()); });
 }
 
 /// Where a page of results begins or ends: a cursor of ours, or a time in milliseconds.
@@ -194,8 +195,10 @@ Result<Reply> results(Node& node, const Request& request)
 Result<Reply> dry_run(Node& node, const Request& request)
 {
     TRY(const auto process, process_in_query(request));
-    TRY(const auto answer, node.compute().dry_run({.process = process, .body = request.body}));
-    return result_reply(answer);
+    return slowly(node, [&node, process, body = request.body] {
+        const auto answer = node.compute().dry_run({.process = process, .body = body});
+        return answer ? result_reply(*answer) : compute_error(answer.error());
+    });
 }
 
 }  // namespace
@@ -219,6 +222,8 @@ Router compute_routes(Node& node)
     router.on(
         "POST", "/dry-run", "what the newest state of ?process-id= answers to a message that changes nothing",
         [&node](const Request& request) { return dry_run(node, request); }, dry_run_bytes_max);
+    router.reads("POST", "/dry-run");
+    add_health_routes(router, node);
     return router;
 }
 

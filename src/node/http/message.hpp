@@ -14,13 +14,22 @@
 /// HTTP as this node serves it: requests, replies, and what turns one into the other.
 namespace altiplano::node::http {
 
+/// Where a router writes which route took a request: for the log and the counters.
+struct Trace {
+    std::string route{};  ///< its pattern; empty: none
+};
+
 struct Request {
     std::string method{};  ///< upper case
     std::string target{};  ///< path and query as they came
     std::string path{};  ///< decoded, without the query
     std::vector<std::pair<std::string, std::string>> query{};  ///< decoded
     std::vector<std::pair<std::string, std::string>> headers{};  ///< names in lower case
-    std::string peer{};  ///< the address that it came from
+    std::string peer{};  ///< the address that it came from, by the word of a configured proxy if there is one
+    std::string host{};  ///< what the client calls this node: name and port
+    std::string scheme = "http";  ///< by which the client came
+    bool may_write = true;  ///< false: a key is needed for that, and none was given
+    std::shared_ptr<Trace> trace{};
     std::vector<std::pair<std::string, std::string>> parameters{};  ///< what the route's {names} stand for
     std::string body{};  ///< of routes that take one whole
 
@@ -31,7 +40,8 @@ struct Request {
     std::string_view parameter(std::string_view name) const;
 };
 
-/// What goes back: a body in memory, parts of an item's data, or events for as long as the client stays.
+/// What goes back: a body in memory, parts of an item's data, events for as long as the client stays, or a reply that comes
+/// later.
 struct Reply {
     unsigned status = 200;
     std::string content_type = "application/json";
@@ -43,6 +53,9 @@ struct Reply {
     /// Instead of both: begins to call `push` with the data of server-sent events, from any thread, until the returned
     /// handle is destroyed.
     std::function<std::shared_ptr<void>(std::function<void(std::string)> push)> events{};
+    /// Instead of all of it: is called once, returns at once, and has `done` called with the reply from any thread, later.
+    /// Whoever waits holds no thread meanwhile.
+    std::function<void(std::function<void(Reply)> done)> later{};
 };
 
 /// {"error","code","hint"} with the status that the code has (status.cpp).

@@ -1,6 +1,8 @@
 #include "node/http/messenger_routes.hpp"
 
 #include "item/errors.hpp"
+#include "node/http/health_routes.hpp"
+#include "node/http/later.hpp"
 #include "node/http/message_body.hpp"
 #include "node/http/reply.hpp"
 
@@ -17,7 +19,7 @@ Reply messenger_error(const Error& error)
     return error_reply(said);
 }
 
-Result<Reply> accept(Node& node, const item::DataItem& item)
+Result<Reply> accept_now(Node& node, const item::DataItem& item)
 {
     TRY(const auto accepted, node.messenger().accept(item));
     JsonWriter json;
@@ -26,6 +28,17 @@ Result<Reply> accept(Node& node, const item::DataItem& item)
         json.member("process", std::string_view(accepted.slot->process.text())).member("slot", accepted.slot->nonce);
     json.end_object();
     return json_reply(std::move(json), 202);
+}
+
+Result<Reply> accept(Node& node, const item::DataItem& item)
+{
+    // A process is admitted first, which compiles its module: that may take seconds.
+    if (!item.tags().has("Type", "Process"))
+        return accept_now(node, item);
+    return slowly(node, [&node, item] {
+        auto reply = accept_now(node, item);
+        return reply ? *std::move(reply) : messenger_error(reply.error());
+    });
 }
 
 Result<Reply> assign(Node& node, const Request& request)
@@ -58,6 +71,7 @@ Router messenger_routes(Node& node)
     router.get("/", "what this is", [](const Request&) -> Result<Reply> { return text_reply("ao messenger unit"); });
     router.stream("POST", "/", "takes a message or a process in, or assigns an item: ?process-id=&assign=",
         [&node](const Request& request) { return take_message(node, request); });
+    add_health_routes(router, node);
     return router;
 }
 

@@ -1,6 +1,7 @@
 #include "node/http/own_routes.hpp"
 
 #include "node/errors.hpp"
+#include "node/http/later.hpp"
 #include "node/http/reply.hpp"
 
 namespace altiplano::node::http {
@@ -94,12 +95,15 @@ Result<Reply> process(Node& node, const ProcessId& id)
 
 Result<Reply> result(Node& node, const units::Slot& slot)
 {
-    TRY(const auto found, node.compute().result(slot));
-    JsonWriter json(JsonWriter::Text::client);
-    json.begin_object();
-    write_slot_result(json, found);
-    json.end_object();
-    return json_reply(std::move(json));
+    return when_there(node, slot, [](const auto& found) {
+        if (!found)
+            return error_reply(found.error());
+        JsonWriter json(JsonWriter::Text::client);
+        json.begin_object();
+        write_slot_result(json, *found);
+        json.end_object();
+        return json_reply(std::move(json));
+    });
 }
 
 Result<Reply> log_entry(Node& node, const units::Slot& slot)
@@ -123,9 +127,8 @@ Result<Reply> log_entry(Node& node, const units::Slot& slot)
     return json_reply(std::move(json));
 }
 
-Result<Reply> outbox(Node& node, const units::Slot& slot)
+Result<Reply> outbox_now(Node& node, const units::Slot& slot)
 {
-    TRY(const auto computed, node.compute().result(slot));
     TRY(const auto entries, node.cache().outbox(slot.process, slot.nonce));
     JsonWriter json;
     json.begin_object().key("outbox").begin_array();
@@ -155,6 +158,14 @@ Result<Reply> outbox(Node& node, const units::Slot& slot)
     }
     json.end_array().end_object();
     return json_reply(std::move(json));
+}
+
+Result<Reply> outbox(Node& node, const units::Slot& slot)
+{
+    return when_there(node, slot, [&node, slot](const auto& computed) {
+        auto reply = computed ? outbox_now(node, slot) : Result<Reply>(std::unexpected(computed.error()));
+        return reply ? *std::move(reply) : error_reply(reply.error());
+    });
 }
 
 Result<Reply> console(Node& node, const ProcessId& id)

@@ -137,16 +137,38 @@ void Router::get(std::string pattern, std::string summary, Handler handler)
 
 void Router::on(std::string method, std::string pattern, std::string summary, Handler handler, std::uint64_t body_max)
 {
+    const bool method_writes = method != "GET";
     add({.method = std::move(method),
         .pattern = std::move(pattern),
         .summary = std::move(summary),
         .handler = std::move(handler),
-        .body_max = body_max});
+        .body_max = body_max,
+        .writes = method_writes});
 }
 
 void Router::stream(std::string method, std::string pattern, std::string summary, BodyMaker maker)
 {
-    add({.method = std::move(method), .pattern = std::move(pattern), .summary = std::move(summary), .stream = std::move(maker)});
+    add({.method = std::move(method),
+        .pattern = std::move(pattern),
+        .summary = std::move(summary),
+        .stream = std::move(maker),
+        .writes = true});
+}
+
+void Router::table(std::string pattern, std::string summary, TableHandler handler)
+{
+    add({.method = "GET", .pattern = std::move(pattern), .summary = std::move(summary), .table = std::move(handler)});
+}
+
+void Router::reads(std::string_view method, std::string_view pattern)
+{
+    bool found = false;
+    for (auto& route : routes_)
+        if (route.method == method && route.pattern == pattern) {
+            route.writes = false;
+            found = true;
+        }
+    ENSURE(found, "the route that reads is in the table");
 }
 
 void Router::mount(std::string_view prefix, const Router& other)
@@ -208,6 +230,14 @@ Site::Answer Router::open(Request request)
     }
     request.parameters = std::move(found.parameters);
     const auto& route = *found.route;
+    if (request.trace)
+        request.trace->route = route.pattern;
+    if (route.writes && !request.may_write)
+        return error_reply(
+            {errors::key_needed, fmt::format("{} {} writes, and this node wants a key for that", route.method, route.pattern),
+                "send one of its API keys as `Authorization: Bearer KEY` or `X-Api-Key: KEY`"});
+    if (route.table)
+        return route.table(*this);
     if (route.stream) {
         auto body = route.stream(request);
         if (!body)

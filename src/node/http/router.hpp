@@ -13,6 +13,8 @@ class Router final : public Site {
 public:
     using Handler = std::function<Result<Reply>(const Request& request)>;
     using BodyMaker = std::function<Result<std::unique_ptr<Body>>(const Request& request)>;
+    /// Answers from the table that it is asked in.
+    using TableHandler = std::function<Reply(const Router& table)>;
     using ErrorReply = std::function<Reply(const Error& error)>;
 
     /// One row. In a pattern `{name}` stands for one segment that is not empty, `{name...}` at the end for all that is
@@ -24,7 +26,9 @@ public:
         Handler handler{};
         std::uint64_t body_max = 0;  ///< of the body that `handler` gets whole; 0: it takes none
         BodyMaker stream{};  ///< instead of `handler`: for bodies that are taken as they come
+        TableHandler table{};  ///< instead of both
         ErrorReply error{};
+        bool writes = false;  ///< needs a key where keys are configured; all methods but GET, unless `reads` says otherwise
         std::vector<std::string> segments{};
     };
 
@@ -34,6 +38,9 @@ public:
     void get(std::string pattern, std::string summary, Handler handler);
     void on(std::string method, std::string pattern, std::string summary, Handler handler, std::uint64_t body_max = 0);
     void stream(std::string method, std::string pattern, std::string summary, BodyMaker maker);
+    void table(std::string pattern, std::string summary, TableHandler handler);
+    /// Says of a route that is there that it changes nothing, though its method is not GET: a query, a dry run.
+    void reads(std::string_view method, std::string_view pattern);
     /// All routes of another table below a path: `/su`. That table's own root is then `/su` as well as `/su/`.
     void mount(std::string_view prefix, const Router& other);
 

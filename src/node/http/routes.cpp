@@ -3,6 +3,7 @@
 #include "node/http/compute_routes.hpp"
 #include "node/http/gateway_routes.hpp"
 #include "node/http/graphql_routes.hpp"
+#include "node/http/health_routes.hpp"
 #include "node/http/messenger_routes.hpp"
 #include "node/http/own_routes.hpp"
 #include "node/http/reply.hpp"
@@ -24,6 +25,8 @@ std::unique_ptr<Router> routes(Node& node)
     add_own_routes(*router, node);
     add_gateway_routes(*router, node);
     add_graphql_routes(*router, node);
+    router->reads("POST", "/graphql");
+    add_health_routes(*router, node);
     return router;
 }
 

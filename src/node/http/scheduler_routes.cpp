@@ -4,6 +4,8 @@
 #include "base/utf8.hpp"
 #include "item/errors.hpp"
 #include "node/errors.hpp"
+#include "node/http/health_routes.hpp"
+#include "node/http/later.hpp"
 #include "node/http/message_body.hpp"
 #include "node/http/reply.hpp"
 #include "scheduler/errors.hpp"
@@ -242,8 +244,17 @@ Result<Reply> schedule(Node& node, const item::DataItem& item)
         return fail(scheduler::errors::missing_tag, "Type tag not present");
     if (*type != "Message" && *type != "Process")
         return fail(scheduler::errors::bad_tag, fmt::format("Unsupported Type tag value: {}", *type));
-    TRY(const auto assignment, node.scheduler().assign(item));
-    return scheduled(assignment.timestamp_ms, item.id().text());
+    const auto assign_it = [&node](const item::DataItem& one) -> Result<Reply> {
+        TRY(const auto assignment, node.scheduler().assign(one));
+        return scheduled(assignment.timestamp_ms, one.id().text());
+    };
+    // A process is admitted first, which compiles its module: that may take seconds.
+    if (*type != "Process")
+        return assign_it(item);
+    return slowly(node, [assign_it, item] {
+        auto reply = assign_it(item);
+        return reply ? *std::move(reply) : scheduler_error(reply.error());
+    });
 }
 
 Result<Reply> assign(Node& node, const Request& request)
@@ -276,7 +287,6 @@ Router scheduler_routes(Node& node)
             .end_object();
         return json_reply(std::move(json));
     });
-    router.get("/health", "whether it serves", [](const Request&) -> Result<Reply> { return text_reply(""); });
     router.stream("POST", "/", "schedules a message or a process, or assigns an item: ?process-id=&assign=",
         [&node](const Request& request) -> Result<std::unique_ptr<Body>> {
             if (request.query_value("assign") || request.query_value("process-id"))
@@ -289,6 +299,7 @@ Router scheduler_routes(Node& node)
         [&node](const Request& request) { return latest(node, request); });
     router.get("/{id}", "a scheduled message of ?process-id=, or a page of a process's log",
         [&node](const Request& request) { return message_or_page(node, request); });
+    add_health_routes(router, node);
     return router;
 }
 

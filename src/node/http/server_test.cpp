@@ -2,13 +2,16 @@
 #include "node/http/server.hpp"
 
 #include "node/errors.hpp"
+#include "node/http/access_log.hpp"
 
 #include <arpa/inet.h>
 #include <chrono>
 #include <gtest/gtest.h>
+#include <list>
 #include <mutex>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace altiplano;
@@ -32,6 +35,14 @@ public:
                 push("one");
                 return std::shared_ptr<void>();
             }};
+        if (request.path == "/later")
+            return Reply{.later = [this](std::function<void(Reply)> done) {
+                const std::lock_guard lock(mutex);
+                waiting.push_back(std::move(done));
+            }};
+        if (request.path == "/whoami")
+            return Reply{
+                .body = request.peer + " " + request.scheme + " " + request.host + (request.may_write ? " writes" : " reads")};
         if (request.path == "/peer")
             return Reply{.body = request.peer + " " + std::string(request.header("x-said")) + " " + request.target};
         if (request.method == "POST" || request.method == "DELETE")
@@ -39,7 +50,24 @@ public:
         return Reply{.content_type = "text/plain", .body = said};
     }
 
+    /// Answers everybody who waits for /later. @return how many
+    std::size_t let_go()
+    {
+        const std::lock_guard lock(mutex);
+        for (auto& done : waiting)
+            done({.content_type = "text/plain", .body = "at last"});
+        return std::exchange(waiting, {}).size();
+    }
+    std::size_t count()
+    {
+        const std::lock_guard lock(mutex);
+        return waiting.size();
+    }
+
 private:
+    std::mutex mutex;
+    std::vector<std::function<void(Reply)>> waiting;
+
     class EchoBody final : public Body {
     public:
         Result<void> append(Bytes piece) override
@@ -114,6 +142,13 @@ protected:
 };
 
 const std::string host = "Host: 127.0.0.1\r\n";
+
+void wait_until(const std::function<bool()>& condition)
+{
+    for (int i = 0; i < 1000 && !condition(); ++i)
+        usleep(10'000);
+    EXPECT_TRUE(condition());
+}
 
 bool holds(const std::string& text, std::string_view what)
 {
@@ -267,4 +302,168 @@ TEST_F(AServer, ends_while_a_client_listens)
     connection.hear("data: one\n\n");
     server.reset();
     EXPECT_EQ(connection.hear_all(), "");
+}
+
+TEST_F(AServer, serves_others_while_many_wait_for_what_comes_later)
+{
+    // The server has two threads.
+    std::list<Connection> waiting;
+    for (int i = 0; i < 50; ++i)
+        waiting.emplace_back(server->ports().front()).say("GET /later HTTP/1.1\r\n" + host + "\r\n");
+    wait_until([&] { return site.count() == 50; });
+    EXPECT_TRUE(answer("GET /now HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n").ends_with("GET /now"));
+    EXPECT_EQ(site.let_go(), 50U);
+    for (auto& connection : waiting)
+        EXPECT_TRUE(connection.hear("at last").starts_with("HTTP/1.1 200"));
+    // And the connections go on.
+    waiting.front().say("GET /next HTTP/1.1\r\n" + host + "\r\n");
+    EXPECT_TRUE(waiting.front().hear("GET /next").starts_with("HTTP/1.1 200"));
+}
+
+TEST_F(AServer, forgets_who_went_away_while_waiting_and_ends_while_others_wait)
+{
+    {
+        Connection gone(server->ports().front());
+        gone.say("GET /later HTTP/1.1\r\n" + host + "\r\n");
+        wait_until([&] { return site.count() == 1; });
+    }
+    Connection stays(server->ports().front());
+    stays.say("GET /later HTTP/1.1\r\n" + host + "\r\n");
+    wait_until([&] { return site.count() == 2; });
+    server.reset();
+    EXPECT_EQ(stays.hear_all(), "");
+    EXPECT_EQ(site.let_go(), 2U) << "answers that come too late are dropped";
+}
+
+TEST_F(AServer, drains_what_is_under_way_and_takes_no_more)
+{
+    Connection idle(server->ports().front());
+    idle.say("GET /first HTTP/1.1\r\n" + host + "\r\n");
+    idle.hear("GET /first");
+    Connection busy(server->ports().front());
+    busy.say("GET /later HTTP/1.1\r\n" + host + "\r\n");
+    Connection uploads(server->ports().front());
+    uploads.say("POST / HTTP/1.1\r\n" + host + "Content-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+    uploads.hear("\r\n\r\n");
+    wait_until([&] { return site.count() == 1; });
+    std::thread drain([&] { server->drain(std::chrono::seconds(20)); });
+    EXPECT_EQ(idle.hear_all(), "") << "an idle connection is closed";
+    uploads.say("body");
+    EXPECT_TRUE(holds(uploads.hear_all(), "Connection: close"));
+    site.let_go();
+    const auto last = busy.hear_all();
+    EXPECT_TRUE(last.ends_with("at last"));
+    EXPECT_TRUE(holds(last, "Connection: close"));
+    drain.join();
+}
+
+TEST_F(AServer, answers_what_is_too_long_before_it_reads_it_all)
+{
+    const auto target = answer("GET /" + std::string(9000, 'x') + " HTTP/1.1\r\n" + host + "\r\n");
+    EXPECT_TRUE(target.starts_with("HTTP/1.1 414")) << target;
+    std::string many;
+    for (int i = 0; i < 150; ++i)
+        many += "X-" + std::to_string(i) + ": 1\r\n";
+    const auto fields = answer("GET / HTTP/1.1\r\n" + host + many + "\r\n");
+    EXPECT_TRUE(fields.starts_with("HTTP/1.1 431")) << fields;
+    EXPECT_TRUE(holds(fields, "node.header_over_limit"));
+}
+
+TEST_F(AServer, takes_absolute_targets_and_refuses_those_that_are_no_path)
+{
+    EXPECT_TRUE(answer("GET http://127.0.0.1/x HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n").ends_with("GET /x"));
+    EXPECT_TRUE(answer("OPTIONS * HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n").starts_with("HTTP/1.1 400"));
+}
+
+TEST_F(AServer, keeps_a_plus_in_a_path)
+{
+    EXPECT_TRUE(answer("GET /a+b?c+d HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n").ends_with("GET /a+b c d="));
+}
+
+TEST(ServerGate, wants_a_key_for_any_address_but_this_machine_s_own)
+{
+    EchoSite site;
+    const auto open = Server::listen({{&site}}, {.address = "0.0.0.0"});
+    ASSERT_FALSE(open);
+    EXPECT_EQ(open.error().code, errors::bad_option);
+    EXPECT_FALSE(Server::listen({{&site}}, {.address = "0.0.0.0", .gate = {.api_keys = {"short"}}}));
+    const auto guarded = Server::listen({{&site}}, {.address = "0.0.0.0", .gate = {.api_keys = {"0123456789abcdef"}}});
+    ASSERT_TRUE(guarded);
+    const auto who = [&](const std::string& headers) {
+        Connection connection((*guarded)->ports().front());
+        connection.say("GET /whoami HTTP/1.1\r\n" + host + headers + "Connection: close\r\n\r\n");
+        return connection.hear_all();
+    };
+    EXPECT_TRUE(who("").ends_with(" reads"));
+    EXPECT_TRUE(who("X-Api-Key: 0123456789abcdeX\r\n").ends_with(" reads"));
+    EXPECT_TRUE(who("X-Api-Key: 0123456789abcdef\r\n").ends_with(" writes"));
+    EXPECT_TRUE(who("Authorization: Bearer 0123456789abcdef\r\n").ends_with(" writes"));
+}
+
+TEST(ServerGate, believes_what_only_a_configured_proxy_says)
+{
+    EchoSite site;
+    const auto whoami = [&](Gate::Options gate) {
+        const auto server = Server::listen({{&site}}, {.gate = std::move(gate)}).value();
+        Connection connection(server->ports().front());
+        connection.say("GET /whoami HTTP/1.1\r\n" + host
+            + "X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: ao.example\r\nConnection: "
+              "close\r\n\r\n");
+        return connection.hear_all();
+    };
+    EXPECT_TRUE(whoami({}).ends_with("127.0.0.1 http 127.0.0.1 writes"));
+    EXPECT_TRUE(whoami({.hosts = {"ao.example"}, .proxies = {"127.0.0.0/8"}}).ends_with("1.2.3.4 https ao.example writes"));
+    EXPECT_TRUE(
+        whoami({.hosts = {"ao.example"}, .proxies = {"127.0.0.0/8", "1.2.3.4"}}).ends_with("6.6.6.6 https ao.example writes"));
+    EXPECT_TRUE(whoami({.proxies = {"127.0.0.0/8"}}).starts_with("HTTP/1.1 403")) << "a name that is not configured";
+}
+
+TEST(ServerLimits, tells_connections_beyond_its_limit_so)
+{
+    EchoSite site;
+    const auto server = Server::listen({{&site}}, {.threads = 2, .connections_max = 3}).value();
+    std::list<Connection> open;
+    for (int i = 0; i < 3; ++i) {
+        auto& connection = open.emplace_back(server->ports().front());
+        connection.say("GET /x HTTP/1.1\r\n" + host + "\r\n");
+        connection.hear("GET /x");
+    }
+    Connection fourth(server->ports().front());
+    const auto refused = fourth.hear_all();
+    EXPECT_TRUE(refused.starts_with("HTTP/1.1 503")) << refused;
+    EXPECT_TRUE(refused.ends_with("}\n")) << "the length fits";
+    open.pop_front();
+    wait_until([&] {
+        Connection again(server->ports().front());
+        again.say("GET /x HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n");
+        return again.hear_all().ends_with("GET /x");
+    });
+}
+
+TEST(ServerLog, has_a_line_for_each_request)
+{
+    EchoSite site;
+    std::mutex mutex;
+    std::vector<Served> lines;
+    {
+        const auto server = Server::listen({{&site}}, {.log = [&](const Served& served) {
+            const std::lock_guard lock(mutex);
+            lines.push_back(served);
+        }}).value();
+        Connection connection(server->ports().front());
+        connection.say(
+            "POST /x?y HTTP/1.1\r\n" + host + "User-Agent: test\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody");
+        connection.hear_all();
+    }
+    ASSERT_EQ(lines.size(), 1U);
+    EXPECT_EQ(lines[0].method, "POST");
+    EXPECT_EQ(lines[0].target, "/x?y");
+    EXPECT_EQ(lines[0].status, 200U);
+    EXPECT_EQ(lines[0].bytes_in, 4U);
+    EXPECT_EQ(lines[0].bytes_out, 4U);
+    EXPECT_EQ(lines[0].agent, "test");
+    EXPECT_GT(lines[0].duration_ns, 0);
+    lines[0].duration_ns = 1'234'567;
+    EXPECT_EQ(access_line(lines[0], 1'700'000'000'123),
+        R"({"time":"2023-11-14T22:13:20.123Z","peer":"127.0.0.1","host":"127.0.0.1","method":"POST","target":"/x?y","route":"","status":200,"bytes_in":4,"bytes_out":4,"ms":1.234,"agent":"test"})");
 }

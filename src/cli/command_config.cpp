@@ -1,0 +1,25 @@
+// What a node would run with, and from where each value is.
+#include "cli/commands.hpp"
+#include "cli/config_options.hpp"
+
+namespace altiplano::cli {
+
+void add_config_commands(CLI::App& app, Common& common, Exit& exit)
+{
+    auto* const config = app.add_subcommand("config", "the settings of a node");
+    config->require_subcommand(1);
+    auto* const show = config->add_subcommand(
+        "show", "what `altiplano node` would run with: flags before environment before file before defaults");
+    auto explain = std::make_shared<bool>(false);
+    show->add_flag("--explain", *explain, "with what each key is, its default, and where its value is from");
+    const auto flags = add_config_options(*show);
+    show->callback([&common, &exit, explain, flags] {
+        const auto settings = flags->load();
+        if (!settings)
+            exit = report(common, settings.error());
+        else
+            std::fputs(common.json ? (settings->json() + "\n").c_str() : settings->toml(*explain).c_str(), stdout);
+    });
+}
+
+}  // namespace altiplano::cli

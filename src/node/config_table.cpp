@@ -1,0 +1,55 @@
+// Every key of the configuration, with its default and a sentence. Flags, environment variables, `altiplano config show`
+// and the errors follow from this table.
+#include "node/config.hpp"
+
+namespace altiplano::node {
+
+std::span<const Setting> Config::table()
+{
+    using enum Setting::Type;
+    static constexpr Setting all[] = {
+        {"data", text, "~/.local/share/altiplano", "the data folder; made when missing"},
+        {"units", list, "scheduler,compute,messenger,gateway", "the units that run here; the others are found by their URLs"},
+        {"scheduler_url", text, "", "of the scheduler, when it does not run here: http://host:4003 or http://host:4000/su"},
+        {"compute_url", text, "", "of the compute unit, when it does not run here: http://host:4004 or http://host:4000/cu"},
+        {"messenger_url", text, "", "of the messenger, when it does not run here: http://host:4002 or http://host:4000/mu"},
+        {"gateway_url", text, "", "of the gateway whose weave is followed, when it does not run here: http://host:4000"},
+        {"unit_wait_s", number, "60", "how long another unit may take to answer, results not counted", 1, 86400},
+        {"development", boolean, "true",
+            "takes processes that name another scheduler, and resolves aliases; off for a node that others rely on"},
+        {"aliases", map, "",
+            "published ids and the local items that stand for them: an id, or Tag=Value for the newest item with that tag"},
+        {"address", text, "127.0.0.1", "the address to listen on; any but this machine's own needs api_keys"},
+        {"port", number, "4000", "the port; 0 takes a free one", 0, 65535},
+        {"alias_ports", boolean, "true",
+            "serve the units on the four ports after --port too: bundler, messenger, scheduler, compute"},
+        {"hosts", list, "", "names by which others may call this node (Host header), besides localhost"},
+        {"api_keys", list, "", "keys of at least 16 characters; when there are some, every write needs one", 0, INT64_MAX, {},
+            true},
+        {"proxies", list, "", "addresses and networks of proxies whose X-Forwarded-For, -Proto and -Host are believed"},
+        {"allow", list, "",
+            "addresses, networks and hosts that may be asked although they are not public, when a stranger names them"},
+        {"threads", number, "32", "requests served at once; those that wait for a result do not count", 1, 1024},
+        {"connections", number, "1024", "connections at once", 1, 1'000'000},
+        {"address_connections", number, "256", "connections at once from one address that is not this machine", 1, 1'000'000},
+        {"waiting", number, "4096", "requests that wait for results at once", 1, 1'000'000},
+        {"idle_s", number, "60", "how long a connection may be silent between requests, or not read", 1, 86400},
+        {"header_s", number, "20", "how long the header of a request may take", 1, 3600},
+        {"body_rate", number, "4096", "bytes a second that a request's body must come at", 1, 1'000'000'000},
+        {"header_bytes", number, "16384", "bytes of a request's header", 1024, 1'048'576},
+        {"header_fields", number, "100", "fields of a request's header", 10, 10'000},
+        {"target_bytes", number, "8192", "bytes of a request's path and query", 256, 65536},
+        {"shutdown_s", number, "10", "how long requests under way may take when the node stops", 0, 3600},
+        {"access_log", text, "", "file that gets a line of JSON for each request; - is stderr"},
+        {"workers", number, "0", "evaluations at once; 0: as many as there are processors", 0, 1024},
+        {"warm", number, "8", "idle machines kept in memory", 0, 100'000},
+        {"modules", text, "", "folder of compiled modules, shared by your nodes; by default inside the data folder"},
+        {"image_gas", number, "20000000000", "gas after which a process is written as an image, to save replays"},
+        {"tracker", text, "automatic", "how written pages are found; shows in no result", 0, INT64_MAX,
+            "automatic|kernel|fault|compare"},
+        {"worker_program", text, "", "the program that runs as worker; this one by default"},
+    };
+    return all;
+}
+
+}  // namespace altiplano::node

@@ -1,0 +1,101 @@
+"""How a node serves: settings, health, counters, the access log, and what happens to requests when it stops."""
+import json
+import http.client
+import os
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+
+import harness
+from harness import Node, wait_for
+
+
+def metrics(node):
+    return urllib.request.urlopen(node.url + "/metrics").read().decode()
+
+
+def settings_come_from_flags_environment_file_and_defaults():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "node.toml")
+        with open(path, "w") as file:
+            file.write('port = 0\nhosts = ["ao.example"]\nconnections = 50\n')
+        with Node(environment={"ALTIPLANO_CONFIG": path, "ALTIPLANO_CONNECTIONS": "60"}) as node:
+            shown = node.json("config", "show", "--warm", "3")
+            assert shown["hosts"]["value"] == ["ao.example"] and shown["hosts"]["from"] == f"{path}:2", shown["hosts"]
+            assert shown["connections"]["value"] == 60 and shown["connections"]["from"] == "ALTIPLANO_CONNECTIONS"
+            assert shown["warm"]["value"] == 3 and shown["warm"]["from"] == "--warm"
+            assert shown["idle_s"]["from"] == "default"
+            out, _ = node.run("config", "show", "--explain")
+            assert "how long a connection may be silent" in out and "ALTIPLANO_IDLE_S, --idle-s" in out, out
+            # The node runs with them: another name for it is served.
+            connection = http.client.HTTPConnection("127.0.0.1", int(node.url.rsplit(":", 1)[1]))
+            connection.request("GET", "/health", headers={"Host": "ao.example"})
+            answer = connection.getresponse()
+            assert answer.status == 200 and answer.read()
+            connection.request("GET", "/health", headers={"Host": "other.example"})
+            assert connection.getresponse().status == 403
+        with open(path, "a") as file:
+            file.write("conections = 1\n")
+        _, err = Node(environment={"ALTIPLANO_CONFIG": path}).run("config", "show", status=4)
+        assert f"{path}:4" in err and "did you mean 'connections'?" in err, err
+
+
+def it_says_how_it_is():
+    with Node() as node:
+        assert node.get("/health") == {"status": "ok"}
+        assert node.get("/ready") == {"status": "ready"}
+        document = node.get("/openapi.json")
+        assert document["openapi"] == "3.1.0"
+        for path in ("/", "/su/{id}", "/cu/result/{message}", "/~altiplano/status", "/metrics"):
+            assert path in document["paths"], path
+        # A request is counted when its reply is out, which may be after the client had it.
+        wait_for(lambda: 'altiplano_http_requests_total{route="/ready",method="GET",status="200"} 1' in metrics(node))
+        assert "process_resident_memory_bytes" in metrics(node)
+
+
+def the_access_log_has_a_line_for_each_request():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "access.jsonl")
+        with Node(options=["--access-log", path]) as node:
+            node.get("/info")
+            try:
+                node.get("/nothing/here")
+            except urllib.error.HTTPError:
+                pass
+        lines = [json.loads(line) for line in open(path)]
+        # A line is written after its reply went out, so two may change places.
+        assert sorted((one["target"], one["status"]) for one in lines) == [("/info", 200), ("/nothing/here", 404)], lines
+        assert all(one["method"] == "GET" and (one["route"] == "/info" or one["status"] == 404) for one in lines), lines
+        assert all(one["ms"] >= 0 and one["peer"] == "127.0.0.1" and one["time"].endswith("Z") for one in lines)
+
+
+def many_wait_for_results_and_others_are_served():
+    """More wait than the server has threads; a stop tells them all."""
+    with Node(options=["--threads", "2", "--workers", "1"]) as node:
+        module = node.json("put", harness.guest("process"), "--module")["id"]
+        process = node.json("spawn", "--module", module)["process"]
+        # An endless loop; its gas lasts longer than this test.
+        node.json("send", process, "--action", "Eval", "--data", "while true do end")
+        answers = []
+
+        def wait():
+            connection = http.client.HTTPConnection("127.0.0.1", int(node.url.rsplit(":", 1)[1]), timeout=120)
+            connection.request("GET", f"/~altiplano/result/{process}/1")
+            answer = connection.getresponse()
+            answers.append((answer.status, json.loads(answer.read()).get("code")))
+
+        threads = [threading.Thread(target=wait) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: "altiplano_results_waited_for 40" in metrics(node))
+        assert node.get("/health") == {"status": "ok"}
+        assert node.stop() == 0
+        for thread in threads:
+            thread.join()
+        assert answers == [(503, "compute.stopping")] * 40, answers
+
+
+if __name__ == "__main__":
+    harness.main([settings_come_from_flags_environment_file_and_defaults, it_says_how_it_is, the_access_log_has_a_line_for_each_request,
+                  many_wait_for_results_and_others_are_served])
