@@ -139,6 +139,14 @@ public:
     /// Makes whole pages of mapped ranges ordinary memory again, zero. Other pages of the range stay as they are.
     virtual Answer<Errno> unmap(std::uint64_t address, std::uint64_t length) = 0;
     virtual GuestFiles& files() = 0;
+
+    /// Runs a function of a reference module over the guest's memory. The module has no data, imports nothing but that memory,
+    /// as env.memory, and exports its stack pointer, the mutable i64 `__stack_pointer`, which begins at `stack_top`. It spends
+    /// no gas; what it writes is the caller's to have asked for with write(). wasm64 guests only.
+    /// @param hash  of `wasm`, by which the compiled module is kept
+    /// @return an Error, when the module is no such module or traps: a reference is right by definition, so both are ours
+    virtual Answer<Value> run_reference(
+        const Digest& hash, Bytes wasm, std::string_view function, Value stack_top, std::span<const Value> arguments) = 0;
 };
 
 /// A named set of imports, shared by all machines: `call` may run on several threads at once.

@@ -135,6 +135,7 @@ Answer<void> Guest::instantiate()
 {
     const auto& native = module_->native();
     globals_.clear();
+    references_.clear();
     instance_ = {};
     stopped_.reset();
     grow_failed_.reset();

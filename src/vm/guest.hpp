@@ -58,6 +58,8 @@ public:
     Answer<Errno> map(std::uint32_t fd, std::uint64_t offset, std::uint64_t length, std::uint64_t address) override;
     Answer<Errno> unmap(std::uint64_t address, std::uint64_t length) override;
     GuestFiles& files() override;
+    Answer<Value> run_reference(
+        const Digest& hash, Bytes wasm, std::string_view function, Value stack_top, std::span<const Value> arguments) override;
 
     // For the host functions of abi/.
     struct OpenFile {
@@ -124,6 +126,7 @@ private:
     wasmtime_global_t mapped_{};
     wasmtime_global_t meter_{};  ///< of modules that the rewriting pass meters
     std::vector<wasmtime_global_t> globals_;
+    std::map<Digest, wasmtime_instance_t> references_;  ///< instances over this memory, of this store
 
     // What `invoke_*` needs, looked up once per instance.
     wasmtime_func_t stack_save_{};

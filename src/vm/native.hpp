@@ -13,7 +13,9 @@
 #include <wasm.h>
 #include <wasmtime.h>
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -55,6 +57,8 @@ inline constexpr std::uint64_t gc_reservation_bytes = (std::uint64_t{64} << 20) 
 
 struct Engine::Native {
     OwnedEngine engine;
+    std::mutex references_mutex{};
+    std::map<Digest, OwnedModule> references{};  ///< compiled reference modules; each lives as long as the engine
 };
 
 /// Memory for the next instance of this thread. Wasmtime's creator has no argument of ours, so it goes through here.
