@@ -4,6 +4,7 @@
 #include "compute/guest_json.hpp"
 #include "compute/outcome.hpp"
 #include "drive/extension.hpp"
+#include "tensor/extension.hpp"
 #include "weave/errors.hpp"
 
 #include <algorithm>
@@ -31,7 +32,8 @@ JsonWriter::Text text_of(const vm::Format& format)
 
 vm::Extensions extensions()
 {
-    return {drive::extension()};
+    static const auto tensor = tensor::extension();
+    return {drive::extension(), tensor};
 }
 
 Result<Context> context_of(weave::Weave& weave, const item::Header& process, const std::optional<Address>& authority)

@@ -1,0 +1,170 @@
+#include "tensor/extension.hpp"
+
+#include "base/hash.hpp"
+#include "tensor/crew.hpp"
+#include "tensor/errors.hpp"
+#include "tensor/reference.hpp"
+#include "tensor/sentences.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <fmt/format.h>
+
+namespace altiplano::tensor {
+
+namespace {
+
+NodeRecord record_at(Bytes graph, std::size_t node)
+{
+    NodeRecord record;
+    std::memcpy(&record, graph.data() + sizeof(GraphRecord) + node * sizeof(NodeRecord), sizeof record);
+    return record;
+}
+
+/// A graph that may run: what its nodes are, what they need, what they cost.
+struct Plan {
+    std::vector<Step> steps;
+    ScratchSizes sizes{};
+    std::uint64_t gas = 0;
+};
+
+class Tensor final : public vm::Extension {
+public:
+    Tensor(const kernels::Implementation& implementation, const Options& options)
+        : crew_(implementation, options.threads)
+        , reference_(options.reference)
+    {
+    }
+
+    std::string_view name() const override { return "tensor"; }
+    std::string_view version() const override { return "1"; }
+    Digest specification() const override { return tensor::specification(); }
+    const std::vector<vm::Import>& imports() const override
+    {
+        using enum vm::ValueType;
+        static const std::vector<vm::Import> all{{"altiplano", "compute", {i64, i64, i64, i64}, i32}};
+        return all;
+    }
+
+    vm::Answer<vm::Value> call(vm::CallContext& context, std::size_t, std::span<const vm::Value> arguments) override
+    {
+        // The graph as it is now: a result may not lie over it, so it stays so.
+        const auto graph = context.read(arguments[0], arguments[1]);
+        if (!graph)
+            return std::unexpected(graph.error());
+        // Written by the reference module only, but asked for by all.
+        if (const auto scratch = context.write(arguments[2], arguments[3]); !scratch)
+            return std::unexpected(scratch.error());
+
+        auto plan = checked(context, *graph, arguments);
+        if (!plan)
+            return std::unexpected(plan.error());
+        if (const auto charged = context.charge(plan->gas); !charged)
+            return std::unexpected(charged.error());
+        if (const auto granted = grant(context, plan->steps); !granted)
+            return std::unexpected(granted.error());
+
+        Executed executed;
+        if (reference_) {
+            const auto answer = run_reference(context, arguments, plan->gas);
+            if (!answer)
+                return std::unexpected(answer.error());
+            executed = *answer;
+        } else {
+            executed = crew_.run(plan->steps, plan->sizes);
+        }
+        if (executed.outcome != kernels::Outcome::done)
+            return vm::stop(failed(executed.outcome, executed.node, record_at(*graph, executed.node)));
+        return 0;
+    }
+
+private:
+    static vm::Answer<Plan> checked(vm::CallContext& context, Bytes graph, std::span<const vm::Value> arguments)
+    {
+        GraphRecord header;
+        if (graph.size() < sizeof header)
+            return vm::stop(refused(Problem::bad_graph, 0, {}));
+        std::memcpy(&header, graph.data(), sizeof header);
+        if (header.magic != graph_magic || header.nodes > nodes_max
+            || graph.size() != sizeof header + header.nodes * sizeof(NodeRecord))
+            return vm::stop(refused(Problem::bad_graph, 0, {}));
+
+        const auto memory = context.read(0, context.memory_bytes());
+        if (!memory)
+            return std::unexpected(memory.error());
+        // Only what grant() has asked for is written through it.
+        Checker checker(const_cast<std::byte*>(memory->data()), memory->size(), {arguments[0], arguments[0] + arguments[1]},
+            {arguments[2], arguments[2] + arguments[3]});
+        Plan plan;
+        plan.steps.resize(header.nodes);
+        for (std::uint32_t i = 0; i < header.nodes; ++i) {
+            const auto record = record_at(graph, i);
+            if (const auto problem = checker.next(record, plan.steps[i]); problem != Problem::none)
+                return vm::stop(refused(problem, i, record));
+        }
+        plan.sizes = checker.scratch();
+        plan.gas = checker.gas();
+        if (static_cast<std::uint64_t>(plan.sizes.bytes()) > arguments[3])
+            return vm::stop(refused(Problem::small_scratch, 0, {}));
+        return plan;
+    }
+
+    /// Every result may be written. Asks once for what lies in a range that was granted before.
+    static vm::Answer<void> grant(vm::CallContext& context, const std::vector<Step>& steps)
+    {
+        Extent granted;
+        for (const auto& step : steps) {
+            const auto& [begin, end] = step.result;
+            if (begin >= granted.begin && end <= granted.end)
+                continue;
+            if (const auto span = context.write(begin, end - begin); !span)
+                return std::unexpected(span.error());
+            // Grows over the next result where they touch, since compute buffers are dense.
+            const bool touches = begin <= granted.end && granted.begin <= end;
+            granted = touches ? Extent{std::min(begin, granted.begin), std::max(end, granted.end)} : step.result;
+        }
+        return {};
+    }
+
+    /// The same by the specification itself. Its stack and scratch are the guest's, who gets them back as they were.
+    static vm::Answer<Executed> run_reference(vm::CallContext& context, std::span<const vm::Value> arguments, std::uint64_t gas)
+    {
+        const auto scratch = context.write(arguments[2], arguments[3]);
+        if (!scratch)
+            return std::unexpected(scratch.error());
+        const Buffer before(scratch->begin(), scratch->end());
+        const vm::Value call[] = {arguments[0], arguments[1], arguments[2], arguments[3], context.memory_bytes()};
+        const auto stack_top = arguments[2] + static_cast<std::uint64_t>(stack_bytes);
+        const auto cost = context.run_reference(tensor::specification(), reference_module(), "gas", stack_top, call);
+        if (!cost)
+            return std::unexpected(cost.error());
+        const auto answer = context.run_reference(tensor::specification(), reference_module(), "compute", stack_top, call);
+        if (!answer)
+            return std::unexpected(answer.error());
+        std::ranges::copy(before, scratch->begin());
+
+        const Executed executed{static_cast<kernels::Outcome>(*answer & 0xffffffffU), static_cast<std::uint32_t>(*answer >> 32)};
+        if (*cost != gas || executed.outcome > kernels::Outcome::bad_index)
+            return vm::stop(Error{errors::differs,
+                fmt::format("the reference module says gas {} and outcome {}, this program gas {} and that the graph may run",
+                    *cost, static_cast<std::uint32_t>(executed.outcome), gas),
+                "this is a mistake in Altiplano: report it with the process"});
+        return executed;
+    }
+
+    Crew crew_;
+    bool reference_;
+};
+
+}  // namespace
+
+std::shared_ptr<vm::Extension> extension(const Options& options)
+{
+    const auto* implementation =
+        options.implementation.empty() ? &kernels::best_implementation() : kernels::implementation(options.implementation);
+    if (implementation == nullptr)
+        return nullptr;
+    return std::make_shared<Tensor>(*implementation, options);
+}
+
+}  // namespace altiplano::tensor

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "tensor/check.hpp"
+#include "vm/extension.hpp"
+
+namespace altiplano::tensor {
+
+/// The faults of a graph in words: the same on every node, since they are recorded.
+vm::GuestFault refused(Problem problem, std::uint32_t node, const NodeRecord& record);
+vm::GuestFault failed(kernels::Outcome outcome, std::uint32_t node, const NodeRecord& record);
+
+}  // namespace altiplano::tensor
