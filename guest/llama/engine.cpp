@@ -1,5 +1,7 @@
 #include "engine.hpp"
 
+#include "tensor_backend.hpp"
+
 #include <ggml.h>
 
 #include <algorithm>
@@ -55,6 +57,7 @@ void start_backend()
         llama_log_set(keep_log, nullptr);
         ggml_set_abort_callback(throw_instead_of_abort);
         llama_backend_init();
+        register_tensor_device();
         return true;
     }();
     (void)started;
@@ -137,9 +140,10 @@ bool Engine::load(const std::string& path, const LoadOptions& options)
         model_ = llama_model_load_from_file(path.c_str(), model_params);
         if (!model_) return fail("llama.model_invalid: " + path + ": " + reason());
 
-        // F32 keys and values without flash attention decode fastest in wasm (measured: 0.31 of native, 0.23 with F16 and
-        // flash attention). One row of output: only the last token's is ever looked at, and a row per token of the batch
-        // would cost a hundred megabytes.
+        // F16 keys and values with flash attention are what the extension `tensor` computes, in one call per token. The cache
+        // of a sliding window has its full length, so that a cell's number is its position however a prompt was cut: sums go
+        // by the numbers of cells (docs/arithmetic.md). One row of output: only the last token's is ever looked at, and a row
+        // per token of the batch would cost a hundred megabytes.
         const auto trained = static_cast<std::uint32_t>(std::max(1, llama_model_n_ctx_train(model_)));
         auto context_params = llama_context_default_params();
         context_params.n_ctx = std::clamp<std::uint32_t>(options.context_tokens, 64, std::max(64U, trained));
@@ -147,8 +151,9 @@ bool Engine::load(const std::string& path, const LoadOptions& options)
         context_params.n_ubatch = context_params.n_batch;
         context_params.n_outputs_max = 1;
         context_params.n_threads = context_params.n_threads_batch = 1;
-        context_params.type_k = context_params.type_v = GGML_TYPE_F32;
-        context_params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
+        context_params.type_k = context_params.type_v = GGML_TYPE_F16;
+        context_params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
+        context_params.swa_full = true;
         context_params.no_perf = true;
         context_ = llama_init_from_model(model_, context_params);
         if (!context_) {
