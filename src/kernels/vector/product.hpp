@@ -45,12 +45,13 @@ inline Outcome quantise(const Node& node, Share share, std::byte* at)
     return Outcome::done;
 }
 
+constexpr std::int64_t ahead_bytes = 64 * 1024;
+
 /// Sixteen rows where they lie.
 template <Type T> struct InPlace {
     using Format = Blocks<T>;
     const std::byte* rows;
     std::int64_t stride;
-    bool more;  ///< another panel lies behind this one
     Format format;
 
     ALTIPLANO_LANES void read(std::int64_t b, Block16& block)
@@ -59,10 +60,10 @@ template <Type T> struct InPlace {
         const auto* at = rows + b / Format::steps * bytes;
         if (b % Format::steps == 0) {
             format.begin(at, stride);
-            // Sixteen streams defeat the hardware's prefetching: the next panel's bytes come while this one is computed.
-            if (more)
-                for (std::int64_t i = 0; i < 16 * bytes; i += 64)
-                    __builtin_prefetch(rows + 16 * stride + b / Format::steps * bytes * 16 + i, 0, 3);
+            // Sixteen streams defeat the hardware's prefetching. What lies ahead comes into the second cache: the first is too
+            // small for it and has too few places to wait in. Beyond the end it is no fault, only of no use.
+            for (std::int64_t i = 0; i < 16 * bytes; i += 64)
+                __builtin_prefetch(rows + ahead_bytes + b / Format::steps * bytes * 16 + i, 0, 2);
         }
         format.read(at, stride, static_cast<int>(b % Format::steps), block);
     }
@@ -205,7 +206,7 @@ template <Type T> Outcome product(const Node& node, Share share, const Scratch& 
                 const auto [i1, i2, i3] = row_index(node.source[1], column);
                 return reinterpret_cast<float*>(row_of(node.result, i1, i2, i3)) + row;
             };
-            InPlace<T> source{row_of(weights, row), weights.stride[1], 16 * panel + 32 <= rows, {}};
+            InPlace<T> source{row_of(weights, row), weights.stride[1], {}};
             if (a.columns <= in_place_columns_max) {
                 finite &= columns(source, a, begin, end, 16 * panel - row, out_of);
                 continue;
