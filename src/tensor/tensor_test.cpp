@@ -4,6 +4,7 @@
 #include "tensor/extension.hpp"
 #include "tensor/reference.hpp"
 #include "tensor/sentences.hpp"
+#include "tensor/test_memory.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,26 +18,7 @@ namespace {
 using kernels::Op;
 using kernels::Type;
 
-constexpr std::uint64_t memory_bytes = std::uint64_t{1} << 20;
-
-TensorRecord plain(std::uint64_t address, Type type, std::uint64_t e0, std::uint64_t e1 = 1, std::uint64_t e2 = 1)
-{
-    const auto format = kernels::format_of(type);
-    const auto bytes = static_cast<std::uint64_t>(format.block_bytes);
-    const auto row = e0 / static_cast<std::uint64_t>(format.block_elements) * bytes;
-    return {address, {e0, e1, e2, 1}, {bytes, row, row * e1, row * e1 * e2}, static_cast<std::uint32_t>(type), 0};
-}
-
-NodeRecord node(Op op, const TensorRecord& result, std::vector<TensorRecord> sources, std::vector<std::uint32_t> parameters = {})
-{
-    NodeRecord record;
-    record.op = static_cast<std::uint32_t>(op);
-    record.result = result;
-    record.sources = static_cast<std::uint32_t>(sources.size());
-    std::ranges::copy(sources, record.source);
-    std::ranges::copy(parameters, record.parameters);
-    return record;
-}
+constexpr auto memory_bytes = test_memory_bytes;
 
 NodeRecord product()
 {
@@ -162,75 +144,6 @@ TEST(Checker, lets_no_random_record_reach_outside_memory)
     EXPECT_GT(taken, 300);
 }
 
-/// Memory as a guest would have it, for the extension without a virtual machine.
-class Memory final : public vm::CallContext {
-public:
-    std::vector<std::uint64_t> words = std::vector<std::uint64_t>(tensor::memory_bytes / 8);
-    std::uint64_t gas = 1'000'000'000;
-    Extent read_only{};
-
-    template <class T> void put(std::uint64_t address, const std::vector<T>& values)
-    {
-        std::memcpy(bytes() + address, values.data(), values.size() * sizeof(T));
-    }
-    template <class T> std::vector<T> get(std::uint64_t address, std::size_t count)
-    {
-        std::vector<T> values(count);
-        std::memcpy(values.data(), bytes() + address, count * sizeof(T));
-        return values;
-    }
-    /// @return what the call answers; the graph lies at 0xa0000, the scratch at 0xb0000
-    vm::Answer<vm::Value> compute(vm::Extension& extension, const std::vector<NodeRecord>& nodes)
-    {
-        put(0xa0000, std::vector{GraphRecord{.nodes = static_cast<std::uint32_t>(nodes.size())}});
-        put(0xa0008, nodes);
-        const vm::Value arguments[] = {0xa0000, 8 + nodes.size() * sizeof(NodeRecord), 0xb0000, 0x50000};
-        return extension.call(*this, 0, arguments);
-    }
-
-    bool wasm64() const override { return true; }
-    std::uint64_t memory_bytes() const override { return tensor::memory_bytes; }
-    vm::Answer<Bytes> read(std::uint64_t address, std::uint64_t length) override
-    {
-        if (address > memory_bytes() || length > memory_bytes() - address)
-            return vm::stop(vm::GuestFault{"trap.out_of_bounds", ""});
-        return Bytes(bytes() + address, length);
-    }
-    vm::Answer<std::span<std::byte>> write(std::uint64_t address, std::uint64_t length) override
-    {
-        if (read_only.overlaps({address, address + length}))
-            return vm::stop(vm::GuestFault{"trap.read_only", ""});
-        if (const auto ok = read(address, length); !ok)
-            return std::unexpected(ok.error());
-        return std::span(bytes() + address, length);
-    }
-    vm::Answer<void> charge(std::uint64_t spent) override
-    {
-        if (spent > gas)
-            return vm::stop(vm::GuestFault{"trap.out_of_gas", ""});
-        gas -= spent;
-        return {};
-    }
-    vm::Answer<std::uint64_t> read_pointer(std::uint64_t) override { return 0; }
-    vm::Answer<void> write_pointer(std::uint64_t, std::uint64_t) override { return {}; }
-    vm::GuestFile* file(std::uint32_t) override { return nullptr; }
-    vm::Answer<vm::Errno> map(std::uint32_t, std::uint64_t, std::uint64_t, std::uint64_t) override { return vm::Errno::nosys; }
-    vm::Answer<vm::Errno> unmap(std::uint64_t, std::uint64_t) override { return vm::Errno::nosys; }
-    vm::GuestFiles& files() override { return vm::no_files(); }
-    vm::Answer<vm::Value> run_reference(const Digest&, Bytes, std::string_view, vm::Value, std::span<const vm::Value>) override
-    {
-        return 0;
-    }
-
-private:
-    std::byte* bytes() { return reinterpret_cast<std::byte*>(words.data()); }
-};
-
-std::string_view fault(const vm::Answer<vm::Value>& answer)
-{
-    return answer ? std::string_view("none") : std::get<vm::GuestFault>(answer.error()).code;
-}
-
 TEST(Tensor, computes_in_the_memory_of_the_guest)
 {
     Memory memory;
@@ -292,7 +205,8 @@ TEST(Tensor, names_what_stops_it)
 TEST(Tensor, writes_over_no_mapped_item)
 {
     Memory memory;
-    memory.read_only = {0x8000, 0x9000};
+    memory.read_only_begin = 0x8000;
+    memory.read_only_end = 0x9000;
     EXPECT_EQ(fault(memory.compute(*extension(), {product()})), "trap.read_only");
 }
 
