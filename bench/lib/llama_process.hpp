@@ -1,0 +1,130 @@
+#pragma once
+
+#include "base/json.hpp"
+#include "compute/context.hpp"
+#include "lib/bench.hpp"
+#include "store/blobs.hpp"
+#include "vm/errors.hpp"
+#include "vm/module.hpp"
+
+#include <cstdio>
+#include <fmt/format.h>
+
+/// A process of llama.wasm without a node around it, for benchmarks.
+namespace altiplano::bench {
+
+/// A file of this machine as the item with its hash.
+class ModelFile final : public vm::GuestFile {
+public:
+    explicit ModelFile(const Path& path, bool mapped = true)
+        : mapped_(mapped)
+        , file_(must(system_files().open(path, Files::Mode::read)))
+        , size_(must(file_->size()))
+        , item_(must(store::sha256_of(*file_)))
+    {
+    }
+    std::uint64_t size() const override { return size_; }
+    Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) override
+    {
+        TRY(const auto got, file_->read_at(offset, into));
+        return got == into.size() ? Result<void>{} : fail(vm::errors::host_file, "the model became shorter");
+    }
+    std::optional<Backing> backing() const override
+    {
+        return mapped_ ? std::optional(Backing{file_->descriptor(), 0}) : std::nullopt;
+    }
+    ItemId item() const override { return item_; }
+
+private:
+    bool mapped_;
+    std::unique_ptr<File> file_;
+    std::uint64_t size_;
+    ItemId item_;
+};
+
+class ModelFiles final : public vm::GuestFiles {
+public:
+    explicit ModelFiles(Path path, bool mapped = true)
+        : path_(std::move(path))
+        , mapped_(mapped)
+    {
+    }
+    Result<std::unique_ptr<vm::GuestFile>> open(std::string_view) override { return std::make_unique<ModelFile>(path_, mapped_); }
+    Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId) override { return std::make_unique<ModelFile>(path_, mapped_); }
+
+private:
+    Path path_;
+    bool mapped_;
+};
+
+/// A process of llama.wasm without a node around it.
+class Process {
+public:
+    Process(std::shared_ptr<const vm::Module> module, Path model, bool mapped = true)
+        : module_(std::move(module))
+        , files_(std::move(model), mapped)
+        , machine_(must(vm::Machine::create(module_, limits())))
+    {
+        send("Process", "");
+    }
+
+    /// Runs Lua. @return what it gave, as a number; and the CPU seconds of this thread
+    std::pair<std::int64_t, double> eval(std::string_view code)
+    {
+        std::string output;
+        const double seconds = bench::thread_seconds([&] { output = send("Message", code); });
+        const auto answer = must(JsonView::parse(output));
+        const auto response = answer.find("response");
+        const auto data = response && response->find("Output") ? response->find("Output")->find("data") : std::nullopt;
+        const auto text = data ? data->find("output") ? data->find("output")->text() : data->text() : std::nullopt;
+        if (!text) {
+            fmt::print(stderr, "the guest answered: {}\n", output);
+            std::exit(1);
+        }
+        return {std::strtoll(text->c_str(), nullptr, 10), seconds};
+    }
+
+    /// Goes to sleep as an image and wakes from it.
+    void restore(const Path& image)
+    {
+        must(machine_->save(system_files(), image));
+        machine_.reset();
+        machine_ = must(vm::Machine::restore(module_, limits(), must(system_files().open(image, Files::Mode::read)), files_));
+    }
+
+private:
+    static vm::Machine::Limits limits() { return {.memory_bytes = std::uint64_t{4} << 30}; }
+
+    std::string send(std::string_view type, std::string_view data)
+    {
+        const std::string id(43, 'p');
+        JsonWriter message(JsonWriter::Text::guest);
+        message.begin_object()
+            .member("Id", std::string_view(id))
+            .member("Target", std::string_view(id))
+            .member("Owner", "o")
+            .member("From", "o")
+            .member("Data", data);
+        message.key("Tags").begin_array();
+        message.begin_object().member("name", "Type").member("value", type).end_object();
+        message.begin_object().member("name", "Action").member("value", "Eval").end_object();
+        message.end_array()
+            .member("Timestamp", std::int64_t{1'700'000'000'000})
+            .member("Block-Height", std::int64_t{1})
+            .member("Nonce", nonce_++)
+            .end_object();
+        const std::string env = fmt::format(
+            R"({{"Process":{{"Id":"{}","Owner":"o","Tags":[]}},"Module":{{"Id":"{}","Owner":"o","Tags":[]}}}})", id, id);
+        const compute::Work work{
+            .message_json = message.text(), .env_json = env, .timestamp_ms = 1, .seed = {}, .gas_limit = UINT64_MAX};
+        const auto done = must(compute::evaluate(*machine_, work, files_, {}));
+        return done.output;
+    }
+
+    std::shared_ptr<const vm::Module> module_;
+    ModelFiles files_;
+    std::unique_ptr<vm::Machine> machine_;
+    std::int64_t nonce_ = 0;
+};
+
+}  // namespace altiplano::bench
