@@ -24,6 +24,7 @@ struct VerifyOptions {
     std::optional<std::uint64_t> slot;
     std::string data;
     std::string modules;
+    bool reference = false;
 };
 
 /// One line of the recomputation's output.
@@ -39,17 +40,18 @@ Result<void> run_recompute(const VerifyOptions& options)
     const auto isolated = [](bool enforced) {
         write_line(JsonWriter().begin_object().member("isolated", enforced).end_object().text());
     };
-    return node::recompute({options.data}, process, options.slot, options.modules, isolated, [](const units::SlotResult& result) {
-        JsonWriter json;
-        json.begin_object()
-            .member("slot", result.slot.nonce)
-            .member("kind", static_cast<std::int64_t>(result.kind))
-            .member("output", std::string_view(base64url(as_bytes(result.output))));
-        json.member("state_root", std::string_view(result.state_root.text()))
-            .member("gas", std::string_view(std::to_string(result.gas)))
-            .end_object();
-        write_line(json.text());
-    });
+    return node::recompute(
+        {options.data}, process, options.slot, options.modules, options.reference, isolated, [](const units::SlotResult& result) {
+            JsonWriter json;
+            json.begin_object()
+                .member("slot", result.slot.nonce)
+                .member("kind", static_cast<std::int64_t>(result.kind))
+                .member("output", std::string_view(base64url(as_bytes(result.output))));
+            json.member("state_root", std::string_view(result.state_root.text()))
+                .member("gas", std::string_view(std::to_string(result.gas)))
+                .end_object();
+            write_line(json.text());
+        });
 }
 
 Result<units::SlotResult> read_line(const JsonView& line, const ProcessId& process)
@@ -97,6 +99,8 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
         arguments.push_back("--slot");
         arguments.push_back(std::to_string(*options.slot));
     }
+    if (options.reference)
+        arguments.emplace_back("--reference");
     std::vector<char*> raw;
     raw.reserve(arguments.size() + 1);
     for (auto& argument : arguments)
@@ -204,6 +208,8 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
         command.add_option("--data", options->data, "the node's data folder; by default the one of the node at --url");
         command.add_option("--modules", options->modules, "folder of compiled modules, of the doubter's own")
             ->capture_default_str();
+        command.add_flag("--reference", options->reference,
+            "compute what extensions do by their reference modules in wasm, not by this program's own code");
     };
 
     auto* const verifying = app.add_subcommand(

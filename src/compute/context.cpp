@@ -30,10 +30,11 @@ JsonWriter::Text text_of(const vm::Format& format)
 
 }  // namespace
 
-vm::Extensions extensions()
+vm::Extensions extensions(bool reference)
 {
-    static const auto tensor = tensor::extension();
-    return {drive::extension(), tensor};
+    static const auto own = tensor::extension();
+    static const auto by_reference = tensor::extension({.reference = true});
+    return {drive::extension(), reference ? by_reference : own};
 }
 
 Result<Context> context_of(weave::Weave& weave, const item::Header& process, const std::optional<Address>& authority)

@@ -13,7 +13,8 @@ namespace altiplano::compute {
 inline constexpr std::uint32_t semantics_version = 1;
 
 /// The extensions of this program, which every node of this semantics version has.
-vm::Extensions extensions();
+/// @param reference  by their reference modules, where they have one, instead of this program's own code: slower, equal
+vm::Extensions extensions(bool reference = false);
 
 /// All of a process that its messages do not say: what spawned it and what it runs.
 struct Context {

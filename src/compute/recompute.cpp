@@ -31,7 +31,7 @@ private:
 }  // namespace
 
 Result<std::unique_ptr<Recomputation>> Recomputation::begin(
-    weave::Weave& weave, const units::LogEntry& spawn, const Path& modules)
+    weave::Weave& weave, const units::LogEntry& spawn, const Path& modules, bool reference)
 {
     const auto& recorded = spawn.assignment.semantics;
     TRY(auto context, context_of(weave, spawn.message.header(), recorded ? recorded->authority : std::nullopt));
@@ -43,7 +43,8 @@ Result<std::unique_ptr<Recomputation>> Recomputation::begin(
     std::unique_ptr<Recomputation> made(new Recomputation(weave, std::move(context)));
     TRY(made->engine_, vm::Engine::create());
     TRY(made->cache_,
-        vm::ModuleCache::open(made->engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions()}));
+        vm::ModuleCache::open(
+            made->engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions(reference)}));
     TRY(auto module, made->cache_->compile(made->context_.wasm, *made->context_.format));
     TRY(made->machine_, vm::Machine::create(std::move(module), {.memory_bytes = made->context_.limits.memory_bytes}));
     return made;

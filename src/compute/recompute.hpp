@@ -10,8 +10,10 @@ class Recomputation {
 public:
     /// @param spawn  slot 0, which records the semantics
     /// @param modules  folder of compiled modules; empty: nothing is kept
+    /// @param reference  extensions compute by their reference modules
     /// @return compute.other_semantics, compute.not_a_module, module.*, weave.*, vm.*
-    static Result<std::unique_ptr<Recomputation>> begin(weave::Weave& weave, const units::LogEntry& spawn, const Path& modules);
+    static Result<std::unique_ptr<Recomputation>> begin(
+        weave::Weave& weave, const units::LogEntry& spawn, const Path& modules, bool reference = false);
 
     /// The result of the next slot. Items that the guest opens are read through and their signatures verified.
     /// @return a HostFault: nothing can be said about the slot

@@ -14,7 +14,7 @@
 namespace altiplano::node {
 
 Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::optional<std::uint64_t> last, const Path& modules,
-    const std::function<void(bool)>& isolated, const std::function<void(const units::SlotResult&)>& each)
+    bool reference, const std::function<void(bool)>& isolated, const std::function<void(const units::SlotResult&)>& each)
 {
     auto& files = system_files();
     TRY_OK(folder.check(files));
@@ -48,7 +48,7 @@ Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::
         if (nonce == 0) {
             if (ProcessId(entry.message.id()) != process)
                 return fail(scheduler::errors::broken_log, fmt::format("slot 0 of {} is another process's", process.text()));
-            TRY(machine, compute::Recomputation::begin(*weave, entry, modules));
+            TRY(machine, compute::Recomputation::begin(*weave, entry, modules, reference));
         }
         auto result = machine->next(entry);
         if (!result)

@@ -10,11 +10,12 @@ namespace altiplano::node {
 /// Computes a process again from the log and the blobs of a data folder, slot by slot up to `last`: checks every
 /// signature and link, then evaluates. Opens neither results nor images, and where the kernel can enforce it, gives up
 /// the ability to.
+/// @param reference  extensions compute by their reference modules
 /// @param isolated  called once with whether the kernel enforces that
 /// @param each  called with every slot's result, in order
 /// @return scheduler.broken_log, weave.broken_*, compute.*, scheduler.unknown_*: at the first thing that is wrong
 Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::optional<std::uint64_t> last, const Path& modules,
-    const std::function<void(bool)>& isolated, const std::function<void(const units::SlotResult&)>& each);
+    bool reference, const std::function<void(bool)>& isolated, const std::function<void(const units::SlotResult&)>& each);
 
 /// What a node recorded for a slot; nothing if it has not computed it. @return store.*
 Result<std::optional<units::SlotResult>> recorded(const DataFolder& folder, const units::Slot& slot);
