@@ -1,6 +1,7 @@
-// The outside of `bench llama`: llama.cpp as everybody builds it (native instruction set, flash attention), one thread.
-//   llama-native MODEL.gguf PROMPT_TOKENS DECODE_TOKENS REPETITIONS
-// Prints {"prefill": tokens/s, "decode": tokens/s, "work": tokens} with the medians, in CPU seconds of the one thread.
+// The outside of `bench llama`: llama.cpp as everybody builds it (native instruction set, flash attention).
+//   llama-native MODEL.gguf PROMPT_TOKENS DECODE_TOKENS REPETITIONS THREADS
+// Prints {"prefill": tokens/s, "decode": tokens/s, "work": tokens} with the medians, in CPU seconds of one thread, or of the
+// clock for several.
 #include "llama.h"
 
 #include <algorithm>
@@ -11,10 +12,12 @@
 
 namespace {
 
-double thread_seconds()
+int threads = 1;
+
+double seconds()
 {
     timespec now{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    clock_gettime(threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &now);
     return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
@@ -28,13 +31,14 @@ double median(std::vector<double> figures)
 
 int main(int count, char** values)
 {
-    if (count != 5) {
-        std::fprintf(stderr, "usage: %s MODEL.gguf PROMPT_TOKENS DECODE_TOKENS REPETITIONS\n", values[0]);
+    if (count != 6) {
+        std::fprintf(stderr, "usage: %s MODEL.gguf PROMPT_TOKENS DECODE_TOKENS REPETITIONS THREADS\n", values[0]);
         return 2;
     }
     const int prompt_tokens = std::atoi(values[2]);
     const int decode_tokens = std::atoi(values[3]);
     const int repetitions = std::atoi(values[4]);
+    threads = std::atoi(values[5]);
 
     llama_log_set([](ggml_log_level, const char*, void*) { }, nullptr);
     auto model_parameters = llama_model_default_params();
@@ -45,7 +49,7 @@ int main(int count, char** values)
     auto parameters = llama_context_default_params();
     parameters.n_ctx = 2048;
     parameters.n_batch = 512;
-    parameters.n_threads = parameters.n_threads_batch = 1;
+    parameters.n_threads = parameters.n_threads_batch = threads;
     parameters.no_perf = true;
     parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
     llama_context* context = llama_init_from_model(model, parameters);
@@ -62,10 +66,10 @@ int main(int count, char** values)
     std::vector<double> decode;
     for (int repetition = 0; repetition < repetitions; ++repetition) {
         llama_memory_clear(llama_get_memory(context), true);
-        const double began = thread_seconds();
+        const double began = seconds();
         if (llama_decode(context, llama_batch_get_one(prompt.data(), prompt_tokens)) != 0)
             return 1;
-        const double prompted = thread_seconds();
+        const double prompted = seconds();
         for (int i = 0; i < decode_tokens; ++i) {
             const float* logits = llama_get_logits_ith(context, -1);
             auto token = static_cast<llama_token>(std::max_element(logits, logits + vocabulary_size) - logits);
@@ -73,7 +77,7 @@ int main(int count, char** values)
                 return 1;
         }
         prefill.push_back(prompt_tokens / (prompted - began));
-        decode.push_back(decode_tokens / (thread_seconds() - prompted));
+        decode.push_back(decode_tokens / (seconds() - prompted));
     }
     std::printf(
         "{\"prefill\": %.2f, \"decode\": %.2f, \"work\": %d}\n", median(prefill), median(decode), prompt_tokens + decode_tokens);
