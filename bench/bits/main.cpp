@@ -100,9 +100,10 @@ int main(int count, char** values)
     const Path folder = given.rest[2];
     const auto wasm = must(read_file(system_files(), given.rest[0]));
     const auto engine = must(vm::Engine::create());
-    const std::string prompt =
-        "The Altiplano is a high plain in the Andes. Its lakes are salt, its nights are cold, and the people who live "
-        "there have kept llamas for six thousand years. What a llama carries, it carries far:";
+    const std::string prompt = given.smoke
+        ? "Llamas live in the"
+        : "The Altiplano is a high plain in the Andes. Its lakes are salt, its nights are cold, and the people who live "
+          "there have kept llamas for six thousand years. What a llama carries, it carries far:";
 
     JsonWriter rows;
     rows.begin_object().key("rows").begin_array();

@@ -5,29 +5,37 @@
 namespace altiplano::kernels::portable {
 namespace {
 
-/// The sum of products over blocks of quantised weights: segments of sixteen blocks, each from zero, joined in order.
-float product_of_blocks(Type type, const std::byte* row, const Activations& a, std::int64_t column)
+constexpr std::int64_t columns_at_once = 32;  ///< that share the unpacking of a row
+
+/// The sums of products over blocks of a row of quantised weights with some columns: segments of sixteen blocks, each from zero,
+/// joined in order.
+void products_of_blocks(Type type, const std::byte* row, const Activations& a, std::int64_t first, std::int64_t count,
+    float (&total)[columns_at_once])
 {
-    float total = 0.0F;
-    float segment = 0.0F;
+    float segment[columns_at_once] = {};
+    for (auto& one : total)
+        one = 0.0F;
     for (std::int64_t b = 0; b < a.blocks; ++b) {
         const auto w = weight_block(type, row, b);
-        const auto at = column * a.blocks + b;
-        const auto* codes = a.codes + column * a.k + b * block_elements;
-        std::int32_t halves[2] = {0, 0};
-        for (int i = 0; i < 32; ++i)
-            halves[i / 16] += w.code[i] * codes[i];
-        const auto sum = w.half_scale[0] * halves[0] + w.half_scale[1] * halves[1];
-        float p = static_cast<float>(sum) * (w.scale * a.scale[at]);
-        if (w.has_minimum)
-            p = p + w.minimum * a.scaled_sum[at];
-        segment = segment + p;
-        if (b % segment_blocks == segment_blocks - 1 || b == a.blocks - 1) {
-            total = total + segment;
-            segment = 0.0F;
+        for (std::int64_t c = 0; c < count; ++c) {
+            const auto at = (first + c) * a.blocks + b;
+            const auto* codes = a.codes + (first + c) * a.k + b * block_elements;
+            std::int32_t halves[2] = {0, 0};
+            for (int i = 0; i < 16; ++i) {
+                halves[0] += w.code[i] * codes[i];
+                halves[1] += w.code[i + 16] * codes[i + 16];
+            }
+            const auto sum = w.half_scale[0] * halves[0] + w.half_scale[1] * halves[1];
+            float p = static_cast<float>(sum) * (w.scale * a.scale[at]);
+            if (w.has_minimum)
+                p = p + w.minimum * a.scaled_sum[at];
+            segment[c] = segment[c] + p;
+            if (b % segment_blocks == segment_blocks - 1 || b == a.blocks - 1) {
+                total[c] = total[c] + segment[c];
+                segment[c] = 0.0F;
+            }
         }
     }
-    return total;
 }
 
 /// Plain weights: sixteen sums by position modulo 16, then the tree.
@@ -96,8 +104,13 @@ Outcome mul_mat(const Node& node, Share share, std::byte* at)
     if (is_quantised(weights.type)) {
         const auto a = activations_of(node, at);
         for (auto row = part.begin; row < part.end; ++row)
-            for (std::int64_t column = 0; column < a.columns; ++column)
-                put(column, row, product_of_blocks(weights.type, row_of(weights, row), a, column));
+            for (std::int64_t first = 0; first < a.columns; first += columns_at_once) {
+                const auto count = first + columns_at_once < a.columns ? columns_at_once : a.columns - first;
+                float total[columns_at_once];
+                products_of_blocks(weights.type, row_of(weights, row), a, first, count, total);
+                for (std::int64_t c = 0; c < count; ++c)
+                    put(first + c, row, total[c]);
+            }
         return outcome;
     }
     const auto repeat2 = x.extent[2] / weights.extent[2];

@@ -128,6 +128,11 @@ inline PieceF load_half(const std::byte* p)
     return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
 }
 
+inline void store_half(std::byte* p, PieceF x)
+{
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x.v, _MM_FROUND_TO_NEAREST_INT));
+}
+
 inline std::int32_t load_word(const std::byte* p)
 {
     std::int32_t word;

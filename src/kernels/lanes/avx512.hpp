@@ -126,6 +126,11 @@ inline PieceF load_half(const std::byte* p)
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
 }
 
+inline void store_half(std::byte* p, PieceF x)
+{
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(x.v, _MM_FROUND_TO_NEAREST_INT));
+}
+
 inline __m512i join(__m128i a, __m128i b, __m128i c, __m128i d)
 {
     return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(b, a)), _mm256_set_m128i(d, c), 1);

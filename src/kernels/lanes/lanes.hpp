@@ -43,6 +43,11 @@ ALTIPLANO_LANES void store16(float* p, F16x x)
     for (int i = 0; i < pieces; ++i)
         store(p + i * piece_lanes, x.p[i]);
 }
+ALTIPLANO_LANES void store_halves(std::byte* p, F16x x)
+{
+    for (int i = 0; i < pieces; ++i)
+        store_half(p + 2 * i * piece_lanes, x.p[i]);
+}
 ALTIPLANO_LANES void store16(std::int32_t* p, I16x x)
 {
     for (int i = 0; i < pieces; ++i)

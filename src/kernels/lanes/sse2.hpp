@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/node.hpp"
+#include "kernels/arithmetic.hpp"
 
 #include <emmintrin.h>
 
@@ -137,6 +137,15 @@ inline PieceF half_to_float(PieceI h)
 inline PieceF load_half(const std::byte* p)
 {
     return half_to_float({_mm_unpacklo_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)), _mm_setzero_si128())});
+}
+
+/// To the nearest even.
+inline void store_half(std::byte* p, PieceF x)
+{
+    float lanes[piece_lanes];
+    store(lanes, x);
+    for (int i = 0; i < piece_lanes; ++i)
+        store_as(p + 2 * i, f32_to_f16(lanes[i]));
 }
 
 inline __m128i load_word(const std::byte* p)

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/node.hpp"
+#include "kernels/arithmetic.hpp"
 
 #include <wasm_simd128.h>
 
@@ -130,6 +130,15 @@ inline PieceF half_to_float(PieceI h)
 inline PieceF load_half(const std::byte* p)
 {
     return half_to_float({wasm_u32x4_load16x4(p)});
+}
+
+/// To the nearest even.
+inline void store_half(std::byte* p, PieceF x)
+{
+    float lanes[piece_lanes];
+    store(lanes, x);
+    for (int i = 0; i < piece_lanes; ++i)
+        store_as(p + 2 * i, f32_to_f16(lanes[i]));
 }
 
 inline PieceI gather(const std::byte* p, std::int64_t stride)

@@ -110,11 +110,38 @@ inline std::uint32_t row(const Node& node, std::int64_t r)
     }
 }
 
+/// set_rows into rows of F16, whose magnitudes from 65520 on do not fit.
+inline Outcome set_half_rows(const Node& node, Share share)
+{
+    if (share.index != 0)
+        return Outcome::done;
+    const auto& rows = node.source[0];
+    const auto width = rows.extent[0];
+    for (std::int64_t r = 0; r < rows.extent[1]; ++r) {
+        const auto index = index_at(node.source[1], r);
+        if (index < 0 || index >= node.result.extent[1])
+            return Outcome::bad_index;
+        const auto* from = reinterpret_cast<const float*>(row_of(rows, r));
+        auto* to = row_of(node.result, index);
+        auto worst = all(0);
+        for (std::int64_t i = 0; i < width; i += 16) {
+            const auto x = load16(from + i);
+            worst = larger(worst, magnitude(x));
+            store_halves(to + 2 * i, x);
+        }
+        if (largest_of(worst) >= bits_of(65520.0F))
+            return Outcome::not_finite;
+    }
+    return Outcome::done;
+}
+
 inline Outcome by_rows(const Node& node, Share share)
 {
     switch (node.op) {
     case Op::get_rows: return get_rows(node, share);
-    case Op::set_rows: return set_rows(node, share);
+    case Op::set_rows:
+        return node.result.type == Type::f16 && node.source[0].extent[0] % 16 == 0 ? set_half_rows(node, share)
+                                                                                   : set_rows(node, share);
     case Op::copy: return copy(node, share);
     default: break;
     }
