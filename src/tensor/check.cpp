@@ -346,7 +346,7 @@ Problem Checker::next(const NodeRecord& record, Step& step) noexcept
     if (is_too_large(kind, node))
         return Problem::too_large;
 
-    if (step.result.overlaps(graph_) || step.result.overlaps(scratch_))
+    if (graph_.overlaps(scratch_) || step.result.overlaps(graph_) || step.result.overlaps(scratch_))
         return Problem::overlap;
     for (unsigned i = 0; i < node.sources; ++i) {
         if (sources[i].overlaps(scratch_))

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
+#include <mutex>
 
 namespace altiplano::tensor {
 
@@ -56,9 +57,10 @@ public:
         if (const auto scratch = context.write(arguments[2], arguments[3]); !scratch)
             return std::unexpected(scratch.error());
 
-        auto plan = checked(context, *graph, arguments);
-        if (!plan)
-            return std::unexpected(plan.error());
+        const auto found = planned(context, *graph, arguments);
+        if (!found)
+            return std::unexpected(found.error());
+        const auto& plan = *found;
         if (const auto charged = context.charge(plan->gas); !charged)
             return std::unexpected(charged.error());
         if (const auto granted = grant(context, plan->steps); !granted)
@@ -79,7 +81,32 @@ public:
     }
 
 private:
-    static vm::Answer<Plan> checked(vm::CallContext& context, Bytes graph, std::span<const vm::Value> arguments)
+    using SharedPlan = std::shared_ptr<const Plan>;
+
+    /// The plan of a graph. Token after token hands over the same bytes, so the last one is kept: a plan follows from the graph,
+    /// where it and the scratch lie, and the memory's place and size.
+    vm::Answer<SharedPlan> planned(vm::CallContext& context, Bytes graph, std::span<const vm::Value> arguments)
+    {
+        const auto memory = context.read(0, context.memory_bytes());
+        if (!memory)
+            return std::unexpected(memory.error());
+        const auto serves = [&](const Kept& kept) {
+            return kept.plan && kept.memory.data() == memory->data() && kept.memory.size() == memory->size()
+                && std::ranges::equal(kept.arguments, arguments) && kept.graph.size() == graph.size()
+                && std::memcmp(kept.graph.data(), graph.data(), graph.size()) == 0;
+        };
+        const std::lock_guard lock(mutex_);
+        if (serves(kept_))
+            return kept_.plan;
+        auto plan = checked(*memory, graph, arguments);
+        if (!plan)
+            return std::unexpected(plan.error());
+        kept_ = {Buffer(graph.begin(), graph.end()), {arguments.begin(), arguments.end()}, *memory,
+            std::make_shared<const Plan>(std::move(*plan))};
+        return kept_.plan;
+    }
+
+    static vm::Answer<Plan> checked(Bytes memory, Bytes graph, std::span<const vm::Value> arguments)
     {
         GraphRecord header;
         if (graph.size() < sizeof header)
@@ -89,11 +116,8 @@ private:
             || graph.size() != sizeof header + header.nodes * sizeof(NodeRecord))
             return vm::stop(refused(Problem::bad_graph, 0, {}));
 
-        const auto memory = context.read(0, context.memory_bytes());
-        if (!memory)
-            return std::unexpected(memory.error());
         // Only what grant() has asked for is written through it.
-        Checker checker(const_cast<std::byte*>(memory->data()), memory->size(), {arguments[0], arguments[0] + arguments[1]},
+        Checker checker(const_cast<std::byte*>(memory.data()), memory.size(), {arguments[0], arguments[0] + arguments[1]},
             {arguments[2], arguments[2] + arguments[3]});
         Plan plan;
         plan.steps.resize(header.nodes);
@@ -152,8 +176,18 @@ private:
         return executed;
     }
 
+    /// `memory` only says where and how large; it is never looked into.
+    struct Kept {
+        Buffer graph{};
+        std::vector<vm::Value> arguments{};
+        Bytes memory{};
+        SharedPlan plan{};
+    };
+
     Crew crew_;
     bool reference_;
+    std::mutex mutex_;
+    Kept kept_;
 };
 
 }  // namespace

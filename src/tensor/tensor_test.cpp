@@ -202,6 +202,29 @@ TEST(Tensor, names_what_stops_it)
     EXPECT_EQ(fault(memory.compute(*tensor, {product()})), "trap.out_of_gas");
 }
 
+TEST(Tensor, looks_again_at_a_graph_that_changed_by_one_byte)
+{
+    const auto tensor = extension();
+    Memory memory;
+    ASSERT_EQ(fault(memory.compute(*tensor, {product()})), "none");
+    ASSERT_EQ(fault(memory.compute(*tensor, {product()})), "none");
+    auto other = product();
+    other.result.address += 1;
+    EXPECT_EQ(fault(memory.compute(*tensor, {other})), errors::trap_bad_graph);
+    // And asks each time whether results may be written.
+    memory.read_only_begin = 0x8000;
+    memory.read_only_end = 0x9000;
+    EXPECT_EQ(fault(memory.compute(*tensor, {product()})), "trap.read_only");
+}
+
+TEST(Tensor, refuses_a_scratch_over_its_own_graph)
+{
+    Memory memory;
+    ASSERT_EQ(fault(memory.compute(*extension(), {product()})), "none");
+    const vm::Value over[] = {graph_at, sizeof(GraphRecord) + sizeof(NodeRecord), graph_at - 64, scratch_bytes};
+    EXPECT_EQ(fault(extension()->call(memory, 0, over)), errors::trap_bad_graph);
+}
+
 TEST(Tensor, writes_over_no_mapped_item)
 {
     Memory memory;
