@@ -37,13 +37,21 @@ vm::Extensions extensions(bool reference)
     return {drive::extension(), reference ? by_reference : own};
 }
 
-Result<Context> context_of(weave::Weave& weave, const item::Header& process, const std::optional<Address>& authority)
+Result<ModuleId> module_named(const item::Header& process)
 {
     const auto named = process.tags().first("Module");
     const auto module_id = ModuleId::parse(named.value_or(""));
     if (!module_id)
         return fail(errors::not_a_module,
             fmt::format("the process {} names the module {}, which is no id", process.id().text(), named.value_or("(none)")));
+    return *module_id;
+}
+
+Result<Context> context_of(weave::Weave& weave, const item::Header& process, const units::Assignment::Semantics& recorded)
+{
+    auto module_id = recorded.module ? Result<ModuleId>(*recorded.module) : module_named(process);
+    if (!module_id)
+        return std::unexpected(module_id.error());
     auto module = weave.whole(ItemId(*module_id));
     if (!module && module.error().code == weave::errors::unknown_item)
         return fail(errors::not_a_module, fmt::format("the module {} is not in this weave", module_id->text()),
@@ -68,11 +76,12 @@ Result<Context> context_of(weave::Weave& weave, const item::Header& process, con
         .env_json = {},
         .semantics = {}};
     TRY(context.limits, limits_of(process.tags(), module->tags()));
-    context.env_json = env_json(process, module->header(), text_of(*format), authority);
+    context.env_json = env_json(process, module->header(), text_of(*format), recorded.authority);
     context.semantics = {.version = semantics_version,
         .module_sha256 = sha256(context.wasm),
         .extensions = specifications(),
-        .authority = authority};
+        .authority = recorded.authority,
+        .module = recorded.module};
     return context;
 }
 

@@ -28,10 +28,13 @@ struct Context {
     units::Assignment::Semantics semantics;
 };
 
+/// The module that a process names, which may be one that another stands for. @return compute.not_a_module
+Result<ModuleId> module_named(const item::Header& process);
+
 /// Reads a process and its module from the weave. Compiles nothing.
 /// @return compute.not_a_module, compute.unknown_format, compute.bad_limit, weave.*
-/// @param authority  what slot 0 records: the guest sees it as one more tag of its process
-Result<Context> context_of(weave::Weave& weave, const item::Header& process, const std::optional<Address>& authority = {});
+/// @param recorded  what slot 0 adds to what the process says: an authority, the real id of its module
+Result<Context> context_of(weave::Weave& weave, const item::Header& process, const units::Assignment::Semantics& recorded = {});
 
 /// @return compute.other_semantics unless `recorded` is what this program would record
 Result<void> check_semantics(const units::Assignment::Semantics& recorded, const units::Assignment::Semantics& ours);

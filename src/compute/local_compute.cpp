@@ -109,7 +109,14 @@ Result<units::Assignment::Semantics> LocalCompute::admit(const item::DataItem& p
     const auto lane = this->lane(ProcessId(process.id()));
     const std::lock_guard busy(lane->mutex);
     const auto admitted = [&]() -> Result<units::Assignment::Semantics> {
-        TRY(lane->context, context_of(weave_, process.header(), authority_for(process.tags())));
+        // What slot 0 will add: decided once, here, and read from there ever after.
+        units::Assignment::Semantics added{
+            .version = 0, .module_sha256 = {}, .extensions = {}, .authority = authority_for(process.tags()), .module = {}};
+        TRY(const auto named, module_named(process.header()));
+        TRY(const auto real, weave_.real(ItemId(named)));
+        if (real != ItemId(named))
+            added.module = ModuleId(real);
+        TRY(lane->context, context_of(weave_, process.header(), added));
         TRY_OK(start_worker(*lane));
         // Constructors run now: what cannot begin within its limits is refused, not stuck at slot 0.
         TRY(lane->root, lane->worker->begin());
@@ -230,8 +237,8 @@ Result<void> LocalCompute::load_context(Lane& lane)
     if (lane.context)
         return {};
     TRY(const auto spawn, scheduler_.entry({lane.process, 0}));
-    const auto& recorded = spawn.assignment.semantics;
-    TRY(auto context, context_of(weave_, spawn.message.header(), recorded ? recorded->authority : std::nullopt));
+    TRY(auto context,
+        context_of(weave_, spawn.message.header(), spawn.assignment.semantics.value_or(units::Assignment::Semantics{})));
     if (!spawn.assignment.semantics)
         return fail(errors::other_semantics, "slot 0 records no semantics version");
     TRY_OK(check_semantics(*spawn.assignment.semantics, context.semantics));

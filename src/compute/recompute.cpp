@@ -33,8 +33,8 @@ private:
 Result<std::unique_ptr<Recomputation>> Recomputation::begin(
     weave::Weave& weave, const units::LogEntry& spawn, const Path& modules, bool reference)
 {
-    const auto& recorded = spawn.assignment.semantics;
-    TRY(auto context, context_of(weave, spawn.message.header(), recorded ? recorded->authority : std::nullopt));
+    TRY(auto context,
+        context_of(weave, spawn.message.header(), spawn.assignment.semantics.value_or(units::Assignment::Semantics{})));
     TRY_OK(weave.check(context.module.id()));
     if (!spawn.assignment.semantics)
         return fail(errors::other_semantics, "slot 0 records no semantics version");

@@ -90,8 +90,10 @@ Result<store::Find> search_of(Asked& asked, const graphql::Inputs& arguments)
     if (const auto ids = texts_argument(arguments, "ids"); ids && !ids->empty()) {
         find.ids.emplace();
         for (const auto& text : *ids)
-            if (const auto id = ItemId::parse(text))
-                find.ids->push_back(*id);
+            if (const auto id = ItemId::parse(text)) {
+                TRY(const auto real, asked.weave().real(*id));
+                find.ids->push_back(real);
+            }
     }
     add_group(find, texts_argument(arguments, "owners"),
         [](const std::string& owner) { return std::optional(store::Term::owner(address_of(owner))); });

@@ -17,6 +17,7 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
     TRY(node->blobs_, store::Blobs::open(files, folder.blobs()));
     TRY(node->cache_, store::open_cache(folder.cache()));
     TRY(node->weave_, weave::Weave::open(*node->records_, *node->blobs_, clock, random));
+    node->weave_->follow_aliases(options.any_scheduler);
     node->gateway_ = std::make_unique<gateway::Gateway>(*node->weave_, *node->records_, gateway::Gateway::Options{});
     TRY(node->transactions_,
         weave::Transactions::open(*node->weave_, *node->records_, files, clock, folder.uploads(), options.transactions));

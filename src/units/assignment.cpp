@@ -84,6 +84,8 @@ Result<Assignment> sign_assignment(const AssignmentFields& fields, const item::S
             tags.add(std::string(extension_tag), name + " " + specification.text());
         if (fields.semantics->authority)
             tags.add("Authority", fields.semantics->authority->text());
+        if (fields.semantics->module)
+            tags.add("Module", fields.semantics->module->text());
     }
     for (const auto& field : fields.exclude)
         tags.add("Exclude", field);
@@ -118,6 +120,9 @@ Result<Assignment> read_assignment(item::DataItem item)
         }
         if (const auto authority = item.tags().first("Authority"))
             semantics.authority = Address(std::string(*authority));
+        if (item.tags().first("Module")) {
+            TRY(semantics.module, id_tag<ModuleId>(item, "Module"));
+        }
         read.semantics = std::move(semantics);
     }
     for (const auto field : item.tags().all("Exclude"))

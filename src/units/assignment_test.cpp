@@ -50,12 +50,16 @@ TEST(Assignment, says_what_was_decided)
     }
 }
 
-TEST(Assignment, of_slot_0_says_whom_the_process_trusts_besides)
+TEST(Assignment, of_slot_0_says_whom_the_process_trusts_besides_and_which_module_an_alias_led_to)
 {
     auto given = fields(0);
     EXPECT_EQ(sign_assignment(given, signer).value().semantics->authority, std::nullopt);
+    EXPECT_EQ(sign_assignment(given, signer).value().semantics->module, std::nullopt);
     given.semantics->authority = Address(std::string(43, 'a'));
-    EXPECT_EQ(sign_assignment(given, signer).value().semantics->authority, given.semantics->authority);
+    given.semantics->module = ModuleId::parse(std::string(42, 'b') + "A").value();
+    const auto read = sign_assignment(given, signer).value();
+    EXPECT_EQ(read.semantics->authority, given.semantics->authority);
+    EXPECT_EQ(read.semantics->module, given.semantics->module);
 }
 
 TEST(Assignment, has_the_tags_of_the_protocol_in_their_order)

@@ -39,6 +39,8 @@ struct Assignment {
         std::vector<std::pair<std::string, Digest>> extensions;  ///< name, SHA-256 of its specification
         /// Whom the process trusts as if its own tags said `Authority`: the scheduler's decision, for development.
         std::optional<Address> authority{};
+        /// The module's real id, where the process names a published one that another stands for here.
+        std::optional<ModuleId> module{};
     };
     std::optional<Semantics> semantics;
 };

