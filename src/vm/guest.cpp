@@ -204,7 +204,7 @@ Answer<void> Guest::begin(const Surroundings& surroundings)
     ticks_ = module_->format().first_tick;
     temporary = 0;
     metered_ = 0;
-    meter_limit_ = std::min<std::uint64_t>(surroundings.gas, INT64_MAX);
+    meter_limit_ = std::min<std::uint64_t>(surroundings.metered > 0 ? surroundings.metered : surroundings.gas, INT64_MAX);
     if (module_->native().has_meter) {
         const wasmtime_val_t left{.kind = WASMTIME_I64, .of = {.i64 = static_cast<std::int64_t>(meter_limit_)}};
         if (const OwnedError e{wasmtime_global_set(context(), &meter_, &left)})

@@ -28,6 +28,7 @@ public:
         std::uint64_t gas = 0;
         GuestFiles* files = nullptr;
         const std::function<void(int, std::string_view)>* console = nullptr;
+        std::uint64_t metered = 0;  ///< what AO's own count may come to; 0: as much as the gas
     };
     Answer<void> begin(const Surroundings& surroundings);
     /// Closes what the message left open.

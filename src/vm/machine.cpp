@@ -129,7 +129,7 @@ Result<std::unique_ptr<Machine>> Machine::create(std::shared_ptr<const Module> m
     TRY(const auto constructed, on_stack<void>([&]() -> Answer<void> {
         if (auto there = guest.instantiate(); !there)
             return there;
-        if (auto begun = guest.begin({0, hash, constructor_gas, nullptr, nullptr}); !begun)
+        if (auto begun = guest.begin({0, hash, constructor_gas, nullptr, nullptr, constructor_metered}); !begun)
             return begun;
         return construct(guest);
     }));

@@ -226,6 +226,9 @@ struct ImportTypes {
 /// `dynCall_x`, for `invoke_x`: the same with the table index as an i32 in front. @return empty: none of that type
 std::string dyn_call_of(const Import& invoke, const ExportTypes& exports)
 {
+    // In the first generation an import has a letter for a name, and exports of that kind have other letters.
+    if (!invoke.name.starts_with(abi::emscripten::invoke_prefix))
+        return {};
     auto name = "dynCall_" + std::string(invoke.name.substr(abi::emscripten::invoke_prefix.size()));
     const auto* found = exports.find(name);
     const auto* type = found == nullptr ? nullptr : wasm_externtype_as_functype_const(found);

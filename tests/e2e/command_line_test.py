@@ -105,6 +105,8 @@ def a_module_stands_for_a_published_one_that_is_not_here():
         published = "ISShJH1ij-hPPt9St5UFFr_8Ys3Kj5cyg7zrMGt7H9s"
         refused(node, "compute.not_a_module", "spawn", "--module", published)
         module = put_module(node, harness.guest("process"), "--tag", f"Alias={published}")
+        with urllib.request.urlopen(node.url + f"/{published}") as answer:
+            assert answer.read(4) == b"\0asm"
         pid = node.json("spawn", "--module", published)["process"]
         assert node.run("eval", pid, "return ao.env.Module.Id")[0] == module + "\n"
         verified = node.json("verify", pid)

@@ -111,13 +111,14 @@ Result<Reply> give(Node& node, const Request& request, const ItemId& id, const w
     return reply;
 }
 
-Result<ItemId> id_of(const Request& request)
+/// The item that answers for the id in the path: in development it may be one that stands for it.
+Result<ItemId> id_of(Node& node, const Request& request)
 {
     const auto id = ItemId::parse(request.parameter("id"));
     if (!id)
         return fail(errors::unknown_path, fmt::format("there is nothing at {}, which is no id either", request.path),
             "an id has 43 characters of base64url");
-    return *id;
+    return node.weave().real(*id);
 }
 
 bool is_manifest(const weave::StoredItem& stored)
@@ -127,14 +128,14 @@ bool is_manifest(const weave::StoredItem& stored)
 
 Result<Reply> raw(Node& node, const Request& request)
 {
-    TRY(const auto id, id_of(request));
+    TRY(const auto id, id_of(node, request));
     TRY(const auto stored, node.weave().item(id));
     return give(node, request, id, stored);
 }
 
 Result<Reply> item(Node& node, const Request& request)
 {
-    TRY(const auto id, id_of(request));
+    TRY(const auto id, id_of(node, request));
     TRY(const auto stored, node.weave().item(id));
     if (!is_manifest(stored))
         return give(node, request, id, stored);
@@ -144,7 +145,7 @@ Result<Reply> item(Node& node, const Request& request)
 
 Result<Reply> below(Node& node, const Request& request)
 {
-    TRY(const auto id, id_of(request));
+    TRY(const auto id, id_of(node, request));
     const auto path = request.parameter("path");
     TRY(const auto stored, node.weave().item(id));
     if (!is_manifest(stored)) {

@@ -194,6 +194,27 @@ TEST_P(EmscriptenOfBothWidths, passes_every_other_end_on)
         errors::trap_unreachable);
 }
 
+TEST(Emscripten, runs_modules_of_the_first_generation_whose_names_are_letters)
+{
+    const auto machine = machine_of(R"wat((module
+        (import "a" "x" (func $invoke_vii (param i32 i32 i32)))
+        (memory (export "E") 2 64)
+        (table (export "I") 1 funcref)
+        (elem (i32.const 0) $put)
+        (data (i32.const 1024) "fine\00")
+        (func (export "F"))
+        (func (export "J") (param i32) (result i32) (i32.const 65536))
+        (func (export "L") (param i32 i32))
+        (func (export "M") (result i32) (i32.const 32768))
+        (func (export "N") (param i32))
+        (func (export "O") (param i32) (result i32) (i32.const 16384))
+        (func $put (param i32 i32) (i32.store8 (local.get 0) (local.get 1)))
+        (func (export "G") (param i32 i32) (result i32)
+            (call $invoke_vii (i32.const 0) (i32.const 1024) (i32.const 109)) (i32.const 1024))))wat",
+        "wasm32-unknown-emscripten");
+    EXPECT_EQ(outcome(*machine), "mine");
+}
+
 TEST(Emscripten, ends_a_message_that_jumps_to_nowhere)
 {
     EXPECT_EQ(outcome_of(invokes("(call $jump) (p.const 1024)")), errors::trap_exception);
