@@ -64,7 +64,7 @@ module.exports = async function loader(binary, options) {
     const { ok, response } = JSON.parse(done.output)
     if (!ok) throw response
     return { Memory: Buffer.from(into), Error: response.Error, Output: response.Output, Messages: response.Messages, Spawns: response.Spawns,
-      Assignments: response.Assignments, Patches: response.Patches ?? [], GasUsed: done.gas }
+      Assignments: response.Assignments, Patches: response.Patches ?? [], GasUsed: done.metered }
   }
 }
 module.exports.default = module.exports

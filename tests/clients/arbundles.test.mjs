@@ -4,11 +4,12 @@ import crypto from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { ArweaveSigner, DataItem, EthereumSigner, HexSolanaSigner, SolanaSigner, TypedEthereumSigner, createData } from 'arbundles'
+import { ArweaveSigner, DataItem, EthereumSigner, HexSolanaSigner, SolanaSigner, TypedEthereumSigner, bundleAndSignData, createData, unbundleData } from 'arbundles'
+import Arweave from 'arweave'
 import * as file from 'arbundles/file'
 import * as stream from 'arbundles/stream'
 import bs58 from 'bs58'
-import { as_tags, mu, new_wallet, random_id, scheduler, module, cu, url, works } from './node.mjs'
+import { address_of, as_tags, eventually, mu, new_wallet, port, random_id, scheduler, module, cu, url, works } from './node.mjs'
 
 const wallet = new_wallet()
 const solana = bs58.encode(Buffer.concat(((seed) => [seed, crypto.createPublicKey(crypto.createPrivateKey({
@@ -69,6 +70,38 @@ works("createData: a process spawned and a message sent by an Ethereum key are c
   assert.match(result.Output.data, /^0x[0-9a-fA-F]{40}$/)
 })
 
+works("bundleAndSignData: items of a bundle in a transaction are readable one by one, and know what they are in", async () => {
+  const arweave = Arweave.init({ host: '127.0.0.1', port, protocol: 'http' })
+  await arweave.api.get(`/mint/${address_of(wallet)}/1000000000000000`)
+  const signer = new ArweaveSigner(wallet)
+  const items = [...Array(5).keys()].map((i) => createData(`item ${i}`, signer, { tags: as_tags({ 'Content-Type': 'text/plain', Number: String(i) }) }))
+  const bundle = await bundleAndSignData(items, signer)
+  const transaction = await bundle.toTransaction({}, arweave, wallet)
+  await arweave.transactions.sign(transaction, wallet)
+  assert.equal((await arweave.transactions.post(transaction)).status, 200)
+  for (const [i, item] of items.entries()) await eventually(async () => (await read(item.id)).toString() === `item ${i}`)
+  const { data } = await (await fetch(`${url}/graphql`, { method: 'POST', headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ query: `{ transactions(bundledIn: ["${transaction.id}"], sort: HEIGHT_ASC) { edges { node { id bundledIn { id } } } } }` }) })).json()
+  assert.deepEqual(new Set(data.transactions.edges.map((edge) => edge.node.id)), new Set(items.map((item) => item.id)))
+  assert.equal(data.transactions.edges[0].node.bundledIn.id, transaction.id)
+  assert.deepEqual(unbundleData(await read(transaction.id)).items.map((item) => item.id), items.map((item) => item.id))
+})
+
+works("bundleAndSignData: a bundle inside a bundle, posted as an item, is taken apart to the innermost", async () => {
+  const signer = new EthereumSigner('d'.repeat(64))
+  const tags = as_tags({ 'Bundle-Format': 'binary', 'Bundle-Version': '2.0.0' })
+  const wrap = async (items) => {
+    const item = createData((await bundleAndSignData(items, signer)).getRaw(), signer, { tags })
+    await item.sign(signer)
+    return item
+  }
+  const inner = createData('innermost', signer)
+  await inner.sign(signer)
+  const outer = await wrap([await wrap([inner]), createData('beside', signer)])
+  assert.equal((await post('/tx', outer.getRaw())).status, 200)
+  await eventually(async () => (await read(inner.id)).toString() === 'innermost')
+})
+
 works("file createData, sendToBundler: a file is signed and sent without being read into memory", async () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'altiplano-'))
   const name = path.join(folder, 'file')
@@ -94,4 +127,14 @@ works("stream streamSigner, processStream: what is signed as a stream is stored"
   const answer = await post('/tx', raw)
   assert.equal(answer.status, 200, JSON.stringify(answer.body))
   assert.deepEqual(await read(new DataItem(raw).id), bytes)
+})
+
+works("sendToBundler: the paths of bundlers take items too, and answer with a time", async () => {
+  const signer = new EthereumSigner('9'.repeat(64))
+  for (const to of ['/tx/arweave', '/tx/ethereum', '/v1/tx']) {
+    const item = createData(`for ${to}`, signer)
+    await item.sign(signer)
+    const answer = await post(to, item.getRaw())
+    assert.deepEqual([answer.status, answer.body.id, typeof answer.body.timestamp], [200, item.id, 'number'])
+  }
 })

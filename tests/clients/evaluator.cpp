@@ -3,7 +3,8 @@
 //
 //   {"load": FILE, "format": NAME}                                    -> {"module": N}
 //   {"module": N, "state": FILE or "", "message": TEXT, "env": TEXT, "timestamp": MS, "gas": N, "into": FILE}
-//                                                                     -> {"output": TEXT, "gas"} or {"fault": CODE, "sentence"}
+//                                                                     -> {"output": TEXT, "gas", "metered"} or {"fault": CODE,
+//                                                                     "sentence"}
 // A state is a file that a run before wrote; "" is a new process. `into` is written when the run ended with a result.
 #include "base/files.hpp"
 #include "base/json.hpp"
@@ -79,7 +80,7 @@ private:
         } else {
             TRY_OK(machine->commit());
             TRY_OK(machine->save(system_files(), text(asked, "into")));
-            json.member("output", as_text(done.bytes));
+            json.member("output", as_text(done.bytes)).member("metered", done.metered.value_or(0));
         }
         json.member("gas", done.gas_used).end_object();
         return std::move(json).text();

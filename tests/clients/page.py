@@ -15,7 +15,9 @@ PAGE = HERE.parent.parent / "docs" / "compatibility.md"
 # Test file, package, what it is to its user.
 CLIENTS = [
     ("aoconnect", "@permaweb/aoconnect", "legacy mode: MU_URL, CU_URL and GATEWAY_URL are the node's `/mu`, `/cu` and `/`"),
+    ("wao", "wao", "its classes get the node's port, as they get that of wao's own emulator"),
     ("loader", "@permaweb/ao-loader", "`tests/clients/ao-loader.cjs` stands in its place; the results of both are compared"),
+    ("arweave", "arweave", "every function that talks to a node; host and port are the node's"),
     ("arbundles", "arbundles", "items are posted to `/tx`, messages to `/mu`"),
     ("graphql-js", "graphql", "asked which queries are right, beside the node"),
     ("graphql", "ar-gql", "and graphql-request, graphql's tools and bare requests: the endpoint is `/graphql`"),
