@@ -28,7 +28,7 @@ struct Literal {
     Place place{};
     std::string text{};  ///< as written; of a string its value, of a variable its name
     std::vector<Literal> elements{};
-    std::vector<Member> members{};
+    std::vector<Member> members;  // no initialiser: Member is not known yet, and clang would want it to be
 };
 struct Member {
     std::string name;

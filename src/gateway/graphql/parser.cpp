@@ -287,7 +287,7 @@ Checked<Literal> Parser::value(bool constant)
     const Deeper deeper(value_depth_);
     TRY_OK(check_depth(value_depth_, limits_.value_depth));
     using Kind = Literal::Kind;
-    Literal made{.place = token_.place, .text = token_.text};
+    Literal made{.place = token_.place, .text = token_.text, .members = {}};
     switch (token_.kind) {
     case Token::Kind::integer: made.kind = Kind::integer; break;
     case Token::Kind::real: made.kind = Kind::real; break;

@@ -87,8 +87,12 @@ std::vector<Problem> Validator::run()
         check_selections(operation.selections, schema_.query(), uses);
         check_variables(operation, uses);
     }
-    std::ranges::stable_sort(
-        problems_, {}, [](const Problem& one) { return std::pair(one.places[0].line, one.places[0].column); });
+    // They are few, and those of one place stay in their order.
+    const auto before = [](const Problem& one, const Problem& other) {
+        return std::pair(one.places[0].line, one.places[0].column) < std::pair(other.places[0].line, other.places[0].column);
+    };
+    for (auto one = problems_.begin(); one != problems_.end(); ++one)
+        std::rotate(std::upper_bound(problems_.begin(), one, *one, before), one, one + 1);
     return std::move(problems_);
 }
 
