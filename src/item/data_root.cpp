@@ -113,41 +113,45 @@ std::vector<std::uint64_t> chunk_ends(std::uint64_t size, Cut cut)
     return ends;
 }
 
-Result<DataTree> data_tree(std::uint64_t size, Cut cut, const ReadAt& read)
+TreeBuilder::TreeBuilder(std::uint64_t size, Cut cut)
+    : ends_(chunk_ends(size, cut))
 {
-    const auto ends = chunk_ends(size, cut);
-    std::vector<Digest> hashes;
-    Buffer chunk;
-    std::uint64_t begin = 0;
-    for (const auto end : ends) {
-        chunk.resize(static_cast<std::size_t>(end - begin));
-        TRY_OK(read(begin, chunk));
-        hashes.push_back(sha256(chunk));
-        begin = end;
+}
+
+void TreeBuilder::update(Bytes piece)
+{
+    while (!piece.empty()) {
+        ENSURE(hashes_.size() < ends_.size(), "callers give no more than the size they named");
+        const auto part =
+            piece.first(static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), ends_[hashes_.size()] - at_)));
+        hasher_.update(part);
+        at_ += part.size();
+        piece = piece.subspan(part.size());
+        if (at_ == ends_[hashes_.size()])
+            end_chunk();
     }
-    return tree_of(hashes, ends);
+}
+
+void TreeBuilder::end_chunk()
+{
+    hashes_.push_back(hasher_.finish());
+    hasher_ = Sha256Hasher();
+}
+
+DataTree TreeBuilder::finish()
+{
+    ENSURE(at_ == ends_.back(), "callers give all of the size they named");
+    // Data of a whole number of chunks ends with an empty one.
+    if (hashes_.size() < ends_.size())
+        end_chunk();
+    return tree_of(hashes_, ends_);
 }
 
 DataTree data_tree(Bytes data, Cut cut)
 {
-    auto tree = data_tree(data.size(), cut, [&](std::uint64_t offset, std::span<std::byte> into) -> Result<void> {
-        std::ranges::copy(data.subspan(static_cast<std::size_t>(offset), into.size()), into.begin());
-        return {};
-    });
-    ENSURE(tree, "reading memory does not fail");
-    return *std::move(tree);
-}
-
-Result<std::optional<DataTree>> tree_with_root(const Digest& root, std::uint64_t size, const ReadAt& read)
-{
-    for (const auto cut : {Cut::balanced, Cut::even}) {
-        if (cut == Cut::even && chunk_ends(size, Cut::even) == chunk_ends(size, Cut::balanced))
-            break;
-        TRY(auto tree, data_tree(size, cut, read));
-        if (tree.root == root)
-            return std::optional(std::move(tree));
-    }
-    return std::optional<DataTree>{};
+    TreeBuilder builder(data.size(), cut);
+    builder.update(data);
+    return builder.finish();
 }
 
 Result<Proven> follow(Bytes path, const Digest& root, std::uint64_t size, std::uint64_t offset)

@@ -4,7 +4,6 @@
 #include "base/hash.hpp"
 #include "base/result.hpp"
 
-#include <functional>
 #include <optional>
 #include <vector>
 
@@ -34,13 +33,22 @@ struct DataTree {
     Digest root;
     std::vector<Chunk> chunks;  ///< without the empty one
 };
-/// Fills `into` from an offset inside the data.
-using ReadAt = std::function<Result<void>(std::uint64_t offset, std::span<std::byte> into)>;
-/// Reads the data once, a chunk at a time. @return what `read` returns
-Result<DataTree> data_tree(std::uint64_t size, Cut cut, const ReadAt& read);
+/// Takes data of a known size piece by piece, and keeps of it only hashes.
+class TreeBuilder {
+public:
+    TreeBuilder(std::uint64_t size, Cut cut);
+    void update(Bytes piece);  ///< all pieces together not more than `size` bytes
+    /// Once, after `size` bytes.
+    DataTree finish();
+
+private:
+    void end_chunk();
+    std::vector<std::uint64_t> ends_;
+    std::vector<Digest> hashes_;
+    Sha256Hasher hasher_;
+    std::uint64_t at_ = 0;
+};
 DataTree data_tree(Bytes data, Cut cut);
-/// The tree by whichever cut has this root, the data being read once or twice. @return nothing if none has
-Result<std::optional<DataTree>> tree_with_root(const Digest& root, std::uint64_t size, const ReadAt& read);
 
 /// What a path proves of the byte at `offset`: which chunk it lies in, and that chunk's SHA-256.
 struct Proven {

@@ -27,5 +27,8 @@ public:
 Result<DataItem> build(Fields fields, const Signer& signer);
 /// The header of an item whose data is elsewhere. @param data_deep_hash  deep_hash_blob of the data; `fields.data` stays empty
 Result<Header> build_header(const Fields& fields, const Sha384& data_deep_hash, const Signer& signer);
+/// A header whose fields are known one by one, as gateways tell them, with the tags as most encoders write them. The signature is
+/// not checked. @return item.bad_field, item.*
+Result<Header> join_header(const Fields& fields, const SignatureType& type, Bytes owner, Bytes signature);
 
 }  // namespace altiplano::item

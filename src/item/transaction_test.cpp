@@ -233,17 +233,16 @@ TEST(DataTree, proves_nothing_by_a_path_that_was_changed_or_is_another_chunk_s)
     EXPECT_NE(one.root, data_tree(Bytes(data).first(chunk_bytes_max + 1), Cut::balanced).root);
 }
 
-TEST(DataTree, is_found_by_its_root_whichever_way_it_was_cut)
+TEST(DataTree, is_the_same_however_the_data_comes)
 {
-    const auto data = pattern(chunk_bytes_max + 1);
-    const ReadAt read = [&](std::uint64_t offset, std::span<std::byte> into) -> Result<void> {
-        std::copy_n(data.begin() + static_cast<std::ptrdiff_t>(offset), into.size(), into.begin());
-        return {};
-    };
+    const auto data = pattern(2 * chunk_bytes_max + 5);
     for (const auto cut : {Cut::balanced, Cut::even})
-        EXPECT_EQ(tree_with_root(data_tree(data, cut).root, data.size(), read).value()->chunks[0].end,
-            data_tree(data, cut).chunks[0].end);
-    EXPECT_FALSE(tree_with_root(Digest{}, data.size(), read).value());
+        for (const std::size_t step : {std::size_t{1000}, std::size_t{chunk_bytes_max}, std::size_t{1} << 20}) {
+            TreeBuilder builder(data.size(), cut);
+            for (std::size_t at = 0; at < data.size(); at += step)
+                builder.update(Bytes(data).subspan(at, std::min(step, data.size() - at)));
+            EXPECT_EQ(builder.finish().root, data_tree(data, cut).root) << step;
+        }
 }
 
 TEST(Bundle, of_arbundles_is_taken_apart_and_put_together_again)

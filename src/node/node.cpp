@@ -2,6 +2,7 @@
 
 #include "node/errors.hpp"
 #include "store/sqlite/sqlite.hpp"
+#include "weave/errors.hpp"
 
 namespace altiplano::node {
 
@@ -21,6 +22,16 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
     node->gateway_ = std::make_unique<gateway::Gateway>(*node->weave_, *node->records_, gateway::Gateway::Options{});
     TRY(node->transactions_,
         weave::Transactions::open(*node->weave_, *node->records_, files, clock, folder.uploads(), options.transactions));
+    if (!options.outer.gateways.empty()) {
+        net::AddressRules rules;
+        for (const auto& gateway : options.outer.gateways) {
+            TRY(const auto url, net::parse_url(gateway));
+            rules = rules.with(url);
+        }
+        node->outer_http_ = net::curl_http(std::move(rules));
+        node->outer_ =
+            std::make_unique<weave::Outer>(*node->transactions_, *node->weave_, *node->outer_http_, clock, options.outer);
+    }
 
     auto* const it = node.get();
     // A new process is admitted by the compute unit, since that will have to run it.
@@ -57,10 +68,32 @@ void Node::stop()
 {
     stopping_ = true;
     compute_->stop();
+    if (outer_http_)
+        outer_http_->stop();
+}
+
+Result<weave::StoredItem> Node::item(const ItemId& id)
+{
+    auto found = weave_->item(id);
+    if (found || !outer_ || found.error().code != weave::errors::unknown_item)
+        return found;
+    TRY_OK(outer_->fetch(id));
+    return weave_->item(id);
+}
+
+Result<weave::Transactions::Found> Node::transaction(const ItemId& id)
+{
+    auto found = transactions_->find(id);
+    if (found || !outer_ || found.error().code != weave::errors::unknown_item)
+        return found;
+    TRY_OK(outer_->fetch(id));
+    return transactions_->find(id);
 }
 
 Node::~Node()
 {
+    if (outer_http_)
+        outer_http_->stop();
     // Evaluations under way are given up, so that whoever waits for one is told at once; the log has them.
     if (compute_)
         compute_->stop();

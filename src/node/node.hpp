@@ -7,6 +7,7 @@
 #include "node/data_folder.hpp"
 #include "node/waiting.hpp"
 #include "scheduler/scheduler.hpp"
+#include "weave/outer.hpp"
 #include "weave/transactions.hpp"
 
 namespace altiplano::node {
@@ -25,6 +26,7 @@ public:
         bool any_scheduler = true;  ///< takes processes that name another scheduler; for development
         memory::Tracker tracker = memory::Tracker::automatic;
         weave::Transactions::Options transactions{};
+        weave::Outer::Options outer{};  ///< gateways that are asked for what is not here; none by default
     };
     /// Opens everything and takes up where the last run ended. @return node.folder_in_use, node.newer_folder, store.*, base.*
     static Result<std::unique_ptr<Node>> open(const Options& options, Files& files, Clock& clock, Random& random);
@@ -34,6 +36,11 @@ public:
     Clock& clock() noexcept { return clock_; }
     weave::Weave& weave() noexcept { return *weave_; }
     weave::Transactions& transactions() noexcept { return *transactions_; }
+    /// An item of the weave, which may come from an outer gateway just now: for readers outside of processes.
+    /// @return as `Weave::item`, and when gateways are configured as `Outer::fetch`
+    Result<weave::StoredItem> item(const ItemId& id);
+    /// The same for a transaction, in a block or not. @return as `Transactions::find`, and as above
+    Result<weave::Transactions::Found> transaction(const ItemId& id);
     store::Records& records() noexcept { return *records_; }
     store::Cache& cache() noexcept { return *cache_; }
     units::Scheduler& scheduler() noexcept { return *scheduler_; }
@@ -67,6 +74,8 @@ private:
     std::unique_ptr<weave::Weave> weave_;
     std::unique_ptr<gateway::Gateway> gateway_;
     std::unique_ptr<weave::Transactions> transactions_;
+    std::unique_ptr<net::Http> outer_http_;
+    std::unique_ptr<weave::Outer> outer_;  ///< null: nobody else is asked
     std::unique_ptr<scheduler::LocalScheduler> scheduler_;
     std::unique_ptr<compute::LocalCompute> compute_;
     std::unique_ptr<messenger::LocalMessenger> messenger_;

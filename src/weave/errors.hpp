@@ -19,6 +19,7 @@ inline constexpr std::string_view unknown_upload = "weave.unknown_upload";  ///<
 inline constexpr std::string_view bad_chunk = "weave.bad_chunk";  ///< a chunk's bytes are not those that its path proves
 inline constexpr std::string_view unknown_chunk = "weave.unknown_chunk";
 inline constexpr std::string_view unknown_wallet = "weave.unknown_wallet";  ///< what is asked about is no wallet's address
+inline constexpr std::string_view bad_answer = "weave.bad_answer";  ///< what another gateway gives cannot be verified
 inline constexpr std::string_view bad_manifest = "weave.bad_manifest";  ///< a path manifest that cannot be read
 inline constexpr std::string_view unknown_path = "weave.unknown_path";  ///< a path that a manifest does not have
 inline constexpr std::string_view no_weave = "weave.no_weave";  ///< opened for reading, but there is none

@@ -132,7 +132,7 @@ Result<Transactions::Posted> Transactions::post_with_data(item::PostedTransactio
     }
     const auto item = item::join(transaction.header, std::move(transaction.data));
     TRY(auto staged, stage_own(item, weave_.blobs()));
-    return seal(std::move(staged), chunks, false);
+    return seal(std::move(staged), chunks, Pays::now);
 }
 
 Result<Transactions::Posted> Transactions::post_without_data(item::PostedTransaction transaction)
@@ -147,7 +147,7 @@ Result<Transactions::Posted> Transactions::post_without_data(item::PostedTransac
     const std::unique_lock alone(one->working);
     TRY(auto known, with_known_data(header, data));
     if (known)
-        return seal(*std::move(known), {}, false);
+        return seal(*std::move(known), {}, Pays::now);
     TRY_OK(records_.write([&](store::RecordsWriter& writer) -> Result<void> {
         TRY_OK(check_new(writer, header.id()));
         TRY(const auto waiting, writer.layer1().all_pending());
@@ -182,8 +182,13 @@ Result<std::optional<NewItem>> Transactions::with_known_data(const item::Header&
         NewItem{.header = header, .data = std::move(other->data), .blob = other->blob, .data_size = other->data_size});
 }
 
+Result<Transactions::Posted> Transactions::take_in(NewItem item, const std::vector<item::Chunk>& chunks)
+{
+    return seal(std::move(item), chunks, Pays::nothing);
+}
+
 /// Puts a transaction whose data is here into a block, the members of a bundle before it.
-Result<Transactions::Posted> Transactions::seal(NewItem item, const std::vector<item::Chunk>& chunks, bool charged)
+Result<Transactions::Posted> Transactions::seal(NewItem item, const std::vector<item::Chunk>& chunks, Pays pays)
 {
     Posted posted;
     if (item::is_bundle(item.header.tags())) {
@@ -199,13 +204,13 @@ Result<Transactions::Posted> Transactions::seal(NewItem item, const std::vector<
     TRY(posted.block, weave_.seal([&](store::RecordsWriter& writer, const Block& tip) -> Result<std::vector<NewItem>> {
         const auto& header = item.header;
         const auto& layer1 = *header.layer1();
-        if (charged) {
+        if (pays == Pays::has_paid)
             TRY_OK(writer.layer1().remove_pending(header.id()));
-        } else {
+        else
             TRY_OK(check_new(writer, header.id()));
+        if (pays == Pays::now)
             TRY_OK(charge(writer, header, options_.price, tip));
-        }
-        if (header.target())
+        if (pays != Pays::nothing && header.target())
             TRY_OK(credit(writer, header.target()->text(), layer1.quantity));
         if (layer1.data_root) {
             TRY(const auto before, writer.layer1().weave_size(tip.height));
@@ -321,7 +326,7 @@ Result<Transactions::Posted> Transactions::finish(const Data& data, Upload& uplo
     for (const auto& pending : waiting) {
         auto item = whole;
         TRY(item.header, item::Header::parse_stored(pending.header));
-        TRY(auto posted, seal(std::move(item), {}, true));
+        TRY(auto posted, seal(std::move(item), {}, Pays::has_paid));
         if (!first.block)
             first = std::move(posted);
     }

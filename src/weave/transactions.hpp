@@ -37,6 +37,10 @@ public:
     /// @return weave.known_transaction, as `charge`, as `verify_data`, weave.over_limit, store.*, base.*
     Result<Posted> post(item::PostedTransaction transaction);
 
+    /// Keeps a transaction of another weave, verified by the caller, with its data: its anchor and its costs were theirs, so
+    /// nobody here pays or gets. @param chunks  of its data @return store.*, base.*
+    Result<Posted> take_in(NewItem item, const std::vector<item::Chunk>& chunks);
+
     struct NewChunk {
         Digest data_root;
         std::uint64_t data_size = 0;
@@ -94,7 +98,8 @@ private:
     Path path(const Data& data) const;
 
     Result<void> check_new(store::RecordsReader& records, const ItemId& id);
-    Result<Posted> seal(NewItem item, const std::vector<item::Chunk>& chunks, bool charged);
+    enum class Pays : std::uint8_t { now, has_paid, nothing };
+    Result<Posted> seal(NewItem item, const std::vector<item::Chunk>& chunks, Pays pays);
     Result<Posted> post_with_data(item::PostedTransaction transaction);
     Result<Posted> post_without_data(item::PostedTransaction transaction);
     Result<std::optional<NewItem>> with_known_data(const item::Header& header, const Data& data);

@@ -129,14 +129,14 @@ bool is_manifest(const weave::StoredItem& stored)
 Result<Reply> raw(Node& node, const Request& request)
 {
     TRY(const auto id, id_of(node, request));
-    TRY(const auto stored, node.weave().item(id));
+    TRY(const auto stored, node.item(id));
     return give(node, request, id, stored);
 }
 
 Result<Reply> item(Node& node, const Request& request)
 {
     TRY(const auto id, id_of(node, request));
-    TRY(const auto stored, node.weave().item(id));
+    TRY(const auto stored, node.item(id));
     if (!is_manifest(stored))
         return give(node, request, id, stored);
     // The manifest's own links are relative to what it names, so its name ends with a slash.
@@ -147,7 +147,7 @@ Result<Reply> below(Node& node, const Request& request)
 {
     TRY(const auto id, id_of(node, request));
     const auto path = request.parameter("path");
-    TRY(const auto stored, node.weave().item(id));
+    TRY(const auto stored, node.item(id));
     if (!is_manifest(stored)) {
         if (path.empty())
             return give(node, request, id, stored);
@@ -159,7 +159,7 @@ Result<Reply> below(Node& node, const Request& request)
     TRY(const auto data, node.weave().data(id));
     TRY(const auto bytes, data->all());
     TRY(const auto named, weave::resolve_path(as_text(bytes), path));
-    TRY(const auto target, node.weave().item(named));
+    TRY(const auto target, node.item(named));
     TRY(auto reply, give(node, request, named, target));
     // Another item may be here in another manifest's name only: this one never changes.
     reply.headers.emplace_back("X-Arweave-Resolved-Id", named.text());

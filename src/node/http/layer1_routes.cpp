@@ -57,7 +57,7 @@ void write_transaction(JsonWriter& json, const weave::Transactions::Found& found
 Result<Reply> transaction(Node& node, const Request& request)
 {
     TRY(const auto id, id_of(request));
-    TRY(const auto found, node.transactions().find(id));
+    TRY(const auto found, node.transaction(id));
     JsonWriter json;
     write_transaction(json, found);
     return json_reply(std::move(json));
@@ -78,7 +78,7 @@ Result<Reply> transaction_data(Node& node, const ItemId& id, const weave::Transa
 Result<Reply> transaction_field(Node& node, const Request& request)
 {
     TRY(const auto id, id_of(request));
-    TRY(const auto found, node.transactions().find(id));
+    TRY(const auto found, node.transaction(id));
     const auto name = request.parameter("field");
     if (name == "data")
         return transaction_data(node, id, found);
@@ -98,7 +98,7 @@ Result<Reply> transaction_field(Node& node, const Request& request)
 Result<Reply> transaction_status(Node& node, const Request& request)
 {
     TRY(const auto id, id_of(request));
-    TRY(const auto found, node.transactions().find(id));
+    TRY(const auto found, node.transaction(id));
     if (!found.height)
         return text_reply("Pending", 202);
     TRY(const auto block, node.weave().block(*found.height));

@@ -42,6 +42,8 @@ unsigned status_of(std::string_view code)
         {"store.disk_full", 507},
         {"store.too_much_work", 400},
         {"item.", 400},
+        {weave::errors::bad_answer, 502},
+        {"net.", 502},
         {"weave.bad_", 400},
         {weave::errors::reward_too_low, 400},
         {weave::errors::no_funds, 400},
