@@ -131,7 +131,7 @@ Result<store::Find> search_of(Asked& asked, const graphql::Inputs& arguments)
                 return false;
             if (rest.empty())
                 return true;
-            const auto header = item::Header::parse(item.header, UINT64_MAX);
+            const auto header = item::Header::parse_stored(item.header);
             return header && std::ranges::all_of(rest, [&](const TagFilter& filter) { return filter.fits(header->tags()); });
         };
     return find;

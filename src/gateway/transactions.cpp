@@ -64,8 +64,14 @@ constexpr FieldRow fields[] = {
             return Value(plain_object({{"address", item.header.owner().text()}, {"key", base64url(item.header.owner_key())}}));
         }},
     // A data item pays nothing and transfers nothing.
-    {"fee", [](Asked&, const weave::StoredItem&) -> Result<Value> { return amount("0"); }},
-    {"quantity", [](Asked&, const weave::StoredItem&) -> Result<Value> { return amount("0"); }},
+    {"fee",
+        [](Asked&, const weave::StoredItem& item) -> Result<Value> {
+            return amount(item.header.layer1() ? item.header.layer1()->reward.text() : "0");
+        }},
+    {"quantity",
+        [](Asked&, const weave::StoredItem& item) -> Result<Value> {
+            return amount(item.header.layer1() ? item.header.layer1()->quantity.text() : "0");
+        }},
     {"data",
         [](Asked&, const weave::StoredItem& item) -> Result<Value> {
             const auto type = item.header.tags().first("Content-Type");

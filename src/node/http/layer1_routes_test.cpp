@@ -214,6 +214,36 @@ TEST_F(Layer1Routes, move_test_ar_that_was_minted_and_is_labelled_so)
     EXPECT_EQ(get("/mine").status, 403U);
 }
 
+TEST_F(Layer1Routes, show_in_graphql_what_a_transaction_pays_and_which_bundle_an_item_came_in)
+{
+    get("/mint/" + address + "/5000000000000");
+    auto made = fields();
+    made.target = Digest::parse(bob).value();
+    made.quantity = item::Winston(1'500'000'000'000);
+    made.reward = item::Winston(7);
+    made.tags = {{"App-Name", "Shop"}};
+    const auto one = item::build_transaction(made, alice()).value();
+    ASSERT_EQ(post_json("/tx", json(one)).status, 200U);
+    const auto query = [&](const std::string& arguments) {
+        return post_json("/graphql",
+            fmt::format(
+                R"({{"query":"{{ transactions({}) {{ edges {{ node {{ id recipient fee {{ winston }} quantity {{ ar }} bundledIn {{ id }} }} }} }} }}"}})",
+                arguments))
+            .body;
+    };
+    const auto shown = fmt::format(
+        R"({{"data":{{"transactions":{{"edges":[{{"node":{{"id":"{}","recipient":"{}","fee":{{"winston":"7"}},"quantity":{{"ar":"1.500000000000"}},"bundledIn":null}}}}]}}}}}})",
+        one.id().text(), bob);
+    EXPECT_EQ(query(R"(tags: [{name: \"App-Name\", values: [\"Shop\"]}])"), shown + "\n");
+    EXPECT_EQ(query(fmt::format(R"(recipients: [\"{}\"], bundledIn: null)", bob)), shown + "\n");
+
+    const auto member = item::build({.tags = {{"Type", "Member"}}, .data = to_buffer("x")}, wallet).value();
+    const auto wire = member.wire();
+    const auto bundle =
+        put(as_text(item::encode_bundle({{member.id(), wire}})), {{"Bundle-Format", "binary"}, {"Bundle-Version", "2.0.0"}});
+    EXPECT_NE(query(fmt::format(R"(bundledIn: [\"{}\"])", bundle)).find(member.id().text()), std::string::npos);
+}
+
 TEST_F(Layer1Routes, price_bytes_as_the_node_is_told_to)
 {
     EXPECT_EQ(get("/price/1000").body, "0");
