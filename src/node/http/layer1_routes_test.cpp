@@ -263,6 +263,7 @@ TEST_F(Layer1Routes, show_blocks_by_height_by_hash_and_the_newest)
     EXPECT_EQ(get("/block/hash/" + member(block, "indep_hash")).body, block.body);
     EXPECT_EQ(get("/block/current").body, block.body);
     EXPECT_EQ(member(get("/info"), "current"), member(block, "indep_hash"));
+    EXPECT_EQ(member(get("/"), "height"), height);
     EXPECT_EQ(get("/tx_anchor").body, member(block, "indep_hash"));
     EXPECT_NEAR(std::stod(member(block, "timestamp")), std::stod(get("/time").body), 60) << "in seconds";
     EXPECT_EQ(member(get("/block/height/0"), "previous_block"), "");

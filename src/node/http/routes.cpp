@@ -4,6 +4,7 @@
 #include "node/http/gateway_routes.hpp"
 #include "node/http/graphql_routes.hpp"
 #include "node/http/health_routes.hpp"
+#include "node/http/layer1_routes.hpp"
 #include "node/http/messenger_routes.hpp"
 #include "node/http/own_routes.hpp"
 #include "node/http/reply.hpp"
@@ -14,9 +15,8 @@ namespace altiplano::node::http {
 std::unique_ptr<Router> routes(Node& node)
 {
     auto router = std::make_unique<Router>();
-    router->get("/", "what this is", [](const Request&) -> Result<Reply> {
-        return text_reply("Altiplano, the AO computer. /info says which one; /~altiplano/status how it is.\n");
-    });
+    // The original compute unit asks the gateway's root for the height (ao-protocol.md 11.1).
+    router->get("/", "the same as /info", [&node](const Request&) { return network_info(node); });
     router->stream("POST", "/", "takes a message or a process in, as the messenger does",
         [&node](const Request& request) { return take_message(node, request); });
     router->mount("/mu", messenger_routes(node));
