@@ -92,7 +92,7 @@ def a_download_tool_gets_what_it_asks_for():
     with harness.Node() as node:
         path = node.folder / "data.txt"
         path.write_bytes(pattern(200_000))
-        identity = node.json("put", path, "--tag", "Content-Type=text/plain")["id"]
+        identity = node.json("put", path, "--content-type", "text/plain")["id"]
         status, headers, body = ask(node, f"/{identity}", method="HEAD")
         assert (status, headers["Content-Length"], headers["Content-Type"], body) == (200, "200000", "text/plain", b"")
         status, headers, body = ask(node, f"/{identity}", headers={"Range": "bytes=199990-"})
