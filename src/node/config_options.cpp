@@ -20,7 +20,11 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
         .tracker = tracker == "kernel" ? memory::Tracker::kernel
             : tracker == "fault"       ? memory::Tracker::fault
             : tracker == "compare"     ? memory::Tracker::compare
-                                       : memory::Tracker::automatic};
+                                       : memory::Tracker::automatic,
+        .transactions = {.price = {.base = item::Winston(config.number("price_base")),
+                             .per_byte = item::Winston(config.number("price_byte"))},
+            .mint = config.boolean("development")},
+        .outer = {.gateways = config.list("outer_gateways")}};
 }
 
 Result<http::Server::Options> server_options(const Config& config, Clock& clock)

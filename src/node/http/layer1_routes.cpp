@@ -422,6 +422,8 @@ void add_layer1_routes(Router& router, Node& node)
     router.get("/mine", "for development: seals an empty block, unless a write has just sealed one",
         [&node, mined = std::make_shared<std::atomic<std::uint64_t>>(0)](const Request&) { return mine(node, *mined); });
     get("/mine/{blocks}", "for development: seals empty blocks", mine_blocks);
+    for (const auto* const pattern : {"/mint/{address}/{winston}", "/mine", "/mine/{blocks}"})
+        router.writes("GET", pattern);
 
     // A chunk, its path and the rest, in base64url.
     constexpr std::uint64_t chunk_body_max = std::uint64_t{512} * 1024;

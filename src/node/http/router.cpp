@@ -162,13 +162,23 @@ void Router::table(std::string pattern, std::string summary, TableHandler handle
 
 void Router::reads(std::string_view method, std::string_view pattern)
 {
+    set_writes(method, pattern, false);
+}
+
+void Router::writes(std::string_view method, std::string_view pattern)
+{
+    set_writes(method, pattern, true);
+}
+
+void Router::set_writes(std::string_view method, std::string_view pattern, bool writes)
+{
     bool found = false;
     for (auto& route : routes_)
         if (route.method == method && route.pattern == pattern) {
-            route.writes = false;
+            route.writes = writes;
             found = true;
         }
-    ENSURE(found, "the route that reads is in the table");
+    ENSURE(found, "the route is in the table");
 }
 
 void Router::mount(std::string_view prefix, const Router& other)

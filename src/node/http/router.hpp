@@ -41,6 +41,8 @@ public:
     void table(std::string pattern, std::string summary, TableHandler handler);
     /// Says of a route that is there that it changes nothing, though its method is not GET: a query, a dry run.
     void reads(std::string_view method, std::string_view pattern);
+    /// And of one that it does change something, though its method is GET.
+    void writes(std::string_view method, std::string_view pattern);
     /// All routes of another table below a path: `/su`. That table's own root is then `/su` as well as `/su/`.
     void mount(std::string_view prefix, const Router& other);
 
@@ -48,6 +50,7 @@ public:
     const std::vector<Route>& routes() const noexcept { return routes_; }
 
 private:
+    void set_writes(std::string_view method, std::string_view pattern, bool writes);
     void add(Route route);
     struct Found;
     Found find(const std::string& path, std::string_view method) const;
