@@ -49,6 +49,7 @@ Result<void> run_recompute(const VerifyOptions& options)
                 .member("output", std::string_view(base64url(as_bytes(result.output))));
             json.member("state_root", std::string_view(result.state_root.text()))
                 .member("gas", std::string_view(std::to_string(result.gas)))
+                .member("gas_used", std::string_view(std::to_string(result.gas_used)))
                 .end_object();
             write_line(json.text());
         });
@@ -60,7 +61,7 @@ Result<units::SlotResult> read_line(const JsonView& line, const ProcessId& proce
     const auto text = [&](std::string_view name) { return line.find(name) ? line.find(name)->string() : std::nullopt; };
     const auto slot = line.find("slot") ? line.find("slot")->integer() : std::nullopt;
     const auto kind = line.find("kind") ? line.find("kind")->integer() : std::nullopt;
-    if (!slot || !kind || !text("output") || !text("state_root") || !text("gas"))
+    if (!slot || !kind || !text("output") || !text("state_root") || !text("gas") || !text("gas_used"))
         return bad;
     TRY(const auto output, from_base64url(*text("output")));
     TRY(const auto root, Digest::parse(*text("state_root")));
@@ -68,7 +69,8 @@ Result<units::SlotResult> read_line(const JsonView& line, const ProcessId& proce
         .kind = static_cast<units::SlotResult::Kind>(*kind),
         .output = to_string(output),
         .state_root = root,
-        .gas = std::strtoull(text("gas")->c_str(), nullptr, 10)};
+        .gas = std::strtoull(text("gas")->c_str(), nullptr, 10),
+        .gas_used = std::strtoull(text("gas_used")->c_str(), nullptr, 10)};
 }
 
 struct Verified {

@@ -10,6 +10,7 @@ namespace altiplano::cli {
 /// Each adds commands to `app`; when one is chosen it runs and sets `exit`.
 void add_node_commands(CLI::App& app, Common& common, Exit& exit);  ///< node, worker, status, key
 void add_config_commands(CLI::App& app, Common& common, Exit& exit);  ///< config show
+void add_module_commands(CLI::App& app, Common& common, Exit& exit);  ///< module add, ls, formats
 void add_item_commands(CLI::App& app, Common& common, Exit& exit);  ///< put, get
 void add_process_commands(CLI::App& app, Common& common, Exit& exit);  ///< spawn, send, eval, result
 void add_ask_command(CLI::App& app, Common& common, Exit& exit);

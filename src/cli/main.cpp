@@ -58,6 +58,7 @@ int main(int argc, char** argv)
     add_node_commands(app, common, exit);
     add_config_commands(app, common, exit);
     add_item_commands(app, common, exit);
+    add_module_commands(app, common, exit);
     add_process_commands(app, common, exit);
     add_ask_command(app, common, exit);
     add_console_command(app, common, exit);

@@ -143,7 +143,7 @@ Result<Evaluated> evaluate(
             .console = console}));
 
     // What stays: a failed message keeps the memory that it started from. After a guest fault it is back already.
-    Evaluated done{.output = {}, .state_root = {}, .gas = run.gas_used};
+    Evaluated done{.output = {}, .state_root = {}, .gas = run.gas_used, .gas_used = run.metered.value_or(0)};
     if (run.kind == vm::Run::Kind::guest_fault) {
         done.kind = units::SlotResult::Kind::guest_fault;
         done.output = fmt::format("{}: {}", run.fault_code, run.fault_sentence);

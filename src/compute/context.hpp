@@ -58,6 +58,7 @@ struct Evaluated {
     std::string output;
     Digest state_root;
     std::uint64_t gas = 0;
+    std::uint64_t gas_used = 0;  ///< as AO counts it
 };
 /// Runs one message to its end and commits, or rolls back what failed. @return a HostFault: destroy the machine
 Result<Evaluated> evaluate(

@@ -210,7 +210,8 @@ Result<units::SlotResult> LocalCompute::dry_run(const units::DryRun& run)
         .kind = done->kind,
         .output = std::move(done->output),
         .state_root = done->state_root,
-        .gas = done->gas};
+        .gas = done->gas,
+        .gas_used = done->gas_used};
 }
 
 /// Evaluates every slot up to `nonce` that has no result yet.
@@ -342,7 +343,8 @@ Result<units::SlotResult> LocalCompute::run(Lane& lane, std::uint64_t nonce)
         .kind = done->kind,
         .output = std::move(done->output),
         .state_root = done->state_root,
-        .gas = done->gas};
+        .gas = done->gas,
+        .gas_used = done->gas_used};
 }
 
 /// Writes what the machine is now. Nothing when an image of this slot is there.

@@ -42,7 +42,8 @@ store::ResultRecord to_record(const units::SlotResult& result)
         .kind = static_cast<std::uint8_t>(result.kind),
         .output = result.output,
         .state_root = result.state_root,
-        .gas = result.gas};
+        .gas = result.gas,
+        .gas_used = result.gas_used};
 }
 
 units::SlotResult from_record(const store::ResultRecord& record)
@@ -51,7 +52,8 @@ units::SlotResult from_record(const store::ResultRecord& record)
         .kind = static_cast<units::SlotResult::Kind>(record.kind),
         .output = record.output,
         .state_root = record.state_root,
-        .gas = record.gas};
+        .gas = record.gas,
+        .gas_used = record.gas_used};
 }
 
 }  // namespace altiplano::compute

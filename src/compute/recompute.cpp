@@ -59,7 +59,8 @@ Result<units::SlotResult> Recomputation::next(const units::LogEntry& entry)
         .kind = done.kind,
         .output = std::move(done.output),
         .state_root = done.state_root,
-        .gas = done.gas};
+        .gas = done.gas,
+        .gas_used = done.gas_used};
 }
 
 }  // namespace altiplano::compute

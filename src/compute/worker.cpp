@@ -185,6 +185,7 @@ private:
                 .text(done->output)
                 .text(done->state_root.bytes())
                 .number(done->gas)
+                .number(done->gas_used)
                 .bytes()};
     }
 

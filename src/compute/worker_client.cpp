@@ -126,6 +126,7 @@ Result<Evaluated> WorkerClient::evaluate(const Work& work, const OpenItem& open,
     done.output = to_string(output);
     TRY(done.state_root, fields.id<Digest>());
     TRY(done.gas, fields.number());
+    TRY(done.gas_used, fields.number());
     return done;
 }
 

@@ -83,6 +83,8 @@ std::string difference(const units::SlotResult& recorded, const units::SlotResul
     if (recorded.state_root != recomputed.state_root)
         return fmt::format(
             "the recorded state root is {}, recomputed it is {}", recorded.state_root.text(), recomputed.state_root.text());
+    if (recorded.gas_used != recomputed.gas_used)
+        return fmt::format("the recorded GasUsed is {}, recomputed it is {}", recorded.gas_used, recomputed.gas_used);
     if (recorded.gas != recomputed.gas)
         return fmt::format("the recorded gas is {}, recomputed it is {}", recorded.gas, recomputed.gas);
     return {};

@@ -72,6 +72,7 @@ struct ResultRecord {
     std::string output;
     Digest state_root;
     std::uint64_t gas = 0;
+    std::uint64_t gas_used = 0;  ///< as AO counts it
     friend bool operator==(const ResultRecord&, const ResultRecord&) = default;
 };
 

@@ -70,6 +70,7 @@ struct SlotResult {
     std::string output;  ///< raw bytes of the guest; of a fault `code: sentence`
     Digest state_root;  ///< after the slot
     std::uint64_t gas = 0;
+    std::uint64_t gas_used = 0;  ///< GasUsed as AO's loader counts it, of formats that meter (ao-protocol.md 6.4); else 0
 };
 
 /// How a result is written where JSON cannot carry it: "result", "error", "guest_fault".

@@ -58,7 +58,7 @@ void write_result(JsonWriter& json, const units::SlotResult& result, bool with_g
     else if (const auto error = response->find("Error"); error && !error->is_null())
         json.key("Error").raw(error->raw());
     if (with_gas)
-        json.member("GasUsed", std::uint64_t{0});
+        json.member("GasUsed", result.gas_used);
     json.end_object();
 }
 

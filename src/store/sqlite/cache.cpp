@@ -13,11 +13,11 @@ using sqlite::Statement;
 
 constexpr const char* schema = R"(
     CREATE TABLE IF NOT EXISTS results (process BLOB NOT NULL, nonce INTEGER NOT NULL, kind INTEGER NOT NULL, output BLOB NOT NULL, state_root BLOB NOT NULL,
-        gas INTEGER NOT NULL, PRIMARY KEY (process, nonce)) WITHOUT ROWID;
+        gas INTEGER NOT NULL, gas_used INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (process, nonce)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS outbox (process BLOB NOT NULL, nonce INTEGER NOT NULL, position INTEGER NOT NULL, kind INTEGER NOT NULL, json BLOB NOT NULL,
         PRIMARY KEY (process, nonce, position)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS disagreements (process BLOB NOT NULL, nonce INTEGER NOT NULL, kind INTEGER NOT NULL, output BLOB NOT NULL, state_root BLOB NOT NULL,
-        gas INTEGER NOT NULL);
+        gas INTEGER NOT NULL, gas_used INTEGER NOT NULL DEFAULT 0);
     CREATE TABLE IF NOT EXISTS images (process BLOB NOT NULL, nonce INTEGER NOT NULL, file BLOB NOT NULL, state_root BLOB NOT NULL, PRIMARY KEY (process, nonce)) WITHOUT ROWID;
 )";
 
@@ -30,13 +30,14 @@ Result<ResultRecord> read_result(const Statement& row)
     result.output = row.text(3);
     TRY(result.state_root, row.id<Digest>(4));
     result.gas = row.unsigned_number(5);
+    result.gas_used = row.unsigned_number(6);
     return result;
 }
 
 Result<std::optional<ResultRecord>> find_result(Database& database, const ProcessId& process, std::uint64_t nonce)
 {
-    auto statement =
-        database.prepare("SELECT process, nonce, kind, output, state_root, gas FROM results WHERE process = ? AND nonce = ?");
+    auto statement = database.prepare(
+        "SELECT process, nonce, kind, output, state_root, gas, gas_used FROM results WHERE process = ? AND nonce = ?");
     TRY(const auto there, statement.bind(process).bind(nonce).step());
     if (!there)
         return std::optional<ResultRecord>{};
@@ -51,7 +52,8 @@ Statement& bind_result(Statement& statement, const ResultRecord& result)
         .bind(static_cast<std::int64_t>(result.kind))
         .bind(std::string_view(result.output))
         .bind(result.state_root)
-        .bind(result.gas);
+        .bind(result.gas)
+        .bind(result.gas_used);
 }
 
 class SqliteCache final : public Cache {
@@ -71,10 +73,10 @@ public:
             if (there && !differs)
                 return {};
             if (differs) {
-                auto keep = database.prepare("INSERT INTO disagreements VALUES (?, ?, ?, ?, ?, ?)");
+                auto keep = database.prepare("INSERT INTO disagreements VALUES (?, ?, ?, ?, ?, ?, ?)");
                 return bind_result(keep, result).run();
             }
-            auto insert = database.prepare("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?)");
+            auto insert = database.prepare("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?)");
             TRY_OK(bind_result(insert, result).run());
             for (const auto& entry : outbox)
                 TRY_OK(database.prepare("INSERT INTO outbox VALUES (?, ?, ?, ?, ?)")
@@ -137,7 +139,7 @@ public:
     {
         const std::lock_guard lock(reading_);
         auto statement = readers_->prepare(
-            "SELECT process, nonce, kind, output, state_root, gas FROM disagreements WHERE process = ? ORDER BY nonce");
+            "SELECT process, nonce, kind, output, state_root, gas, gas_used FROM disagreements WHERE process = ? ORDER BY nonce");
         statement.bind(process);
         std::vector<ResultRecord> found;
         for (;;) {
@@ -193,11 +195,33 @@ private:
     sqlite::Writer writer_;
 };
 
+/// Caches that were made before results had a GasUsed lack its column.
+Result<void> add_gas_used(Database& database)
+{
+    constexpr std::pair<const char*, const char*> tables[] = {
+        {"SELECT name FROM pragma_table_info('results') WHERE name = 'gas_used'",
+            "ALTER TABLE results ADD COLUMN gas_used INTEGER NOT NULL DEFAULT 0"},
+        {"SELECT name FROM pragma_table_info('disagreements') WHERE name = 'gas_used'",
+            "ALTER TABLE disagreements ADD COLUMN gas_used INTEGER NOT NULL DEFAULT 0"},
+    };
+    for (const auto& [column, add] : tables) {
+        bool there = false;
+        {
+            auto columns = database.prepare(column);
+            TRY(there, columns.step());
+        }
+        if (!there)
+            TRY_OK(database.execute(add));
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Cache>> open_cache(const Path& path, SqliteOptions options)
 {
     TRY(auto made, sqlite::connect(path, options, schema));
+    TRY_OK(add_gas_used(*made.writers));
     return std::make_unique<SqliteCache>(std::move(made.readers), std::move(made.writers), options.group);
 }
 
