@@ -1,7 +1,7 @@
-// `bench eval`: trivial Evals per second in a process of ours, durable: each message signed, verified, assigned, logged,
-// evaluated in a worker, its result and state root stored and synced. Against AO's loader with AO's module, which keeps
-// all in memory and signs, logs and stores nothing.
-//   bench_eval ALTIPLANO PROCESS.wasm "COMMAND OF THE OUTSIDE" [--json] [--smoke]
+// `bench eval`: trivial Evals per second in a process of AO's aos2_0_6 and in one of ours, durable: each message signed,
+// verified, assigned, logged, evaluated in a worker, its result and state root stored and synced. Against AO's loader with
+// the same aos2_0_6, which keeps all in memory and signs, logs and stores nothing.
+//   bench_eval ALTIPLANO AOS.wasm PROCESS.wasm "COMMAND OF THE OUTSIDE" [--json] [--smoke]
 #include "base/executor.hpp"
 #include "base/json.hpp"
 #include "item/ed25519.hpp"
@@ -17,17 +17,20 @@ using bench::must;
 
 namespace {
 
+constexpr std::string_view aos_format = "wasm64-unknown-emscripten-draft_2024_02_15";
+constexpr std::string_view own_format = "wasm64-wasi-altiplano_1";
+
 /// A node with one Lua process.
 class Home {
 public:
-    Home(const Path& program, const Path& wasm)
+    Home(const Path& program, const Path& wasm, std::string_view format)
         : key_(item::Ed25519Signer::generate(system_random()))
     {
         std::filesystem::create_directories(folder_);
         node_ = must(node::Node::open(
             {.data = folder_, .program = program, .workers = 2}, system_files(), system_clock(), system_random()));
         const auto module =
-            must(item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Module"}, {"Module-Format", "wasm64-wasi-altiplano_1"}},
+            must(item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Module"}, {"Module-Format", std::string(format)}},
                                  .data = must(read_file(system_files(), wasm))},
                 key_));
         must(node_->weave().put({must(weave::stage(module, node_->weave().blobs()))}));
@@ -96,18 +99,21 @@ bench::Sample ours(Home& home, std::uint64_t messages, std::size_t at_once)
 int main(int count, char** values)
 {
     const auto given = bench::arguments(count, values);
-    if (given.rest.size() != 3) {
-        fmt::print(stderr, "usage: bench_eval ALTIPLANO PROCESS.wasm \"COMMAND OF THE OUTSIDE\" [--json] [--smoke]\n");
+    if (given.rest.size() != 4) {
+        fmt::print(stderr, "usage: bench_eval ALTIPLANO AOS.wasm PROCESS.wasm \"COMMAND OF THE OUTSIDE\" [--json] [--smoke]\n");
         return 2;
     }
-    Home home(given.rest[0], given.rest[1]);
+    Home aos(given.rest[0], given.rest[1], aos_format);
+    Home own(given.rest[0], given.rest[2], own_format);
     const std::uint64_t messages = given.smoke ? 10 : 200;
     const std::uint64_t theirs = given.smoke ? 10 : 200;
     const int runs = given.smoke ? 1 : 5;
-    const auto row = [&](const char* name, std::size_t at_once) {
+    const auto row = [&](Home& home, const char* name, std::size_t at_once) {
         return bench::in_turn(
             name, "ao-loader, aos2_0_6", "messages/s", bench::Better::more, runs, [&] { return ours(home, messages, at_once); },
-            [&] { return outside(given.rest[2], theirs); });
+            [&] { return outside(given.rest[3], theirs); });
     };
-    bench::report({row("eval, durable, one by one", 1), row("eval, durable, eight callers", 8)}, given.json);
+    bench::report({row(aos, "aos2_0_6, durable, one by one", 1), row(aos, "aos2_0_6, durable, eight callers", 8),
+                      row(own, "our Lua, durable, one by one", 1)},
+        given.json);
 }

@@ -255,6 +255,25 @@ TEST(Emscripten, starts_the_clock_anew_with_each_message)
     EXPECT_EQ(outcome(*machine), "1");
 }
 
+TEST(Emscripten, counts_what_the_loader_counts)
+{
+    // By the loader's table: 211 for the stack pointer, twice 662 for room on the stack, 331 for putting it back; in handle a
+    // loop costs 92 to enter and 513 each time, the address 92.
+    const auto text = module_wat(R"((local $i i64)
+        (loop $l (br_if $l (i64.lt_u (local.tee $i (i64.add (local.get $i) (i64.const 1))) (i64.const 10)))) (p.const 1024))");
+    constexpr std::uint64_t expected = 211 + 2 * 662 + 92 + 10 * 513 + 92 + 331;
+    const auto machine = machine_of(text, "wasm64-unknown-emscripten-draft_2024_10_16-metering");
+    EXPECT_EQ(run(*machine).metered, expected);
+    EXPECT_EQ(run(*machine).metered, expected) << "each message begins at nothing";
+    EXPECT_EQ(run(*machine_of(text)).metered, std::nullopt);
+
+    const auto spend = [&](std::uint64_t gas) {
+        return machine->handle({.message_json = "{}", .env_json = "{}", .gas_limit = gas}).value().fault_code;
+    };
+    EXPECT_EQ(spend(expected), "");
+    EXPECT_EQ(spend(expected - 332), errors::trap_out_of_gas) << "the count ends a message long before our gas does";
+}
+
 TEST(Emscripten, has_no_shell)
 {
     const auto* import = R"((import "env" "_emscripten_system" (func $system (param p) (result i32))))";
