@@ -4,9 +4,9 @@
 #include "vm/abi/emscripten/time.hpp"
 
 #include <bit>
-#include <limits>
 #include <cstring>
 #include <fmt/format.h>
+#include <limits>
 
 namespace altiplano::vm::abi::emscripten {
 
@@ -272,6 +272,7 @@ std::span<const HostFunction> functions()
         row("system", {p}, system, i32),
         row("_dlopen_js", {p}, zero, p),
         row("_dlsym_js", {p, p, p}, zero, p),
+        row("_dlsym_js", {p, p}, zero, p),
         row("_dlinit", {p}, zero),
         // ends
         row("abort", {}, abort),
