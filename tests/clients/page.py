@@ -15,6 +15,7 @@ PAGE = HERE.parent.parent / "docs" / "compatibility.md"
 # Test file, package, what it is to its user.
 CLIENTS = [
     ("aoconnect", "@permaweb/aoconnect", "legacy mode: MU_URL, CU_URL and GATEWAY_URL are the node's `/mu`, `/cu` and `/`"),
+    ("aos", "@permaweb/aoconnect", "what the aos console 2.0.16 asks of its units: the console is published as a repository only, and runs by hand"),
     ("wao", "wao", "its classes get the node's port, as they get that of wao's own emulator"),
     ("loader", "@permaweb/ao-loader", "`tests/clients/ao-loader.cjs` stands in its place; the results of both are compared"),
     ("arweave", "arweave", "every function that talks to a node; host and port are the node's"),
@@ -70,7 +71,7 @@ def text():
     ]
     for name, package, note in CLIENTS:
         tests = tests_of(HERE / f"{name}.test.mjs")
-        lines += [f"## {package} {version_of(package)}", "", f"{note[0].upper()}{note[1:]}. {len(tests)} tests.", "",
+        lines += [f"## {name}: {package} {version_of(package)}" if name not in package else f"## {package} {version_of(package)}", "", f"{note[0].upper()}{note[1:]}. {len(tests)} tests.", "",
                   "| function | what is shown | state |", "|---|---|---|"]
         lines += [f"| `{cell(t.function)}` | {cell(t.sentence)} | {cell('differs: ' + t.reason) if t.reason else 'works'} |" for t in tests]
         lines.append("")
