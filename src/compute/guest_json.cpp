@@ -57,9 +57,9 @@ std::string message_json(const units::LogEntry& entry, JsonWriter::Text text)
     json.member("Owner", std::string_view(message.owner().text()));
     // The item that spawns has no target: the process is what it makes.
     json.member("Target",
-        std::string_view(spawns    ? assignment.slot.process.text()
-                : message.target() ? message.target()->text()
-                                   : ""));
+        std::string_view(spawns || units::sent_to(assignment) ? assignment.slot.process.text()
+                : message.target()                            ? message.target()->text()
+                                                              : ""));
     if (shown("Anchor"))
         json.member("Anchor", as_text(message.anchor()));
     json.member("From", from_process ? *from_process : std::string_view(message.owner().text()));

@@ -1,5 +1,6 @@
 #include "messenger/messenger.hpp"
 
+#include "base/counters.hpp"
 #include "base/log.hpp"
 #include "messenger/errors.hpp"
 #include "messenger/outgoing.hpp"
@@ -13,6 +14,8 @@ namespace altiplano::messenger {
 namespace {
 
 constexpr std::int64_t pause_ms_max = 60'000;
+// The scheduler may be anywhere: its codes are part of what units say to each other.
+constexpr std::string_view scheduler_knows_no_such_process = "scheduler.unknown_process";
 // The notice about a spawn has a place of its own in the ledger, after all places of the outbox.
 constexpr std::uint64_t spawned_index = std::uint64_t{1} << 32;
 
@@ -24,7 +27,8 @@ std::string cursor_key(const ProcessId& process)
 /// Whether trying again later can help: this node's own troubles pass, a refusal stays one.
 bool may_pass(std::string_view code)
 {
-    for (const std::string_view room : {"store.", "base.", "compute.worker", "compute.stopping", "compute.sandbox", "vm."})
+    for (const std::string_view room :
+        {"store.", "base.", "net.", "compute.worker", "compute.stopping", "compute.sandbox", "vm."})
         if (code.starts_with(room))
             return true;
     return false;
@@ -41,8 +45,8 @@ LocalMessenger::LocalMessenger(units::Scheduler& scheduler, units::Compute& comp
     , cache_(cache)
     , authority_(authority)
     , clock_(clock)
-    , options_(options)
-    , executor_(thread_pool("messenger", options.threads))
+    , options_(std::move(options))
+    , executor_(thread_pool("messenger", options_.threads))
     , later_(thread_pool("retry", 1))
 {
 }
@@ -256,6 +260,14 @@ Result<void> LocalMessenger::deliver_assignment(const store::OutboxRecord& recor
 Result<void> LocalMessenger::note(store::DeliveryRecord entry, const Result<void>& sent)
 {
     ++entry.attempts;
+    const auto counted = [](std::string_view outcome) -> counters::Counter& {
+        return counters::counter("altiplano_deliveries_total", "Attempts to deliver what processes send, by what came of them.",
+            {{"outcome", std::string(outcome)}});
+    };
+    static auto& accepted = counted("accepted");
+    static auto& refused = counted("refused");
+    static auto& tried_again = counted("tried again");
+    (sent ? accepted : may_pass(sent.error().code) ? tried_again : refused).add();
     if (sent) {
         entry.state = store::DeliveryRecord::State::accepted;
         entry.last_error.clear();
@@ -277,7 +289,11 @@ Result<void> LocalMessenger::send(const item::DataItem& item)
     const bool spawns = item.tags().has("Type", "Process");
     if (!spawns) {
         ENSURE(item.target(), "outgoing_fields gives every message a target");
-        TRY(const auto receiver, records_.process(ProcessId(*item.target())));
+        const auto receiver = scheduler_.process(ProcessId(*item.target()));
+        if (!receiver && receiver.error().code != scheduler_knows_no_such_process)
+            return std::unexpected(receiver.error());
+        if (!receiver && options_.store)
+            return options_.store(item);
         if (!receiver) {
             TRY(auto staged, weave::stage_own(item, weave_.blobs()));
             TRY(const auto block, weave_.put({std::move(staged)}));

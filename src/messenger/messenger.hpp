@@ -21,6 +21,8 @@ public:
     struct Options {
         std::size_t threads = 4;  ///< deliveries, and evaluations waited for, at once
         std::int64_t retry_ms = 250;  ///< first pause after a failure; doubles up to a minute
+        /// Stores an item for a wallet, durable when it returns; empty: in the weave of this node.
+        std::function<Result<void>(const item::DataItem&)> store{};
     };
     LocalMessenger(units::Scheduler& scheduler, units::Compute& compute, weave::Weave& weave, store::Records& records,
         store::Cache& cache, const item::Signer& authority, Clock& clock, Options options);

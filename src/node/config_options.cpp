@@ -1,6 +1,10 @@
 #include "node/config_options.hpp"
 
+#include "node/errors.hpp"
 #include "node/http/access_log.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
 
 namespace altiplano::node {
 
@@ -9,6 +13,16 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
     const auto tracker = config.text("tracker");
     const auto worker = config.text("worker_program");
     const auto workers = config.number("workers");
+    bool here[3] = {};
+    constexpr std::string_view names[] = {"scheduler", "compute", "messenger"};
+    for (const auto& unit : config.list("units")) {
+        const auto* const name = std::ranges::find(names, unit);
+        if (name == std::end(names) && unit != "gateway")
+            return fail(errors::bad_config, fmt::format("{}: there is no unit '{}'", config.origin("units"), unit),
+                "units are scheduler, compute, messenger, gateway");
+        if (name != std::end(names))
+            here[name - std::begin(names)] = true;
+    }
     return Node::Options{.data = config.text("data"),
         .modules = config.text("modules"),
         .program = worker.empty() ? program : Path(worker),
@@ -24,7 +38,17 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
         .transactions = {.price = {.base = item::Winston(config.number("price_base")),
                              .per_byte = item::Winston(config.number("price_byte"))},
             .mint = config.boolean("development")},
-        .outer = {.gateways = config.list("outer_gateways")}};
+        .outer = {.gateways = config.list("outer_gateways")},
+        .aliases = config.boolean("development") ? config.map("aliases") : std::map<std::string, std::string>{},
+        .scheduler_here = here[0],
+        .compute_here = here[1],
+        .messenger_here = here[2],
+        .scheduler_url = config.text("scheduler_url"),
+        .compute_url = config.text("compute_url"),
+        .messenger_url = config.text("messenger_url"),
+        .gateway_url = config.text("gateway_url"),
+        .unit_wait_ms = static_cast<std::int64_t>(config.number("unit_wait_s")) * 1000,
+        .allow = config.list("allow")};
 }
 
 Result<http::Server::Options> server_options(const Config& config, Clock& clock)

@@ -12,6 +12,7 @@ inline constexpr std::string_view bad_host = "node.bad_host";  ///< a Host heade
 inline constexpr std::string_view bad_config = "node.bad_config";  ///< a key that is unknown, or a value that does not fit it
 inline constexpr std::string_view bad_option = "node.bad_option";  ///< a setting that makes no sense
 inline constexpr std::string_view key_needed = "node.key_needed";  ///< a write without one of the API keys
+inline constexpr std::string_view no_unit = "node.no_unit";  ///< a unit that neither runs here nor is named by a URL
 inline constexpr std::string_view stopping = "node.stopping";  ///< the node goes down
 inline constexpr std::string_view busy = "node.busy";  ///< too many wait already
 inline constexpr std::string_view header_over_limit = "node.header_over_limit";

@@ -1,5 +1,6 @@
 #include "node/node.hpp"
 
+#include "base/json.hpp"
 #include "node/errors.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "weave/errors.hpp"
@@ -17,8 +18,22 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
     TRY(node->records_, store::open_records(folder.records()));
     TRY(node->blobs_, store::Blobs::open(files, folder.blobs()));
     TRY(node->cache_, store::open_cache(folder.cache()));
-    TRY(node->weave_, weave::Weave::open(*node->records_, *node->blobs_, clock, random));
+    auto rules = net::AddressRules::of(options.allow);
+    for (const auto& url : {options.scheduler_url, options.compute_url, options.messenger_url, options.gateway_url})
+        if (rules && !url.empty()) {
+            TRY(const auto parsed, net::parse_url(url));
+            rules = rules->with(parsed);
+        }
+    if (!rules)
+        return std::unexpected(rules.error());
+    node->http_ = net::curl_http(*std::move(rules));
+
+    TRY(auto aliases, ConfiguredAliases::of(options.aliases, *node->records_));
+    node->aliases_ = std::make_unique<ConfiguredAliases>(std::move(aliases));
+    TRY_OK(node->open_weave(random));
     node->weave_->follow_aliases(options.any_scheduler);
+    if (!options.aliases.empty())
+        node->weave_->resolve_by([known = node->aliases_.get()](const ItemId& published) { return known->resolve(published); });
     node->gateway_ = std::make_unique<gateway::Gateway>(*node->weave_, *node->records_, gateway::Gateway::Options{});
     TRY(node->transactions_,
         weave::Transactions::open(*node->weave_, *node->records_, files, clock, folder.uploads(), options.transactions));
@@ -33,27 +48,123 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
             std::make_unique<weave::Outer>(*node->transactions_, *node->weave_, *node->outer_http_, clock, options.outer);
     }
 
-    auto* const it = node.get();
-    // A new process is admitted by the compute unit, since that will have to run it.
-    node->scheduler_ = std::make_unique<scheduler::LocalScheduler>(*node->weave_, *node->records_, *node->scheduler_key_, clock,
-        scheduler::LocalScheduler::Options{.admit = [it](const item::DataItem& process) { return it->compute_->admit(process); },
-            .any_scheduler = options.any_scheduler});
-    TRY(node->compute_,
-        compute::LocalCompute::open(*node->scheduler_, *node->weave_, *node->cache_, files, clock,
-            {.folder = options.data,
-                .modules = options.modules,
-                .start = compute::worker_process(options.program),
-                .workers = options.workers,
-                .warm_max = options.warm_max,
-                .image_gas = options.image_gas,
-                .tracker = options.tracker,
-                .authority = options.any_scheduler ? std::optional(node->authority()) : std::nullopt}));
-    node->messenger_ =
-        std::make_unique<messenger::LocalMessenger>(*node->scheduler_, *node->compute_, *node->weave_, *node->records_,
-            *node->cache_, *node->authority_, clock, messenger::LocalMessenger::Options{.threads = options.workers + 8});
+    TRY_OK(node->open_scheduler());
+    TRY_OK(node->open_compute(files));
     node->waiting_ = std::make_unique<Waiting>(*node->compute_, options.workers + 8, options.waiting_max);
-    TRY_OK(node->messenger_->resume());
+    TRY_OK(node->open_messenger());
     return node;
+}
+
+Result<void> Node::open_weave(Random& random)
+{
+    if (options_.scheduler_here || options_.gateway_url.empty()) {
+        TRY(weave_, weave::Weave::open(*records_, *blobs_, clock_, random));
+        return {};
+    }
+    follower_ = std::make_unique<weave::Follower>(*http_, options_.gateway_url, *records_, *blobs_);
+    // Nodes that start together wait for each other; one that has a copy needs nobody.
+    constexpr std::int64_t pause_ms = 200;
+    for (auto left_ms = options_.unit_wait_ms;; left_ms -= pause_ms) {
+        const auto copied = follower_->catch_up();
+        TRY(const auto genesis, records_->block(0));
+        if (copied || genesis)
+            break;
+        if (left_ms <= 0)
+            return std::unexpected(copied.error());
+        clock_.sleep_ms(pause_ms);
+    }
+    // Block 0 is there, so this begins no weave of its own.
+    TRY(weave_, weave::Weave::open(*records_, *blobs_, clock_, random));
+    return {};
+}
+
+Result<void> Node::open_scheduler()
+{
+    if (options_.scheduler_here) {
+        // A new process is admitted by the compute unit, since that will have to run it.
+        scheduler_ = std::make_unique<scheduler::LocalScheduler>(*weave_, *records_, *scheduler_key_, clock_,
+            scheduler::LocalScheduler::Options{.admit = [this](const item::DataItem& process) { return admit(process); },
+                .any_scheduler = options_.any_scheduler});
+        return {};
+    }
+    if (options_.scheduler_url.empty())
+        return fail(
+            errors::no_unit, "the scheduler does not run here, and no URL says where it does", "name it with --scheduler-url");
+    // What its wire leaves out is in the weave: in the copy of it, or the gateway has it.
+    const auto fetch = [this](const ItemId& id) -> Result<item::DataItem> {
+        if (auto there = weave_->whole(id))
+            return *std::move(there);
+        if (follower_)
+            TRY_OK(follower_->catch_up());
+        return weave_->whole(id);
+    };
+    scheduler_ = std::make_unique<units::HttpScheduler>(*http_, options_.scheduler_url, options_.unit_wait_ms, fetch);
+    if (follower_)
+        scheduler_ = std::make_unique<FollowingScheduler>(std::move(scheduler_), *follower_);
+    return {};
+}
+
+Result<void> Node::open_compute(Files& files)
+{
+    if (options_.compute_here) {
+        TRY(auto local,
+            compute::LocalCompute::open(*scheduler_, *weave_, *cache_, files, clock_,
+                {.folder = options_.data,
+                    .modules = options_.modules,
+                    .start = compute::worker_process(options_.program),
+                    .workers = options_.workers,
+                    .warm_max = options_.warm_max,
+                    .image_gas = options_.image_gas,
+                    .tracker = options_.tracker,
+                    .authority = options_.any_scheduler ? std::optional(authority()) : std::nullopt}));
+        local_compute_ = local.get();
+        compute_ = std::move(local);
+        return {};
+    }
+    if (options_.compute_url.empty())
+        return fail(
+            errors::no_unit, "the compute unit does not run here, and no URL says where it does", "name it with --compute-url");
+    auto kept = std::make_unique<KeptCompute>(
+        std::make_unique<units::HttpCompute>(*http_, options_.compute_url, options_.unit_wait_ms, *scheduler_), *cache_);
+    kept_compute_ = kept.get();
+    compute_ = std::move(kept);
+    return {};
+}
+
+Result<void> Node::open_messenger()
+{
+    if (options_.messenger_here) {
+        messenger::LocalMessenger::Options options{.threads = options_.workers + 8};
+        if (follower_)
+            options.store = [this](const item::DataItem& item) { return follower_->put(item); };
+        auto local = std::make_unique<messenger::LocalMessenger>(
+            *scheduler_, *compute_, *weave_, *records_, *cache_, *authority_, clock_, std::move(options));
+        TRY_OK(local->resume());
+        messenger_ = std::move(local);
+    } else if (options_.messenger_url.empty()) {
+        messenger_ = std::make_unique<NoMessenger>();
+    } else {
+        messenger_ = std::make_unique<units::HttpMessenger>(*http_, options_.messenger_url, options_.unit_wait_ms, *scheduler_);
+    }
+    return {};
+}
+
+Result<units::Assignment::Semantics> Node::admit(const item::DataItem& process)
+{
+    if (follower_)
+        TRY_OK(follower_->catch_up());  // its module may have been stored just now
+    return local_compute_ ? local_compute_->admit(process) : kept_compute_->admit(process);
+}
+
+Address Node::authority() const
+{
+    if (options_.messenger_here || options_.messenger_url.empty())
+        return authority_->address();
+    const auto answer =
+        http_->send({.url = net::join(options_.messenger_url, "/~altiplano/unit"), .total_ms_max = options_.unit_wait_ms});
+    const auto json = answer ? JsonView::parse(answer->body) : Result<JsonView>(std::unexpected(answer.error()));
+    const auto authority = json ? json->find("authority") : std::nullopt;
+    return Address(authority ? authority->string().value_or("") : "");
 }
 
 Result<void> Node::ready()
@@ -67,7 +178,10 @@ Result<void> Node::ready()
 void Node::stop()
 {
     stopping_ = true;
-    compute_->stop();
+    if (http_)
+        http_->stop();
+    if (local_compute_)
+        local_compute_->stop();
     if (outer_http_)
         outer_http_->stop();
 }
@@ -92,11 +206,8 @@ Result<weave::Transactions::Found> Node::transaction(const ItemId& id)
 
 Node::~Node()
 {
-    if (outer_http_)
-        outer_http_->stop();
     // Evaluations under way are given up, so that whoever waits for one is told at once; the log has them.
-    if (compute_)
-        compute_->stop();
+    stop();
 }
 
 }  // namespace altiplano::node

@@ -4,7 +4,9 @@
 #include "compute/local_compute.hpp"
 #include "gateway/gateway.hpp"
 #include "messenger/messenger.hpp"
+#include "node/aliases.hpp"
 #include "node/data_folder.hpp"
+#include "node/elsewhere.hpp"
 #include "node/waiting.hpp"
 #include "scheduler/scheduler.hpp"
 #include "weave/outer.hpp"
@@ -27,6 +29,21 @@ public:
         memory::Tracker tracker = memory::Tracker::automatic;
         weave::Transactions::Options transactions{};
         weave::Outer::Options outer{};  ///< gateways that are asked for what is not here; none by default
+
+        /// Published ids and what stands for them here: an id, or Tag=Value. For development.
+        std::map<std::string, std::string> aliases{};
+
+        // Which units run here. Each that does not is found by its URL; whoever has the scheduler writes the weave, a node
+        // without it follows the weave of `gateway_url`, if there is one, and else has its own.
+        bool scheduler_here = true;
+        bool compute_here = true;
+        bool messenger_here = true;
+        std::string scheduler_url{};
+        std::string compute_url{};
+        std::string messenger_url{};
+        std::string gateway_url{};
+        std::int64_t unit_wait_ms = 60'000;  ///< for an answer of another unit, results excepted
+        std::vector<std::string> allow{};  ///< addresses that may be asked although they are not public
     };
     /// Opens everything and takes up where the last run ended. @return node.folder_in_use, node.newer_folder, store.*, base.*
     static Result<std::unique_ptr<Node>> open(const Options& options, Files& files, Clock& clock, Random& random);
@@ -45,16 +62,29 @@ public:
     store::Cache& cache() noexcept { return *cache_; }
     units::Scheduler& scheduler() noexcept { return *scheduler_; }
     units::Messenger& messenger() noexcept { return *messenger_; }
-    compute::LocalCompute& compute() noexcept { return *compute_; }
+    units::Compute& compute() noexcept { return *compute_; }
+    /// Null when it does not run here.
+    compute::LocalCompute* local_compute() noexcept { return local_compute_; }
+    /// Asks others: only public addresses, those that `allow` lists, and the units' own.
+    net::Http& http() noexcept { return *http_; }
+    /// Under which semantics a process would run. @return as LocalCompute::admit
+    Result<units::Assignment::Semantics> admit(const item::DataItem& process);
     const gateway::Gateway& gateway() const noexcept { return *gateway_; }
     /// Whether it can do its work. @return node.stopping, store.*
     Result<void> ready();
     /// Whoever waits is told that the node goes down; nothing new is evaluated. Serving goes on until the end.
     void stop();
+    const ConfiguredAliases& aliases() const noexcept { return *aliases_; }
     Waiting& waiting() noexcept { return *waiting_; }
-    Address authority() const { return authority_->address(); }
+    /// Who signs what processes send: this node's key, or that of the messenger elsewhere; empty while that does not answer.
+    Address authority() const;
 
 private:
+    Result<void> open_weave(Random& random);
+    Result<void> open_scheduler();
+    Result<void> open_compute(Files& files);
+    Result<void> open_messenger();
+
     Node(Options options, Clock& clock)
         : options_(std::move(options))
         , clock_(clock)
@@ -71,14 +101,19 @@ private:
     std::unique_ptr<store::Records> records_;
     std::unique_ptr<store::Blobs> blobs_;
     std::unique_ptr<store::Cache> cache_;
+    std::unique_ptr<ConfiguredAliases> aliases_;
     std::unique_ptr<weave::Weave> weave_;
     std::unique_ptr<gateway::Gateway> gateway_;
     std::unique_ptr<weave::Transactions> transactions_;
     std::unique_ptr<net::Http> outer_http_;
     std::unique_ptr<weave::Outer> outer_;  ///< null: nobody else is asked
-    std::unique_ptr<scheduler::LocalScheduler> scheduler_;
-    std::unique_ptr<compute::LocalCompute> compute_;
-    std::unique_ptr<messenger::LocalMessenger> messenger_;
+    std::unique_ptr<net::Http> http_;
+    std::unique_ptr<weave::Follower> follower_;  ///< when another node's weave is followed
+    std::unique_ptr<units::Scheduler> scheduler_;
+    std::unique_ptr<units::Compute> compute_;
+    compute::LocalCompute* local_compute_ = nullptr;  ///< `compute_`, when it runs here
+    KeptCompute* kept_compute_ = nullptr;  ///< `compute_`, when it does not
+    std::unique_ptr<units::Messenger> messenger_;
     std::unique_ptr<Waiting> waiting_;
 };
 

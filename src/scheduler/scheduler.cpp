@@ -1,5 +1,6 @@
 #include "scheduler/scheduler.hpp"
 
+#include "base/counters.hpp"
 #include "scheduler/errors.hpp"
 #include "units/assignment.hpp"
 #include "weave/errors.hpp"
@@ -42,7 +43,7 @@ Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
     const bool spawns = type == "Process";
     if (!spawns && !item.target())
         return fail(errors::no_target, fmt::format("the message {} names no process as its target", item.id().text()));
-    const ProcessId process = spawns ? ProcessId(item.id()) : ProcessId(*item.target());
+    const ProcessId process = spawns ? ProcessId(item.id()) : real(ProcessId(*item.target()));
 
     // The same item again gets the same answer (law 4).
     TRY(const auto known, records_.log_of(process, item.id()));
@@ -63,6 +64,7 @@ Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
             return fail(errors::other_scheduler,
                 fmt::format("the process names the scheduler {}, this one is {}", named, record.scheduler));
         TRY(semantics, options_.admit(item));
+        record.module = semantics->module.value_or(*module_id);
     } else {
         TRY(const auto there, records_.process(process));
         if (!there)
@@ -73,12 +75,23 @@ Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
     Entry entry{.process = process, .message = item.id(), .item = std::move(staged), .semantics = semantics};
     if (spawns)
         entry.spawned = std::move(record);
+    else if (ProcessId(*item.target()) != process)
+        entry.sent_to = ItemId(*item.target());
     return append(entry);
+}
+
+ProcessId LocalScheduler::real(const ProcessId& process)
+{
+    if (const auto there = records_.process(process); !there || *there)
+        return process;
+    const auto local = weave_.real(ItemId(process));
+    return local ? ProcessId(*local) : process;
 }
 
 Result<units::Assignment> LocalScheduler::assign(const units::AssignRequest& request)
 {
-    const auto& [process, message, base_layer, exclude] = request;
+    const auto process = real(request.process);
+    const auto& [asked, message, base_layer, exclude] = request;
     TRY(const auto there, records_.process(process));
     if (!there)
         return unknown_process(process);
@@ -121,7 +134,8 @@ Result<units::Assignment> LocalScheduler::append(const Entry& entry)
             .block_hash = tip.hash,
             .timestamp_ms = clock_.wall_ms(),
             .semantics = entry.semantics,
-            .exclude = entry.exclude};
+            .exclude = entry.exclude,
+            .sent_to = entry.sent_to};
         if (entry.spawned) {
             TRY_OK(records.put_process(*entry.spawned));
         } else {
@@ -149,15 +163,19 @@ Result<units::Assignment> LocalScheduler::append(const Entry& entry)
         assigned = std::move(made);
         return items;
     }));
-    if (assigned)
+    if (assigned) {
+        static auto& assignments = counters::counter("altiplano_assignments_total", "Messages and processes that got a slot.");
+        assignments.add();
         return *std::move(assigned);
+    }
     TRY(const auto raced, records_.log_of(entry.process, entry.message));
     ENSURE(raced, "the transaction has seen it");
     return read_stored(weave_, raced->assignment);
 }
 
-Result<std::uint64_t> LocalScheduler::slot_after(const ProcessId& process, std::int64_t timestamp_ms)
+Result<std::uint64_t> LocalScheduler::slot_after(const ProcessId& asked, std::int64_t timestamp_ms)
 {
+    const auto process = real(asked);
     TRY(const auto there, records_.process(process));
     if (!there)
         return unknown_process(process);
@@ -180,11 +198,12 @@ Result<std::uint64_t> LocalScheduler::slot_after(const ProcessId& process, std::
 
 Result<units::LogEntry> LocalScheduler::entry(const units::Slot& slot)
 {
-    return LogReader(weave_, records_).entry(slot);
+    return LogReader(weave_, records_).entry({real(slot.process), slot.nonce});
 }
 
-Result<units::Slot> LocalScheduler::slot_of(const ProcessId& process, const ItemId& message)
+Result<units::Slot> LocalScheduler::slot_of(const ProcessId& asked, const ItemId& message)
 {
+    const auto process = real(asked);
     TRY(const auto there, records_.process(process));
     if (!there)
         return unknown_process(process);
@@ -204,7 +223,7 @@ Result<units::Slot> LocalScheduler::slot_of(const ProcessId& process, const Item
 
 Result<units::ProcessInfo> LocalScheduler::process(const ProcessId& id)
 {
-    TRY(const auto found, LogReader(weave_, records_).process(id));
+    TRY(const auto found, LogReader(weave_, records_).process(real(id)));
     return units::ProcessInfo{.id = found.id,
         .module = found.module,
         .owner = Address(found.owner),

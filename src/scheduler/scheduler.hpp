@@ -7,8 +7,9 @@
 
 namespace altiplano::scheduler {
 
-/// The scheduler of this node. Each assignment is one block of the weave: message, assignment and log entry become
-/// durable together.
+/// The scheduler of this node. A published id that a process or a module here stands for is resolved when something is accepted
+/// and when something is asked for; the log names the real one. Each assignment is one block of the weave: message, assignment
+/// and log entry become durable together.
 class LocalScheduler final : public units::Scheduler {
 public:
     struct Options {
@@ -44,7 +45,10 @@ private:
         std::optional<store::ProcessRecord> spawned{};
         std::optional<units::Assignment::Semantics> semantics{};
         std::vector<std::string> exclude{};
+        std::optional<ItemId> sent_to{};
     };
+    /// The process itself, or the one that a published id stands for.
+    ProcessId real(const ProcessId& process);
     Result<units::Assignment> append(const Entry& entry);
 
     weave::Weave& weave_;

@@ -89,6 +89,8 @@ Result<Assignment> sign_assignment(const AssignmentFields& fields, const item::S
     }
     for (const auto& field : fields.exclude)
         tags.add("Exclude", field);
+    if (fields.sent_to)
+        tags.add("Sent-To", fields.sent_to->text());
     TRY(auto item, item::build({.anchor = to_string(sha256(place).bytes()), .tags = std::move(tags)}, scheduler));
     return read_assignment(std::move(item));
 }
@@ -101,10 +103,16 @@ Result<Assignment> read_assignment(item::DataItem item)
     read.id = AssignmentId(item.id());
     TRY(read.slot.process, id_tag<ProcessId>(item, "Process"));
     TRY(read.slot.nonce, number_tag<std::uint64_t>(item, "Nonce"));
-    TRY(read.message, id_tag<ItemId>(item, "Message"));
+    // Other schedulers write no Message for the process item itself, and no Block-Hash at all (2.3).
+    read.message = ItemId(read.slot.process);
+    if (read.slot.nonce > 0 || item.tags().first("Message")) {
+        TRY(read.message, id_tag<ItemId>(item, "Message"));
+    }
     TRY(read.hash_chain, id_tag<Digest>(item, "Hash-Chain"));
     TRY(read.height, number_tag<std::uint64_t>(item, "Block-Height"));
-    TRY(read.block_hash, id_tag<BlockHash>(item, "Block-Hash"));
+    if (item.tags().first("Block-Hash")) {
+        TRY(read.block_hash, id_tag<BlockHash>(item, "Block-Hash"));
+    }
     TRY(read.timestamp_ms, number_tag<std::int64_t>(item, "Timestamp"));
     if (item.tags().first("Semantics-Version")) {
         Assignment::Semantics semantics;

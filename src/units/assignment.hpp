@@ -15,6 +15,7 @@ struct AssignmentFields {
     std::int64_t timestamp_ms = 0;
     std::optional<Assignment::Semantics> semantics;  ///< slot 0
     std::vector<std::string> exclude{};
+    std::optional<ItemId> sent_to{};  ///< the published id that the process stands for, if the message names that
 };
 
 /// The signed assignment. Tags in the order of ao-protocol.md 2.3, then ours. The anchor follows from process and nonce,

@@ -86,6 +86,10 @@ TEST(Assignment, is_refused_when_any_tag_is_missing_or_wrong)
     for (const auto* name :
         {"Process", "Nonce", "Message", "Hash-Chain", "Block-Height", "Block-Hash", "Timestamp", "Type", "Module-SHA-256"}) {
         for (const auto* value : {"", "no"}) {
+            // Other schedulers write no Block-Hash, and no Message for the process item itself.
+            const bool optional = std::string_view(name) == "Message" || std::string_view(name) == "Block-Hash";
+            if (optional && !*value)
+                continue;
             item::Tags tags;
             for (const auto& tag : whole.item.tags())
                 if (tag.name != name)
@@ -96,4 +100,17 @@ TEST(Assignment, is_refused_when_any_tag_is_missing_or_wrong)
             EXPECT_EQ(read_assignment(item).error().code, errors::bad_assignment) << name;
         }
     }
+}
+
+TEST(Assignment, of_other_schedulers_may_leave_out_what_they_do_not_write)
+{
+    const auto whole = sign_assignment(fields(0), signer).value();
+    item::Tags tags;
+    for (const auto& tag : whole.item.tags())
+        if (tag.name != "Message" && tag.name != "Block-Hash")
+            tags.add(tag.name, tag.value);
+    const auto read = read_assignment(item::build({.tags = tags}, signer).value());
+    ASSERT_TRUE(read) << read.error().sentence;
+    EXPECT_EQ(read->message, ItemId(read->slot.process));
+    EXPECT_EQ(read->block_hash, BlockHash{});
 }

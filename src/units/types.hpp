@@ -45,6 +45,12 @@ struct Assignment {
     std::optional<Semantics> semantics;
 };
 
+/// The published id that the message was sent to, if the process stands for one.
+inline std::optional<std::string_view> sent_to(const Assignment& assignment)
+{
+    return assignment.item.tags().first("Sent-To");
+}
+
 /// A slot with the message in it: all that an evaluation takes from the log.
 struct LogEntry {
     Assignment assignment;
@@ -54,6 +60,9 @@ struct LogEntry {
 /// Whether a message was not sent to the process but assigned to it: an item that lay in the weave (3.4).
 inline bool was_assigned(const LogEntry& entry)
 {
+    // What was sent to a published id that the process stands for was sent to the process.
+    if (sent_to(entry.assignment))
+        return false;
     return entry.assignment.slot.nonce > 0
         && (!entry.message.target() || ProcessId(*entry.message.target()) != entry.assignment.slot.process);
 }

@@ -11,7 +11,9 @@ Result<ItemId> Weave::real(const ItemId& id)
     find.limit = 1;
     store::Work work{.left = 1000};
     TRY(const auto found, records_.find(find, work));
-    return found.ids.empty() ? id : found.ids.front();
+    if (!found.ids.empty())
+        return found.ids.front();
+    return aliases_ ? aliases_(id).value_or(id) : id;
 }
 
 }  // namespace altiplano::weave

@@ -24,4 +24,6 @@ inline constexpr std::string_view bad_manifest = "weave.bad_manifest";  ///< a p
 inline constexpr std::string_view unknown_path = "weave.unknown_path";  ///< a path that a manifest does not have
 inline constexpr std::string_view no_weave = "weave.no_weave";  ///< opened for reading, but there is none
 inline constexpr std::string_view no_index = "weave.no_index";  ///< the index of items is missing; a node makes it
+inline constexpr std::string_view cannot_follow =
+    "weave.cannot_follow";  ///< another node's weave is not there, or not what it was
 }  // namespace altiplano::weave::errors

@@ -306,4 +306,20 @@ Result<bool> Weave::has_item_with(const std::vector<std::pair<std::string, std::
     return !found.ids.empty();
 }
 
+Result<void> adopt(store::Records& records, const Block& block, const std::vector<NewItem>& items)
+{
+    if (hash_of(block) != block.hash)
+        return fail(errors::broken_block,
+            fmt::format(
+                "block {} came as {}, but its content hashes to {}", block.height, block.hash.text(), hash_of(block).text()));
+    return records.write([&](store::RecordsWriter& writer) -> Result<void> {
+        TRY(const auto tip, writer.tip());
+        if (tip ? tip->height + 1 != block.height || tip->hash != block.previous : block.height != 0)
+            return fail(errors::broken_block, fmt::format("block {} does not follow the newest block here", block.height));
+        for (const auto& item : items)
+            TRY_OK(writer.put_item(to_record(item, block.height)));
+        return writer.put_block(block);
+    });
+}
+
 }  // namespace altiplano::weave

@@ -105,6 +105,8 @@ public:
     /// Programs have ids of AO's public network built in: a module of aos, a model. Where this is on, which is for
     /// development, the oldest item with the tag `Alias: <id>` answers for an id that is not in this weave.
     void follow_aliases(bool wanted) noexcept { follows_aliases_ = wanted; }
+    /// What the operator's configuration says of a published id for which no item says so itself. Set before anybody asks.
+    void resolve_by(std::function<std::optional<ItemId>(const ItemId& published)> aliases) { aliases_ = std::move(aliases); }
     /// The id of the item that answers for `id`: itself, nearly always. @return store.*
     Result<ItemId> real(const ItemId& id);
 
@@ -127,8 +129,13 @@ private:
     Clock& clock_;
     WeaveId id_;
     bool follows_aliases_ = false;  ///< set before anybody asks
+    std::function<std::optional<ItemId>(const ItemId&)> aliases_;
     std::mutex checking_;
     std::set<Digest> checked_;  ///< blobs whose bytes were read through
 };
+
+/// Writes a block of another node's weave, as it is there: for copies that follow. Its items were verified.
+/// @return weave.broken_block unless it has the hash of its content and follows the newest block
+Result<void> adopt(store::Records& records, const Block& block, const std::vector<NewItem>& items);
 
 }  // namespace altiplano::weave

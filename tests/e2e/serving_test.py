@@ -96,6 +96,48 @@ def many_wait_for_results_and_others_are_served():
         assert answers == [(503, "compute.stopping")] * 40, answers
 
 
+PUBLISHED = {name: name * 42 + "A" for name in ("M", "P", "D")}  # ids that nobody has
+
+
+def published_ids_stand_for_what_is_here():
+    aliases = f"{PUBLISHED['M']}=Name=the-module,{PUBLISHED['P']}=Name=the-bank,{PUBLISHED['D']}=Name=the-data"
+    with Node(options=["--aliases", aliases]) as node:
+        def local():
+            return {one["configured"]: one["local"] for one in node.get("/~altiplano/aliases")["aliases"]}
+        assert set(local().values()) == {None}
+        node.json("spawn", "--module", PUBLISHED["M"], status=4)
+        module = node.json("put", harness.guest("process"), "--module", "--tag", "Name=the-module")["id"]
+        bank = node.json("spawn", "--module", PUBLISHED["M"], "--tag", "Name=the-bank")["process"]
+        assert local()["Name=the-module"] == module
+        assert node.get(f"/~altiplano/process/{bank}")["module"] == module, "the real module is what is known of it"
+
+        # A client's message, and one of a process, to the published id of the process.
+        sent = node.json("eval", PUBLISHED["P"], "return ao.id")
+        assert sent["process"] == bank, sent
+        assert node.run("eval", PUBLISHED["P"], "return ao.id")[0].strip() == bank
+        log = node.get(f"/~altiplano/log/{bank}/1")
+        assert log["process"] == bank
+        node.run("eval", bank, 'Handlers.add("Balance", { Action = "Balance" }, function(msg) msg.reply({ Data = "42" }) end)')
+        asker = node.json("spawn", "--module", module)["process"]
+        node.run("eval", asker, f'Send({{ Target = "{PUBLISHED["P"]}", Action = "Balance" }})')
+        wait_for(lambda: node.run("eval", asker, "return #Inbox > 0 and Inbox[#Inbox].Data or 'none'")[0].strip() == "42")
+
+        # Data under a published id.
+        data = node.json("put", __file__, "--tag", "Name=the-data")["id"]
+        assert node.run("get", PUBLISHED["D"])[0] == node.run("get", data)[0]
+        out, _ = node.run("alias", "ls")
+        assert f"{PUBLISHED['D']}" in out and f"{data} (Name=the-data)" in out, out
+        assert node.json("verify", bank)["identical"]
+        node.stop()
+
+        # What a process was given stays in its log; outside development nothing more is resolved.
+        node.options = ["--no-development"]
+        node.start()
+        assert node.run("eval", bank, "return 1 + 1")[0].strip() == "2"
+        assert node.json("verify", bank)["identical"]
+        assert node.get("/~altiplano/aliases")["aliases"] == []
+
+
 if __name__ == "__main__":
     harness.main([settings_come_from_flags_environment_file_and_defaults, it_says_how_it_is, the_access_log_has_a_line_for_each_request,
-                  many_wait_for_results_and_others_are_served])
+                  many_wait_for_results_and_others_are_served, published_ids_stand_for_what_is_here])

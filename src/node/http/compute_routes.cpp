@@ -6,6 +6,7 @@
 #include "node/http/health_routes.hpp"
 #include "node/http/later.hpp"
 #include "node/http/reply.hpp"
+#include "node/http/unit_wire.hpp"
 #include "scheduler/errors.hpp"
 
 #include <algorithm>
@@ -224,6 +225,7 @@ Router compute_routes(Node& node)
         [&node](const Request& request) { return dry_run(node, request); }, dry_run_bytes_max);
     router.reads("POST", "/dry-run");
     add_health_routes(router, node);
+    add_compute_wire(router, node);
     return router;
 }
 

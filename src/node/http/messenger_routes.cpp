@@ -6,6 +6,8 @@
 #include "node/http/message_body.hpp"
 #include "node/http/reply.hpp"
 
+#include <fmt/format.h>
+
 namespace altiplano::node::http {
 
 namespace {
@@ -27,7 +29,12 @@ Result<Reply> accept_now(Node& node, const item::DataItem& item)
     if (accepted.slot)
         json.member("process", std::string_view(accepted.slot->process.text())).member("slot", accepted.slot->nonce);
     json.end_object();
-    return json_reply(std::move(json), 202);
+    auto reply = json_reply(std::move(json), 202);
+    if (accepted.slot && item.target() && item.tags().has("Type", "Message")
+        && ProcessId(*item.target()) != accepted.slot->process)
+        reply.headers.emplace_back(
+            "Altiplano-Alias", fmt::format("{}={}", ItemId(*item.target()).text(), accepted.slot->process.text()));
+    return reply;
 }
 
 Result<Reply> accept(Node& node, const item::DataItem& item)
@@ -71,6 +78,16 @@ Router messenger_routes(Node& node)
     router.get("/", "what this is", [](const Request&) -> Result<Reply> { return text_reply("ao messenger unit"); });
     router.stream("POST", "/", "takes a message or a process in, or assigns an item: ?process-id=&assign=",
         [&node](const Request& request) { return take_message(node, request); });
+    router.get(
+        "/~altiplano/unit", "which unit this is, and who signs what processes send", [&node](const Request&) -> Result<Reply> {
+            JsonWriter json;
+            json.begin_object()
+                .member("unit", "messenger")
+                .member("wire", std::int64_t{1})
+                .member("authority", std::string_view(node.authority().text()))
+                .end_object();
+            return json_reply(std::move(json));
+        });
     add_health_routes(router, node);
     return router;
 }

@@ -38,8 +38,9 @@ Result<Reply> status(Node& node)
     json.member("processes", static_cast<std::uint64_t>(processes.size()))
         .member("open_deliveries", static_cast<std::uint64_t>(open.size()));
     json.member("evaluations_at_once", static_cast<std::uint64_t>(node.options().workers)).key("workers").begin_array();
-    for (const auto worker : node.compute().worker_processes())
-        json.number(worker);
+    if (auto* const local = node.local_compute())
+        for (const auto worker : local->worker_processes())
+            json.number(worker);
     json.end_array().end_object();
     return json_reply(std::move(json));
 }
@@ -209,10 +210,28 @@ Result<Reply> slot_of(Node& node, const Request& request)
     return json_reply(std::move(json));
 }
 
+Result<Reply> aliases(Node& node)
+{
+    JsonWriter json;
+    json.begin_object().key("aliases").begin_array();
+    for (const auto& [published, what] : node.aliases().table()) {
+        json.begin_object().member("published", std::string_view(published.text())).member("configured", std::string_view(what));
+        if (const auto found = node.aliases().resolve(published))
+            json.member("local", std::string_view(found->text()));
+        else
+            json.key("local").null();
+        json.end_object();
+    }
+    json.end_array().end_object();
+    return json_reply(std::move(json));
+}
+
 }  // namespace
 
 void add_own_routes(Router& router, Node& node)
 {
+    router.get(
+        "/~altiplano/aliases", "published ids, and what stands for them here", [&node](const Request&) { return aliases(node); });
     router.get("/~altiplano/status", "how the node is", [&node](const Request&) { return status(node); });
     router.get("/~altiplano/items", "the ids of items with all these tags, oldest first: ?Type=Module&owner=ADDRESS",
         [&node](const Request& request) { return items(node, request); });

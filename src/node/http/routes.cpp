@@ -9,6 +9,7 @@
 #include "node/http/own_routes.hpp"
 #include "node/http/reply.hpp"
 #include "node/http/scheduler_routes.hpp"
+#include "node/http/unit_wire.hpp"
 
 namespace altiplano::node::http {
 
@@ -27,6 +28,7 @@ std::unique_ptr<Router> routes(Node& node)
     add_graphql_routes(*router, node);
     router->reads("POST", "/graphql");
     add_health_routes(*router, node);
+    add_weave_wire(*router, node);
     return router;
 }
 

@@ -8,6 +8,7 @@
 #include "node/http/later.hpp"
 #include "node/http/message_body.hpp"
 #include "node/http/reply.hpp"
+#include "node/http/unit_wire.hpp"
 #include "scheduler/errors.hpp"
 
 #include <algorithm>
@@ -300,6 +301,7 @@ Router scheduler_routes(Node& node)
     router.get("/{id}", "a scheduled message of ?process-id=, or a page of a process's log",
         [&node](const Request& request) { return message_or_page(node, request); });
     add_health_routes(router, node);
+    add_scheduler_wire(router, node);
     return router;
 }
 

@@ -31,6 +31,7 @@ unsigned status_of(std::string_view code)
         {errors::development_only, 403},
         {errors::key_needed, 401},
         {errors::busy, 503},
+        {errors::no_unit, 501},
         {errors::stopping, 503},
         {"net.timed_out", 504},
         {"net.bad", 400},
@@ -62,6 +63,7 @@ unsigned status_of(std::string_view code)
         {"vm.", 503},
         {"memory.", 503},
         {"base.bad", 400},
+        {"units.", 502},
         {"node.", 400},
     };
     for (const auto& [beginning, status] : table)

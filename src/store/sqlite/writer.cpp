@@ -1,5 +1,6 @@
 #include "store/sqlite/writer.hpp"
 
+#include "base/counters.hpp"
 #include "store/errors.hpp"
 
 namespace altiplano::store::sqlite {
@@ -96,6 +97,11 @@ void Writer::commit(const std::vector<Waiting*>& batch)
         }
     }
 
+    static auto& commits = counters::counter("altiplano_store_commits_total", "Commits, each with one sync.");
+    static auto& transactions =
+        counters::counter("altiplano_store_transactions_total", "Transactions in them: many share one commit.");
+    commits.add();
+    transactions.add(batch.size());
     if (const auto committed = database_->execute("COMMIT"); !committed) {
         (void)database_->execute("ROLLBACK").has_value();
         // A full disk leaves the database as it was and may be mended; any other failure leaves us not knowing what is
