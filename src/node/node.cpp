@@ -38,12 +38,12 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
     TRY(node->transactions_,
         weave::Transactions::open(*node->weave_, *node->records_, files, clock, folder.uploads(), options.transactions));
     if (!options.outer.gateways.empty()) {
-        net::AddressRules rules;
+        net::AddressRules outer_rules;
         for (const auto& gateway : options.outer.gateways) {
             TRY(const auto url, net::parse_url(gateway));
-            rules = rules.with(url);
+            outer_rules = outer_rules.with(url);
         }
-        node->outer_http_ = net::curl_http(std::move(rules));
+        node->outer_http_ = net::curl_http(std::move(outer_rules));
         node->outer_ =
             std::make_unique<weave::Outer>(*node->transactions_, *node->weave_, *node->outer_http_, clock, options.outer);
     }
