@@ -45,6 +45,9 @@ Result<void> run_recompute(const VerifyOptions& options)
             JsonWriter json;
             json.begin_object()
                 .member("slot", result.slot.nonce)
+                .member("cron", result.slot.cron)
+                .member("time", result.time_ms)
+                .member("cron_name", std::string_view(result.cron_name))
                 .member("kind", static_cast<std::int64_t>(result.kind))
                 .member("output", std::string_view(base64url(as_bytes(result.output))));
             json.member("state_root", std::string_view(result.state_root.text()))
@@ -61,20 +64,27 @@ Result<units::SlotResult> read_line(const JsonView& line, const ProcessId& proce
     const auto text = [&](std::string_view name) { return line.find(name) ? line.find(name)->string() : std::nullopt; };
     const auto slot = line.find("slot") ? line.find("slot")->integer() : std::nullopt;
     const auto kind = line.find("kind") ? line.find("kind")->integer() : std::nullopt;
-    if (!slot || !kind || !text("output") || !text("state_root") || !text("gas") || !text("gas_used"))
+    const auto cron = line.find("cron") ? line.find("cron")->integer() : std::nullopt;
+    const auto time = line.find("time") ? line.find("time")->integer() : std::nullopt;
+    if (!slot || !kind || !cron || !time || !text("cron_name") || !text("output") || !text("state_root") || !text("gas")
+        || !text("gas_used"))
         return bad;
     TRY(const auto output, from_base64url(*text("output")));
     TRY(const auto root, Digest::parse(*text("state_root")));
-    return units::SlotResult{.slot = {process, static_cast<std::uint64_t>(*slot)},
+    return units::SlotResult{.slot = {process, static_cast<std::uint64_t>(*slot), static_cast<std::uint64_t>(*cron)},
         .kind = static_cast<units::SlotResult::Kind>(*kind),
         .output = to_string(output),
         .state_root = root,
         .gas = std::strtoull(text("gas")->c_str(), nullptr, 10),
-        .gas_used = std::strtoull(text("gas_used")->c_str(), nullptr, 10)};
+        .gas_used = std::strtoull(text("gas_used")->c_str(), nullptr, 10),
+        .time_ms = *time,
+        .cron_name = *text("cron_name")};
 }
 
 struct Verified {
     std::uint64_t slots = 0;  ///< how many were recomputed and compared
+    std::uint64_t crons = 0;  ///< of these, how many by cron
+    std::optional<units::Slot> last;  ///< the newest that was recomputed
     bool isolated = false;
     std::optional<Error> wrong;
     std::optional<std::uint64_t> wrong_slot;
@@ -138,9 +148,13 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
             return {};
         }
         TRY(const auto recomputed, read_line(view, process));
+        verified.last = recomputed.slot;
         if (verified.wrong)
             return {};
         TRY(const auto recorded, node::recorded(folder, recomputed.slot));
+        // What is due by cron after the newest message is evaluated when somebody asks.
+        if (!recorded && recomputed.slot.cron > 0)
+            return {};
         // Slots before the one that was asked for must only lead there; those that have a record are compared as well.
         if (!recorded && options.slot && recomputed.slot.nonce != *options.slot)
             return {};
@@ -154,6 +168,7 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
             verified.wrong_slot = recomputed.slot.nonce;
         }
         ++verified.slots;
+        verified.crons += recomputed.slot.cron > 0 ? 1 : 0;
         verified.state_root = recomputed.state_root;
         return {};
     };
@@ -187,6 +202,15 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
         verified.wrong = verified.wrong ? verified.wrong : ended;
     } else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         return fail(errors::bad_answer, "the recomputation ended without saying why");
+    }
+    // A record after all that the log gives.
+    if (!verified.wrong && !options.slot && verified.last) {
+        TRY(const auto more, node::recorded(folder, {process, verified.last->nonce, verified.last->cron + 1}));
+        if (more)
+            verified.wrong = Error{node::errors::verify_differs,
+                fmt::format("slot {} has a recorded cron evaluation {} that the log does not give", verified.last->nonce,
+                    verified.last->cron + 1),
+                "the node's record and its log disagree: keep both"};
     }
     return verified;
 }
@@ -234,7 +258,8 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
         json.begin_object()
             .member("process", std::string_view(options->process))
             .member("identical", true)
-            .member("slots", verified->slots);
+            .member("slots", verified->slots)
+            .member("crons", verified->crons);
         json.member("state_root", std::string_view(verified->state_root.text()))
             .member("isolated", verified->isolated)
             .key("seconds")

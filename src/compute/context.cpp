@@ -73,9 +73,11 @@ Result<Context> context_of(weave::Weave& weave, const item::Header& process, con
         .wasm = to_buffer(module->data()),
         .format = format,
         .limits = {},
+        .crons = {},
         .env_json = {},
         .semantics = {}};
     TRY(context.limits, limits_of(process.tags(), module->tags()));
+    TRY(context.crons, crons_of(process.tags()));
     context.env_json = env_json(process, module->header(), text_of(*format), recorded.authority);
     context.semantics = {.version = semantics_version,
         .module_sha256 = sha256(context.wasm),
@@ -115,6 +117,20 @@ Work work_of(const units::LogEntry& entry, const Context& context)
         .gas_limit = context.limits.gas};
 }
 
+Work work_of(const Tick& tick, const units::Slot& slot, const units::Assignment& left, const Context& context)
+{
+    Buffer seed = to_buffer("altiplano random of cron v1");
+    append(seed, left.hash_chain.bytes());
+    append(seed, slot.process.bytes());
+    append_u64(seed, slot.nonce);
+    append_u64(seed, slot.cron);
+    return {.message_json = cron_json(tick, context.crons[tick.cron], context.item, text_of(*context.format)),
+        .env_json = context.env_json,
+        .timestamp_ms = tick.time_ms,
+        .seed = sha256(seed),
+        .gas_limit = context.limits.gas};
+}
+
 Result<Work> work_of(const units::DryRun& run, const units::LogEntry& last, const Context& context, std::uint64_t gas_max)
 {
     TRY(auto message, dry_run_json(run, last.assignment, text_of(*context.format)));
@@ -127,6 +143,18 @@ Result<Work> work_of(const units::DryRun& run, const units::LogEntry& last, cons
         .seed = sha256(seed),
         .gas_limit = std::min(context.limits.gas, gas_max),
         .dry_run = true};
+}
+
+units::SlotResult slot_result(const LogWalk::Step& step, const Context& context, Evaluated done)
+{
+    return {.slot = step.slot,
+        .kind = done.kind,
+        .output = std::move(done.output),
+        .state_root = done.state_root,
+        .gas = done.gas,
+        .gas_used = done.gas_used,
+        .time_ms = step.time_ms,
+        .cron_name = step.tick ? context.crons[step.tick->cron].name : std::string()};
 }
 
 Result<Evaluated> evaluate(

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "compute/limits.hpp"
+#include "compute/log_walk.hpp"
 #include "units/units.hpp"
 #include "vm/extension.hpp"
 #include "vm/machine.hpp"
@@ -24,6 +25,7 @@ struct Context {
     Buffer wasm;
     const vm::Format* format = &vm::own_format();  ///< what the module's Module-Format says
     Limits limits;
+    std::vector<Cron> crons{};
     std::string env_json;
     units::Assignment::Semantics semantics;
 };
@@ -51,6 +53,8 @@ struct Work {
 /// A dry run after `last`, the newest entry of the log. @return compute.bad_dry_run
 Result<Work> work_of(const units::DryRun& run, const units::LogEntry& last, const Context& context, std::uint64_t gas_max);
 Work work_of(const units::LogEntry& entry, const Context& context);
+/// What a process does by itself. @param slot  with its cron @param left  the message before
+Work work_of(const Tick& tick, const units::Slot& slot, const units::Assignment& left, const Context& context);
 
 /// What became of it.
 struct Evaluated {
@@ -60,6 +64,9 @@ struct Evaluated {
     std::uint64_t gas = 0;
     std::uint64_t gas_used = 0;  ///< as AO counts it
 };
+/// As the units tell of it. @param step  what was evaluated
+units::SlotResult slot_result(const LogWalk::Step& step, const Context& context, Evaluated done);
+
 /// Runs one message to its end and commits, or rolls back what failed. @return a HostFault: destroy the machine
 Result<Evaluated> evaluate(
     vm::Machine& machine, const Work& work, vm::GuestFiles& files, const std::function<void(int, std::string_view)>& console);

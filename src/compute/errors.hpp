@@ -15,5 +15,7 @@ inline constexpr std::string_view disagreement = "compute.disagreement";  ///< a
 inline constexpr std::string_view bad_dry_run = "compute.bad_dry_run";  ///< a body that is no message
 inline constexpr std::string_view unknown_slot = "compute.unknown_slot";
 inline constexpr std::string_view stopping = "compute.stopping";  ///< the node is going down
+inline constexpr std::string_view bad_cron = "compute.bad_cron";  ///< a Cron-Interval that says nothing
+inline constexpr std::string_view cron_parked = "compute.cron_parked";  ///< more evaluations are due than are done unasked
 inline constexpr std::string_view sandbox = "compute.sandbox";  ///< the kernel refused to lock a worker in
 }  // namespace altiplano::compute::errors

@@ -78,6 +78,18 @@ std::string message_json(const units::LogEntry& entry, JsonWriter::Text text)
     return std::move(json).text();
 }
 
+std::string cron_json(const Tick& tick, const Cron& cron, const item::Header& process, JsonWriter::Text text)
+{
+    JsonWriter json(text);
+    json.begin_object()
+        .member("Owner", std::string_view(process.owner().text()))
+        .member("Target", std::string_view(process.id().text()))
+        .member("From", std::string_view(process.owner().text()));
+    write_tags(json, cron.tags, true);
+    json.member("Timestamp", tick.time_ms).member("Block-Height", tick.height).member("Cron", true).end_object();
+    return std::move(json).text();
+}
+
 Result<std::string> dry_run_json(const units::DryRun& run, const units::Assignment& last, JsonWriter::Text text)
 {
     const auto body = JsonView::parse(run.body.empty() ? std::string_view("{}") : std::string_view(run.body));

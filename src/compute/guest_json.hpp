@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/json.hpp"
+#include "compute/cron.hpp"
 #include "item/data_item.hpp"
 #include "units/types.hpp"
 
@@ -12,12 +13,16 @@ namespace altiplano::compute {
 /// Part of the semantics version: guest_json_test.cpp holds its bytes.
 std::string message_json(const units::LogEntry& entry, JsonWriter::Text text = JsonWriter::Text::guest);
 
-/// {"Process":{"Id","Owner","Tags"},"Module":{"Id","Owner","Tags"}}
+/// What a process reads of a cron evaluation (5.8): it comes from its owner and has no Id, Data or Nonce.
+std::string cron_json(
+    const Tick& tick, const Cron& cron, const item::Header& process, JsonWriter::Text text = JsonWriter::Text::guest);
+
 /// What a process reads of a dry run (5.10): the client's own members over the defaults, `From` by the rule of 5.5.
 /// @param last  of the newest slot @return compute.bad_dry_run unless the body is a JSON object
 Result<std::string> dry_run_json(
     const units::DryRun& run, const units::Assignment& last, JsonWriter::Text text = JsonWriter::Text::guest);
 
+/// {"Process":{"Id","Owner","Tags"},"Module":{"Id","Owner","Tags"}}
 /// @param authority  stands behind the process's own tags as one more, named Authority
 std::string env_json(const item::Header& process, const item::Header& module, JsonWriter::Text text = JsonWriter::Text::guest,
     const std::optional<Address>& authority = {});

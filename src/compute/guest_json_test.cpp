@@ -48,6 +48,16 @@ TEST(GuestJson, of_a_message_is_these_bytes)
         R"("Epoch":0,"Nonce":3,"Timestamp":1700000000000,"Block-Height":42,"Hash-Chain":"TAhHFK9ATij-TOTTenYNdz7nm9QUPz1_174LBVRtL48","Cron":false,"Read-Only":false})");
 }
 
+TEST(GuestJson, of_a_cron_evaluation_is_these_bytes)
+{
+    const auto process = item::build({.tags = {{"Name", "n"}}}, wallet).value().header();
+    const auto owner = wallet.address().text();
+    const Cron cron{.name = "0-5-minutes", .tags = {{"Action", "Tick"}, {"From", "left out"}}, .every = 300};
+    EXPECT_EQ(cron_json({.time_ms = 1'700'000'000'000, .height = 42, .cron = 0}, cron, process),
+        R"({"Owner":")" + owner + R"(","Target":")" + process.id().text() + R"(","From":")" + owner
+            + R"(","Tags":[{"name":"Action","value":"Tick"}],"Timestamp":1700000000000,"Block-Height":42,"Cron":true})");
+}
+
 TEST(GuestJson, of_the_environment_is_these_bytes)
 {
     const auto header = item::build({.tags = {{"Name", "n"}, {"From", "kept here"}}}, wallet).value().header();

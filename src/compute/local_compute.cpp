@@ -5,6 +5,7 @@
 #include "compute/outcome.hpp"
 #include "drive/files.hpp"
 #include "store/errors.hpp"
+#include "units/errors.hpp"
 #include "vm/errors.hpp"
 
 #include <algorithm>
@@ -120,7 +121,7 @@ Result<units::Assignment::Semantics> LocalCompute::admit(const item::DataItem& p
         TRY_OK(start_worker(*lane));
         // Constructors run now: what cannot begin within its limits is refused, not stuck at slot 0.
         TRY(lane->root, lane->worker->begin());
-        lane->next = 0;
+        lane->at.reset();
         lane->has_machine = true;
         return lane->context->semantics;
     }();
@@ -134,7 +135,7 @@ Result<units::Assignment::Semantics> LocalCompute::admit(const item::DataItem& p
 
 Result<std::optional<units::SlotResult>> LocalCompute::stored(const units::Slot& slot)
 {
-    TRY(const auto found, cache_.result(slot.process, slot.nonce));
+    TRY(const auto found, cache_.result(slot.process, slot.nonce, slot.cron));
     if (!found)
         return std::optional<units::SlotResult>{};
     return std::optional(from_record(*found));
@@ -146,14 +147,88 @@ Result<units::SlotResult> LocalCompute::result(const units::Slot& slot)
     if (there)
         return *std::move(there);
     // Only what is in the log has a result; asking the log first also keeps strangers from filling the map of lanes.
-    TRY(const auto entry, scheduler_.entry(slot));
+    TRY(const auto entry, scheduler_.entry({slot.process, slot.nonce}));
 
-    TRY_OK(with_lane(slot.process, [&](Lane& lane) { return advance(lane, slot.nonce); }));
+    TRY_OK(with_lane(slot.process, [&](Lane& lane) -> Result<void> {
+        TRY_OK(advance(lane, {.slot = slot}));
+        return {};
+    }));
     TRY(there, stored(slot));
+    if (!there && slot.cron > 0)
+        return fail(errors::unknown_slot,
+            fmt::format("cron evaluation {} after slot {} of {} is not due, or not settled yet", slot.cron, slot.nonce,
+                slot.process.text()));
     if (!there)
         return fail(
             errors::unknown_slot, fmt::format("slot {} of {} was evaluated but has no result", slot.nonce, slot.process.text()));
     return *std::move(there);
+}
+
+Result<std::vector<units::SlotResult>> LocalCompute::results(const units::ResultQuery& query)
+{
+    TRY(const auto found,
+        cache_.results({.process = query.process,
+            .first = {query.first.nonce, query.first.cron},
+            .last = {query.last.nonce, query.last.cron},
+            .after_ms = query.after_ms,
+            .until_ms = query.until_ms,
+            .cron_only = query.cron_only,
+            .plain_only = query.plain_only,
+            .descending = query.descending,
+            .limit = query.limit}));
+    std::vector<units::SlotResult> results;
+    results.reserve(found.size());
+    for (const auto& record : found)
+        results.push_back(from_record(record));
+    return results;
+}
+
+Result<units::CronReach> LocalCompute::cron(const units::CronRequest& request)
+{
+    TRY(const auto info, scheduler_.process(request.process));
+    units::CronReach reach;
+    TRY_OK(with_lane(request.process, [&](Lane& lane) -> Result<void> {
+        TRY_OK(load_walk(lane));
+        auto until_ms = std::min(request.until_ms, clock_.wall_ms());
+        if (!lane.context->crons.empty()) {
+            // Blocks are sealed at times that only grow: up to the newest one's it is settled which there are.
+            if (std::ranges::any_of(lane.context->crons, &Cron::blocks)) {
+                TRY(const auto tip, weave_.tip());
+                until_ms = std::min(until_ms, tip.timestamp_ms);
+            }
+            const auto closing = scheduler_.close(request.process, until_ms);
+            if (!closing && closing.error().code != units::errors::not_offered)
+                return std::unexpected(closing.error());
+        }
+        const Goal goal{.until_ms = until_ms, .evaluations_max = request.evaluations_max, .parked_too = request.parked_too};
+        TRY(const auto evaluated, advance(lane, goal));
+        TRY(const auto* const next, lane.walk->peek());
+        const bool done = !next || next->time_ms > until_ms;
+        reach = {.evaluated = reach.evaluated + evaluated,
+            .left = done ? 0 : std::max<std::uint64_t>(lane.walk->ticks_due(), 1),
+            .until_ms = until_ms};
+        return {};
+    }));
+    return reach;
+}
+
+Result<LocalCompute::CronState> LocalCompute::cron_state(const ProcessId& process)
+{
+    TRY(const auto spawn, scheduler_.entry({process, 0}));
+    if (!spawn.message.tags().first("Cron-Interval"))
+        return CronState{};
+    const auto lane = this->lane(process);
+    const std::unique_lock idle(lane->mutex, std::try_to_lock);
+    if (!idle)
+        return CronState{};  // it is being evaluated
+    TRY_OK(load_walk(*lane));
+    CronState state{.crons = lane->context->crons.size(), .evaluated = lane->walk->at()};
+    if (state.crons > 0) {
+        TRY(const auto* const next, lane->walk->peek());
+        state.due = next ? lane->walk->ticks_due() : 0;
+        state.parked = state.due > options_.cron_unasked_max;
+    }
+    return state;
 }
 
 Result<void> LocalCompute::with_lane(const ProcessId& process, const std::function<Result<void>(Lane& lane)>& work)
@@ -174,7 +249,7 @@ Result<void> LocalCompute::with_lane(const ProcessId& process, const std::functi
             drop_worker(*lane);
             if (lane->stopped || done.error().code != errors::worker_died || attempt == attempts_max)
                 return std::unexpected(done.error());
-            log::warning("the worker of {} died at slot {}; tried again", process.text(), lane->next);
+            log::warning("the worker of {} died; tried again", process.text());
         }
     }
     put_others_to_sleep();
@@ -189,11 +264,9 @@ Result<units::SlotResult> LocalCompute::dry_run(const units::DryRun& run)
     TRY(const auto last, scheduler_.entry({run.process, info.slots - 1}));
     std::optional<Evaluated> done;
     TRY_OK(with_lane(run.process, [&](Lane& lane) -> Result<void> {
-        TRY_OK(advance(lane, info.slots - 1));
+        TRY_OK(advance(lane, {.slot = last.assignment.slot}));
         // The lane may have gone further meanwhile; that is the newer state, which is what was asked for.
-        if (!lane.has_machine || lane.next < info.slots)
-            TRY_OK(wake(lane, info.slots));
-        TRY_OK(load_context(lane));
+        TRY_OK(wake(lane, lane.walk->at()));
         TRY(const auto work, work_of(run, last, *lane.context, options_.dry_run_gas));
         const drive::Reader reader{
             .process = lane.context->item.tags(), .module = lane.context->module.tags(), .height = last.assignment.height};
@@ -214,22 +287,76 @@ Result<units::SlotResult> LocalCompute::dry_run(const units::DryRun& run)
         .gas_used = done->gas_used};
 }
 
-/// Evaluates every slot up to `nonce` that has no result yet.
-Result<void> LocalCompute::advance(Lane& lane, std::uint64_t nonce)
+/// Evaluates, in order, what has no result yet.
+Result<std::uint64_t> LocalCompute::advance(Lane& lane, const Goal& goal)
 {
-    TRY(auto first, cache_.results_end(lane.process));
-    for (; first <= nonce; ++first) {
-        TRY_OK(wake(lane, first));
-        TRY(const auto result, run(lane, first));
+    TRY_OK(load_walk(lane));
+    for (std::uint64_t evaluated = 0;; ++evaluated) {
+        if (evaluated == goal.evaluations_max || (goal.slot && lane.walk->at() && *lane.walk->at() >= *goal.slot))
+            return evaluated;
+        TRY(const auto* const step, lane.walk->peek());
+        if (!step || (goal.slot && step->slot > *goal.slot) || step->time_ms > goal.until_ms)
+            return evaluated;
+        if (!goal.parked_too && lane.walk->ticks_due() > options_.cron_unasked_max)
+            return fail(errors::cron_parked,
+                fmt::format(
+                    "the process {} is parked: {} cron evaluations are due after slot {}, more than the {} that are done unasked",
+                    lane.process.text(), lane.walk->ticks_due(), step->slot.nonce, options_.cron_unasked_max),
+                fmt::format("`altiplano cron {}` evaluates them", lane.process.text()));
+
+        TRY_OK(wake(lane, lane.walk->at()));
+        TRY(const auto result, run(lane, *lane.walk, *step));
         const auto kept = cache_.put_result(to_record(result), outbox_of(result));
         if (!kept && kept.error().code == store::errors::result_differs)
             lane.stopped = Error{errors::disagreement, kept.error().sentence, kept.error().hint};
         if (!kept)
             return std::unexpected(kept.error());
+        lane.walk->pop();
         if (lane.gas_since_image >= options_.image_gas)
             if (const auto saved = save_image(lane); !saved)
                 log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
+        if (stopping_)
+            return fail(errors::stopping, "the node is going down", "ask again when it is back: nothing is lost");
     }
+}
+
+LogWalk::Source LocalCompute::source_of(const ProcessId& process)
+{
+    return {.entry = [this, process](std::uint64_t nonce) -> Result<std::optional<units::LogEntry>> {
+                auto entry = scheduler_.entry({process, nonce});
+                if (entry)
+                    return std::optional(*std::move(entry));
+                if (entry.error().code == "scheduler.unknown_slot")
+                    return std::optional<units::LogEntry>{};
+                return std::unexpected(entry.error());
+            },
+        .closing = [this, process]() -> Result<units::Closing> {
+            auto closing = scheduler_.close(process, INT64_MIN);
+            if (!closing && closing.error().code == units::errors::not_offered)
+                return units::Closing{};
+            return closing;
+        },
+        .block_time = [this](std::uint64_t height) -> Result<std::int64_t> {
+            TRY(const auto block, weave_.block(height));
+            return block.timestamp_ms;
+        }};
+}
+
+/// Results are written in order, and by this lane alone: where they end is looked up once.
+Result<void> LocalCompute::load_walk(Lane& lane)
+{
+    TRY_OK(load_context(lane));
+    if (lane.walk)
+        return {};
+    std::optional<units::Slot> at;
+    TRY(const auto end, cache_.results_end(lane.process));
+    if (end > 0) {
+        TRY(const auto last,
+            cache_.results({.process = lane.process, .first = {end - 1, 0}, .last = {end - 1, INT64_MAX}, .descending = true}));
+        ENSURE(!last.empty(), "the slot before the end has a result");
+        at = units::Slot{lane.process, end - 1, last.front().cron};
+    }
+    lane.walk = std::make_unique<LogWalk>(lane.process, lane.context->crons, source_of(lane.process), at);
     return {};
 }
 
@@ -262,13 +389,14 @@ void LocalCompute::drop_worker(Lane& lane)
     lane.worker_process = 0;
     lane.awake = false;
     lane.has_machine = false;
+    lane.at.reset();
 }
 
-/// Makes the lane's machine ready for slot `nonce`: as it is, from an image, or by replaying the log; what is replayed
-/// must come out as it did (law 2).
-Result<void> LocalCompute::wake(Lane& lane, std::uint64_t nonce)
+/// Makes the lane's machine stand after an evaluation, or at the beginning: as it is, from an image, or by replaying the
+/// log; what is replayed must come out as it did (law 2).
+Result<void> LocalCompute::wake(Lane& lane, const std::optional<units::Slot>& at)
 {
-    if (lane.has_machine && lane.next == nonce)
+    if (lane.has_machine && lane.at == at)
         return {};
     TRY_OK(load_context(lane));
     if (!lane.worker || lane.has_machine) {
@@ -278,14 +406,15 @@ Result<void> LocalCompute::wake(Lane& lane, std::uint64_t nonce)
 
     TRY(const auto images, cache_.images(lane.process));
     for (const auto& image : images) {
-        if (image.nonce >= nonce)
+        const units::Slot of{lane.process, image.nonce, image.cron};
+        if (!at || of > *at)
             continue;
-        TRY(const auto recorded, cache_.result(lane.process, image.nonce));
+        TRY(const auto recorded, cache_.result(lane.process, image.nonce, image.cron));
         const auto file = files_.open(options_.folder / "images" / image.file, Files::Mode::read);
         const auto restored = !file ? Result<Digest>(std::unexpected(file.error()))
                                     : lane.worker->restore(**file, [&](const ItemId& item, bool) { return weave_.data(item); });
         if (restored && recorded && *restored == recorded->state_root) {
-            lane.next = image.nonce + 1;
+            lane.at = of;
             lane.root = *restored;
             lane.has_machine = true;
             break;
@@ -300,64 +429,71 @@ Result<void> LocalCompute::wake(Lane& lane, std::uint64_t nonce)
     }
     if (!lane.has_machine) {
         TRY(lane.root, lane.worker->begin());
-        lane.next = 0;
+        lane.at.reset();
         lane.has_machine = true;
     }
     lane.gas_since_image = 0;
+    if (lane.at == at)
+        return {};
 
-    while (lane.next < nonce) {
-        const auto replaying = lane.next;
-        TRY(const auto again, run(lane, replaying));
-        TRY(const auto recorded, cache_.result(lane.process, replaying));
+    LogWalk replay(lane.process, lane.context->crons, source_of(lane.process), lane.at);
+    while (lane.at != at) {
+        TRY(const auto* const step, replay.peek());
+        if (!step || step->slot > *at)
+            return fail(errors::disagreement,
+                fmt::format("slot {} of {} has a result, but the log gives no evaluation {} after it", at->nonce,
+                    lane.process.text(), at->cron));
+        TRY(const auto again, run(lane, replay, *step));
+        TRY(const auto recorded, cache_.result(lane.process, step->slot.nonce, step->slot.cron));
         if (recorded && *recorded != to_record(again)) {
             (void)cache_.put_result(to_record(again), {}).has_value();  // kept beside the other
             lane.stopped = Error{errors::disagreement,
-                fmt::format("slot {} of {} came out differently when it was replayed; both results are kept", replaying,
+                fmt::format("slot {} of {} came out differently when it was replayed; both results are kept", step->slot.nonce,
                     lane.process.text()),
                 "`altiplano verify` says which one the log gives"};
             return std::unexpected(*lane.stopped);
         }
+        replay.pop();
     }
     return {};
 }
 
-/// Evaluates one slot on the machine that is ready for it.
-Result<units::SlotResult> LocalCompute::run(Lane& lane, std::uint64_t nonce)
+/// Evaluates the next step of a walk on the machine that stands where the walk does.
+Result<units::SlotResult> LocalCompute::run(Lane& lane, const LogWalk& walk, const LogWalk::Step& step)
 {
-    TRY(const auto entry, scheduler_.entry({lane.process, nonce}));
     const drive::Reader reader{
-        .process = lane.context->item.tags(), .module = lane.context->module.tags(), .height = entry.assignment.height};
+        .process = lane.context->item.tags(), .module = lane.context->module.tags(), .height = step.height};
+    const auto work =
+        step.message ? work_of(*step.message, *lane.context) : work_of(*step.tick, step.slot, walk.left(), *lane.context);
 
     turns_.acquire();
     auto done = lane.worker->evaluate(
-        work_of(entry, *lane.context), [&](const ItemId& item, bool) { return drive::open_admitted(weave_, reader, item); },
-        [&](int fd, std::string_view text) { tell({.slot = {lane.process, nonce}, .stream = fd, .text = std::string(text)}); });
+        work, [&](const ItemId& item, bool) { return drive::open_admitted(weave_, reader, item); },
+        [&](int fd, std::string_view text) { tell({.slot = step.slot, .stream = fd, .text = std::string(text)}); });
     turns_.release();
     if (!done)
         return std::unexpected(done.error());
 
-    lane.next = nonce + 1;
+    lane.at = step.slot;
     lane.root = done->state_root;
     lane.gas_since_image += done->gas;
-    return units::SlotResult{.slot = {lane.process, nonce},
-        .kind = done->kind,
-        .output = std::move(done->output),
-        .state_root = done->state_root,
-        .gas = done->gas,
-        .gas_used = done->gas_used};
+    return slot_result(step, *lane.context, *std::move(done));
 }
 
 /// Writes what the machine is now. Nothing when an image of this slot is there.
 Result<void> LocalCompute::save_image(Lane& lane)
 {
-    if (!lane.has_machine || lane.next == 0)
+    if (!lane.has_machine || !lane.at)
         return {};
+    const auto& at = *lane.at;
     const store::ImageRecord image{.process = lane.process,
-        .nonce = lane.next - 1,
-        .file = fmt::format("{}-{}", lane.process.text(), lane.next - 1),
-        .state_root = lane.root};
+        .nonce = at.nonce,
+        .file = at.cron == 0 ? fmt::format("{}-{}", lane.process.text(), at.nonce)
+                             : fmt::format("{}-{}-{}", lane.process.text(), at.nonce, at.cron),
+        .state_root = lane.root,
+        .cron = at.cron};
     TRY(const auto before, cache_.images(lane.process));
-    if (!before.empty() && before.front().nonce == image.nonce)
+    if (!before.empty() && before.front().nonce == image.nonce && before.front().cron == image.cron)
         return {};
 
     const auto folder = options_.folder / "images";

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "compute/log_walk.hpp"
 #include "compute/worker_client.hpp"
 #include "store/records.hpp"
 #include "units/units.hpp"
@@ -24,6 +25,9 @@ public:
         std::size_t warm_max = 8;  ///< workers that wait with their machine; the rest is put to sleep as images
         std::uint64_t image_gas = 20'000'000'000;  ///< an image is written when a process has spent this since the last
         std::uint64_t dry_run_gas = 1'000'000'000'000;  ///< a dry run ends with this, or earlier with the process's own limit
+        /// Cron evaluations due at once, between two messages, that are still done unasked. A process that slept for longer
+        /// is parked: `cron` with `parked_too` goes on.
+        std::uint64_t cron_unasked_max = 20'000;
         memory::Tracker tracker = memory::Tracker::automatic;
         /// Recorded as trusted by new processes that name authorities, but not this one; for development.
         std::optional<Address> authority{};
@@ -43,6 +47,17 @@ public:
     Result<units::SlotResult> result(const units::Slot& slot) override;
     Result<units::SlotResult> dry_run(const units::DryRun& run) override;
     Result<std::optional<units::SlotResult>> stored(const units::Slot& slot) override;
+    Result<std::vector<units::SlotResult>> results(const units::ResultQuery& query) override;
+    Result<units::CronReach> cron(const units::CronRequest& request) override;
+    /// How many cron evaluations a process owes at a time before its next message, or after its last; and whether that is
+    /// more than are done unasked. Evaluates nothing.
+    struct CronState {
+        std::uint64_t crons = 0;  ///< how many the process has
+        std::uint64_t due = 0;
+        bool parked = false;
+        std::optional<units::Slot> evaluated{};  ///< the newest place with a result
+    };
+    Result<CronState> cron_state(const ProcessId& process);
     std::shared_ptr<void> watch(const ProcessId& process, std::function<void(const units::ConsolePiece&)> listener) override;
 
     /// Gives up the evaluations under way and refuses new ones (compute.stopping): whoever waits is told at once. Idle
@@ -64,7 +79,8 @@ private:
         std::optional<Context> context;
         std::unique_ptr<WorkerClient> worker;
         bool has_machine = false;
-        std::uint64_t next = 0;  ///< the slot that the machine is ready for
+        std::optional<units::Slot> at;  ///< what the machine evaluated last; nothing: it has only begun
+        std::unique_ptr<LogWalk> walk;  ///< stands after the newest result
         Digest root;  ///< of its state
         std::uint64_t gas_since_image = 0;
         std::optional<Error> stopped;  ///< a disagreement: not served any more (law 7)
@@ -85,9 +101,19 @@ private:
     Result<void> start_worker(Lane& lane);
     /// Does something with a lane that nobody else uses meanwhile; again when its worker died.
     Result<void> with_lane(const ProcessId& process, const std::function<Result<void>(Lane& lane)>& work);
-    Result<void> advance(Lane& lane, std::uint64_t nonce);
-    Result<void> wake(Lane& lane, std::uint64_t nonce);
-    Result<units::SlotResult> run(Lane& lane, std::uint64_t nonce);
+    /// How far to evaluate.
+    struct Goal {
+        std::optional<units::Slot> slot{};  ///< no further than this
+        std::int64_t until_ms = INT64_MAX;
+        std::uint64_t evaluations_max = UINT64_MAX;
+        bool parked_too = false;
+    };
+    /// @return how many it evaluated
+    Result<std::uint64_t> advance(Lane& lane, const Goal& goal);
+    Result<void> load_walk(Lane& lane);
+    LogWalk::Source source_of(const ProcessId& process);
+    Result<void> wake(Lane& lane, const std::optional<units::Slot>& at);
+    Result<units::SlotResult> run(Lane& lane, const LogWalk& walk, const LogWalk::Step& step);
     Result<void> save_image(Lane& lane);
     void drop_worker(Lane& lane);
     void put_others_to_sleep();

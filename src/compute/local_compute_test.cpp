@@ -65,7 +65,7 @@ public:
             .hash_chain = units::first_link(process),
             .height = 1000,
             .block_hash = {},
-            .timestamp_ms = 1000 + static_cast<std::int64_t>(log.size()),
+            .timestamp_ms = log.empty() ? 1000 : std::max(now_ms, log.back().assignment.timestamp_ms + 1),
             .semantics = semantics};
         if (!log.empty())
             fields.hash_chain = units::next_link(log.back().assignment.id, log.back().assignment.hash_chain);
@@ -84,7 +84,18 @@ public:
     Result<units::Assignment> assign(const units::AssignRequest&) override { return fail("unused", ""); }
     Result<std::uint64_t> slot_after(const ProcessId&, std::int64_t) override { return fail("unused", ""); }
     Result<units::Slot> slot_of(const ProcessId&, const ItemId&) override { return fail("unused", ""); }
-    Result<units::ProcessInfo> process(const ProcessId&) override { return fail("unused", ""); }
+    Result<units::ProcessInfo> process(const ProcessId& id) override
+    {
+        const std::lock_guard lock(mutex_);
+        return units::ProcessInfo{.id = id, .module = {}, .owner = {}, .scheduler = {}, .slots = logs_[id].size()};
+    }
+    Result<units::Closing> close(const ProcessId& id, std::int64_t until_ms) override
+    {
+        const std::lock_guard lock(mutex_);
+        closed_[id] = std::max(closed_[id], until_ms);
+        return units::Closing{.time_ms = closed_[id], .height = 1000};
+    }
+    std::int64_t now_ms = 0;  ///< the time of the next message, when it is later than the one before
     Result<std::vector<ProcessId>> processes() override { return std::vector<ProcessId>{}; }
     Address address() const override { return key_.address(); }
 
@@ -93,6 +104,7 @@ private:
     std::function<units::Assignment::Semantics(const item::DataItem&)> semantics_;
     std::mutex mutex_;
     std::map<ProcessId, std::vector<units::LogEntry>> logs_;
+    std::map<ProcessId, std::int64_t> closed_;
 };
 
 /// Workers on threads of this process.
@@ -190,6 +202,9 @@ protected:
             EXPECT_EQ(one[i].output, other[i].output) << i;
             EXPECT_EQ(one[i].state_root, other[i].state_root) << i;
             EXPECT_EQ(one[i].gas, other[i].gas) << i;
+            EXPECT_EQ(one[i].slot, other[i].slot) << i;
+            EXPECT_EQ(one[i].time_ms, other[i].time_ms) << i;
+            EXPECT_EQ(one[i].cron_name, other[i].cron_name) << i;
         }
     }
     /// A process with every kind of outcome in its log.
@@ -199,6 +214,32 @@ protected:
         for (const auto* data : {"one", "!e", "two", "!t", "three", "!l", "four"})
             send(process, data);
         return process;
+    }
+
+    /// A counter with cron every four seconds, from second 1 on.
+    ProcessId cron_process() { return spawn({{"Cron-Interval", "4-seconds"}, {"Cron-Tag-Action", "Tick"}}); }
+    std::vector<units::SlotResult> listed(const ProcessId& process, LocalCompute* by = nullptr)
+    {
+        return (by ? by : compute.get())->results({.process = process, .limit = 1000}).value();
+    }
+    /// All that the log gives as far as its time is settled, without any record.
+    std::vector<units::SlotResult> recomputed(const ProcessId& process)
+    {
+        const auto doubter = Recomputation::begin(*weave, scheduler->entry({process, 0}).value(), folder / "doubter").value();
+        LogWalk walk(process, doubter->context().crons,
+            {.entry = [&](std::uint64_t nonce) -> Result<std::optional<units::LogEntry>> {
+                 auto entry = scheduler->entry({process, nonce});
+                 return entry ? std::optional(*entry) : std::nullopt;
+             },
+                .closing = [&] { return scheduler->close(process, 0); },
+                .block_time = [](std::uint64_t) -> Result<std::int64_t> { return fail("unused", ""); }},
+            std::nullopt);
+        std::vector<units::SlotResult> results;
+        while (const auto* const step = walk.peek().value()) {
+            results.push_back(doubter->next(walk, *step).value());
+            walk.pop();
+        }
+        return results;
     }
 
     TestFolder folder;
@@ -258,11 +299,115 @@ TEST_F(ACompute, gives_the_same_from_the_log_alone_however_it_gets_there)
     expect_equal(results, all(*open("sleepy", {.warm_max = 0}), process, 8));
     EXPECT_GE(started, 8) << "a machine of its own for every slot, from an image";
 
-    const auto again = Recomputation::begin(*weave, scheduler->entry({process, 0}).value(), folder / "doubter").value();
-    std::vector<units::SlotResult> recomputed;
-    for (std::uint64_t nonce = 0; nonce < 8; ++nonce)
-        recomputed.push_back(again->next(scheduler->entry({process, nonce}).value()).value());
-    expect_equal(results, recomputed);
+    expect_equal(results, recomputed(process));
+}
+
+TEST_F(ACompute, evaluates_cron_between_messages_as_part_of_the_log)
+{
+    const auto process = cron_process();
+    scheduler->now_ms = 13'345;
+    const auto slot = send(process, "one");
+    EXPECT_NE(compute->result(slot).value().output.find(R"("data":"5")"), std::string::npos) << "slot 0, three crons, slot 1";
+    const auto cron = compute->result({process, 0, 2}).value();
+    EXPECT_EQ(cron.time_ms, 9'000) << "slot 0 came in second 1";
+    EXPECT_EQ(cron.cron_name, "0-4-seconds");
+    EXPECT_EQ(cron.slot, (units::Slot{process, 0, 2}));
+    EXPECT_EQ(compute->result({process, 0, 4}).error().code, compute::errors::unknown_slot);
+    EXPECT_EQ(compute->result({process, 1, 1}).error().code, compute::errors::unknown_slot) << "nobody settled the time";
+    expect_equal(listed(process), recomputed(process));
+}
+
+TEST_F(ACompute, evaluates_cron_after_the_last_message_up_to_a_time)
+{
+    const auto process = cron_process();
+    EXPECT_EQ(compute->cron({.process = process, .until_ms = 9'999}).value().evaluated, 3U) << "slot 0 and two crons";
+    EXPECT_EQ(compute->cron({.process = process, .until_ms = 9'999}).value().evaluated, 0U);
+    EXPECT_EQ(compute->cron({.process = process, .until_ms = 13'000}).value().evaluated, 1U);
+    scheduler->now_ms = 14'000;
+    send(process, "one");
+    const auto reach = compute->cron({.process = process, .until_ms = 100'000, .evaluations_max = 4}).value();
+    EXPECT_EQ(reach.evaluated, 4U);
+    EXPECT_EQ(reach.left, 18U) << "from second 17 to 97 there are 21, of which three are done";
+    EXPECT_EQ(compute->cron({.process = process, .until_ms = 100'000}).value().left, 0U);
+    EXPECT_EQ(listed(process).size(), 2U + 24U);
+    expect_equal(listed(process), recomputed(process));
+    EXPECT_EQ(compute->cron({.process = spawn()}).value().evaluated, 1U) << "a process without cron has its messages";
+}
+
+TEST_F(ACompute, gives_cron_the_same_from_images_and_without_them)
+{
+    const auto process = cron_process();
+    for (std::int64_t now = 9'000; now < 60'000; now += 17'001) {
+        scheduler->now_ms = now;
+        send(process, now == 26'001 ? "!e" : "x");
+    }
+    ASSERT_TRUE(compute->cron({.process = process, .until_ms = 70'000}));
+    const auto expected = listed(process);
+    EXPECT_EQ(expected.size(), 1U + 3U + 17U);
+    for (auto options : {LocalCompute::Options{.image_gas = 0}, LocalCompute::Options{.warm_max = 0}}) {
+        const std::string name = options.warm_max == 0 ? "sleepy" : "images";
+        const auto other = open(name, std::move(options));
+        // In pieces, so that machines sleep in the middle of a row of crons.
+        for (std::int64_t until = 10'000; until <= 70'000; until += 6'000) {
+            ASSERT_TRUE(other->cron({.process = process, .until_ms = until}));
+            other->dry_run({.process = process, .body = "{}"}).value();
+        }
+        expect_equal(expected, listed(process, other.get()));
+    }
+    // Deleted caches lose time alone.
+    expect_equal(expected, [&] {
+        const auto other = open("fresh");
+        EXPECT_TRUE(other->cron({.process = process, .until_ms = 70'000}));
+        return listed(process, other.get());
+    }());
+}
+
+TEST_F(ACompute, parks_a_process_that_owes_more_cron_than_is_done_unasked)
+{
+    compute = open("parks", {.cron_unasked_max = 10});
+    const auto process = cron_process();
+    ASSERT_TRUE(compute->result({process, 0}));
+    scheduler->now_ms = 100'000;
+    const auto slot = send(process, "awake");
+    EXPECT_EQ(compute->result(slot).error().code, compute::errors::cron_parked);
+    EXPECT_EQ(compute->cron({.process = process, .until_ms = 100'000}).error().code, compute::errors::cron_parked);
+    auto state = compute->cron_state(process).value();
+    EXPECT_TRUE(state.parked);
+    EXPECT_EQ(state.due, 24U);
+    EXPECT_EQ(
+        compute->cron({.process = process, .until_ms = 100'000, .evaluations_max = 16, .parked_too = true}).value().left, 8U);
+    EXPECT_FALSE(compute->cron_state(process).value().parked) << "what is left is done unasked";
+    EXPECT_NE(compute->result(slot).value().output.find("\"data\""), std::string::npos);
+    EXPECT_EQ(compute->cron_state(process).value().due, 0U);
+}
+
+TEST_F(ACompute, refuses_a_spawn_whose_cron_says_nothing)
+{
+    const auto admitted = compute->admit(process_item(module(counter_guest()), {{"Cron-Interval", "soon"}}));
+    ASSERT_FALSE(admitted);
+    EXPECT_EQ(admitted.error().code, compute::errors::bad_cron);
+}
+
+TEST_F(ACompute, gives_two_callers_of_one_process_each_the_result_of_their_message)
+{
+    const auto process = spawn();
+    std::vector<units::Slot> slots;
+    for (int i = 0; i < 8; ++i)
+        slots.push_back(send(process, i % 3 == 2 ? "!e" : "x"));
+    std::array<std::vector<std::string>, 2> seen{std::vector<std::string>(8), std::vector<std::string>(8)};
+    {
+        const auto pool = thread_pool("callers", 2);
+        // One from the front, one from the back.
+        for (std::size_t caller = 0; caller < 2; ++caller)
+            pool->post([&, caller] {
+                for (std::size_t i = 0; i < 8; ++i) {
+                    const auto at = caller == 0 ? i : 7 - i;
+                    seen[caller][at] = compute->result(slots[at]).value().output;
+                }
+            });
+    }
+    EXPECT_EQ(seen[0], seen[1]);
+    EXPECT_NE(seen[0][7].find(R"("data":"7")"), std::string::npos) << "slot 0 and six messages without an error";
 }
 
 TEST_F(ACompute, goes_on_from_an_image_after_a_stop)

@@ -43,17 +43,22 @@ store::ResultRecord to_record(const units::SlotResult& result)
         .output = result.output,
         .state_root = result.state_root,
         .gas = result.gas,
-        .gas_used = result.gas_used};
+        .gas_used = result.gas_used,
+        .cron = result.slot.cron,
+        .time_ms = result.time_ms,
+        .cron_name = result.cron_name};
 }
 
 units::SlotResult from_record(const store::ResultRecord& record)
 {
-    return {.slot = {record.process, record.nonce},
+    return {.slot = {record.process, record.nonce, record.cron},
         .kind = static_cast<units::SlotResult::Kind>(record.kind),
         .output = record.output,
         .state_root = record.state_root,
         .gas = record.gas,
-        .gas_used = record.gas_used};
+        .gas_used = record.gas_used,
+        .time_ms = record.time_ms,
+        .cron_name = record.cron_name};
 }
 
 }  // namespace altiplano::compute

@@ -50,17 +50,12 @@ Result<std::unique_ptr<Recomputation>> Recomputation::begin(
     return made;
 }
 
-Result<units::SlotResult> Recomputation::next(const units::LogEntry& entry)
+Result<units::SlotResult> Recomputation::next(const LogWalk& walk, const LogWalk::Step& step)
 {
-    CheckedFiles files(
-        weave_, {.process = context_.item.tags(), .module = context_.module.tags(), .height = entry.assignment.height});
-    TRY(auto done, evaluate(*machine_, work_of(entry, context_), files, {}));
-    return units::SlotResult{.slot = entry.assignment.slot,
-        .kind = done.kind,
-        .output = std::move(done.output),
-        .state_root = done.state_root,
-        .gas = done.gas,
-        .gas_used = done.gas_used};
+    CheckedFiles files(weave_, {.process = context_.item.tags(), .module = context_.module.tags(), .height = step.height});
+    const auto work = step.message ? work_of(*step.message, context_) : work_of(*step.tick, step.slot, walk.left(), context_);
+    TRY(auto done, evaluate(*machine_, work, files, {}));
+    return slot_result(step, context_, std::move(done));
 }
 
 }  // namespace altiplano::compute

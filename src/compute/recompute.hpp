@@ -15,9 +15,10 @@ public:
     static Result<std::unique_ptr<Recomputation>> begin(
         weave::Weave& weave, const units::LogEntry& spawn, const Path& modules, bool reference = false);
 
-    /// The result of the next slot. Items that the guest opens are read through and their signatures verified.
+    /// The result of the next evaluation. @param walk  stands before it, as `step` says. Items that the guest opens are read
+    /// through and their signatures verified.
     /// @return a HostFault: nothing can be said about the slot
-    Result<units::SlotResult> next(const units::LogEntry& entry);
+    Result<units::SlotResult> next(const LogWalk& walk, const LogWalk::Step& step);
 
     const Context& context() const noexcept { return context_; }
 

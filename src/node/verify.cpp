@@ -36,27 +36,47 @@ Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::
         return fail(scheduler::errors::unknown_slot,
             fmt::format("slot {} of {} is not there: its log has {} slots, from 0", *last, process.text(), info.slots));
 
-    std::unique_ptr<compute::Recomputation> machine;
-    std::optional<units::Assignment> previous;
     const auto end = last ? *last + 1 : info.slots;
-    for (std::uint64_t nonce = 0; nonce < end; ++nonce) {
+    TRY(auto spawn, log.entry({process, 0}));
+    if (ProcessId(spawn.message.id()) != process)
+        return fail(scheduler::errors::broken_log, fmt::format("slot 0 of {} is another process's", process.text()));
+    const std::string scheduler(spawn.message.tags().first("Scheduler").value_or(""));
+    TRY_OK(log.check_entry(spawn, nullptr, scheduler));
+    TRY(const auto machine, compute::Recomputation::begin(*weave, spawn, modules, reference));
+
+    // Every entry is checked when it comes up; cron looks at the one after.
+    std::optional<units::Assignment> previous;
+    const auto checked = [&](std::uint64_t nonce) -> Result<std::optional<units::LogEntry>> {
+        if (nonce >= end)
+            return std::optional<units::LogEntry>{};
         TRY(auto entry, log.entry({process, nonce}));
         // The item that spawned the process names its scheduler, and its signature is checked here as well.
-        const auto scheduler =
-            machine ? machine->context().item.tags().first("Scheduler") : entry.message.tags().first("Scheduler");
-        TRY_OK(log.check_entry(entry, previous ? &*previous : nullptr, std::string(scheduler.value_or(""))));
-        if (nonce == 0) {
-            if (ProcessId(entry.message.id()) != process)
-                return fail(scheduler::errors::broken_log, fmt::format("slot 0 of {} is another process's", process.text()));
-            TRY(machine, compute::Recomputation::begin(*weave, entry, modules, reference));
+        if (!previous || previous->slot.nonce + 1 == nonce) {
+            TRY_OK(log.check_entry(entry, previous ? &*previous : nullptr, scheduler));
+            previous = entry.assignment;
         }
-        auto result = machine->next(entry);
+        return std::optional(std::move(entry));
+    };
+    const units::Closing closing =
+        last ? units::Closing{} : units::Closing{.time_ms = info.closed_ms, .height = info.closed_height};
+    compute::LogWalk walk(process, machine->context().crons,
+        {.entry = checked,
+            .closing = [&]() -> Result<units::Closing> { return closing; },
+            .block_time = [&](std::uint64_t height) -> Result<std::int64_t> {
+                TRY(const auto block, weave->block(height));
+                return block.timestamp_ms;
+            }},
+        std::nullopt);
+    for (;;) {
+        TRY(const auto* const step, walk.peek());
+        if (!step)
+            return {};
+        auto result = machine->next(walk, *step);
         if (!result)
-            return fail_while(fmt::format("slot {}", nonce), result.error());
+            return fail_while(fmt::format("slot {}", step->slot.nonce), result.error());
         each(*result);
-        previous = std::move(entry.assignment);
+        walk.pop();
     }
-    return {};
 }
 
 Result<std::optional<units::SlotResult>> recorded(const DataFolder& folder, const units::Slot& slot)
@@ -64,7 +84,7 @@ Result<std::optional<units::SlotResult>> recorded(const DataFolder& folder, cons
     if (!system_files().exists(folder.cache()))
         return std::optional<units::SlotResult>{};
     TRY(const auto cache, store::open_cache(folder.cache(), {.to_read = true}));
-    TRY(const auto found, cache->result(slot.process, slot.nonce));
+    TRY(const auto found, cache->result(slot.process, slot.nonce, slot.cron));
     if (!found)
         return std::optional<units::SlotResult>{};
     return std::optional(compute::from_record(*found));
@@ -85,6 +105,10 @@ std::string difference(const units::SlotResult& recorded, const units::SlotResul
             "the recorded state root is {}, recomputed it is {}", recorded.state_root.text(), recomputed.state_root.text());
     if (recorded.gas_used != recomputed.gas_used)
         return fmt::format("the recorded GasUsed is {}, recomputed it is {}", recorded.gas_used, recomputed.gas_used);
+    if (recorded.time_ms != recomputed.time_ms || recorded.cron_name != recomputed.cron_name)
+        return fmt::format("it is recorded as {} at {}, recomputed as {} at {}",
+            recorded.cron_name.empty() ? "a message" : recorded.cron_name, recorded.time_ms,
+            recomputed.cron_name.empty() ? "a message" : recomputed.cron_name, recomputed.time_ms);
     if (recorded.gas != recomputed.gas)
         return fmt::format("the recorded gas is {}, recomputed it is {}", recorded.gas, recomputed.gas);
     return {};

@@ -12,6 +12,7 @@ namespace altiplano::node {
 /// the ability to.
 /// @param reference  extensions compute by their reference modules
 /// @param isolated  called once with whether the kernel enforces that
+/// Without `last` also what cron asks for after the newest message, as far as its scheduler has settled the time.
 /// @param each  called with every slot's result, in order
 /// @return scheduler.broken_log, weave.broken_*, compute.*, scheduler.unknown_*: at the first thing that is wrong
 Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::optional<std::uint64_t> last, const Path& modules,

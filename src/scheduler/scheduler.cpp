@@ -150,7 +150,8 @@ Result<units::Assignment> LocalScheduler::append(const Entry& entry)
             TRY(auto header, item::Header::parse(stored->header, UINT64_MAX));
             TRY(const auto previous, units::read_assignment(item::join(std::move(header), {})));
             fields.hash_chain = units::next_link(previous.id, previous.hash_chain);
-            fields.timestamp_ms = std::max(fields.timestamp_ms, previous.timestamp_ms + 1);
+            // Also after every time that was promised to be settled.
+            fields.timestamp_ms = std::max(fields.timestamp_ms, std::max(previous.timestamp_ms, there->closed_ms) + 1);
         }
         TRY(auto made, units::sign_assignment(fields, key_));
         std::vector<weave::NewItem> items;
@@ -194,6 +195,28 @@ Result<std::uint64_t> LocalScheduler::slot_after(const ProcessId& asked, std::in
             low = middle + 1;
     }
     return low;
+}
+
+Result<units::Closing> LocalScheduler::close(const ProcessId& process, std::int64_t until_ms)
+{
+    TRY(auto there, records_.process(process));
+    if (!there)
+        return unknown_process(process);
+    const auto time_ms = std::min(until_ms, clock_.wall_ms());
+    if (there->closed_ms < time_ms) {
+        TRY_OK(records_.write([&](store::RecordsWriter& writer) -> Result<void> {
+            TRY(there, writer.process(process));
+            ENSURE(there, "processes are never removed");
+            if (there->closed_ms >= time_ms)
+                return {};
+            TRY(const auto tip, writer.tip());
+            ENSURE(tip, "a weave has block 0");
+            there->closed_ms = time_ms;
+            there->closed_height = tip->height;
+            return writer.close_process(process, there->closed_ms, there->closed_height);
+        }));
+    }
+    return units::Closing{.time_ms = there->closed_ms, .height = there->closed_height};
 }
 
 Result<units::LogEntry> LocalScheduler::entry(const units::Slot& slot)

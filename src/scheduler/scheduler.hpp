@@ -32,6 +32,7 @@ public:
     Result<std::uint64_t> slot_after(const ProcessId& process, std::int64_t timestamp_ms) override;
     Result<units::LogEntry> entry(const units::Slot& slot) override;
     Result<units::Slot> slot_of(const ProcessId& process, const ItemId& message) override;
+    Result<units::Closing> close(const ProcessId& process, std::int64_t until_ms) override;
     Result<units::ProcessInfo> process(const ProcessId& id) override;
     Result<std::vector<ProcessId>> processes() override { return records_.processes(); }
     Address address() const override { return key_.address(); }

@@ -129,6 +129,22 @@ TEST_F(AScheduler, keeps_order_under_many_callers)
     }
 }
 
+TEST_F(AScheduler, never_assigns_a_time_that_it_promised_to_be_settled)
+{
+    const auto pid = spawn();
+    EXPECT_EQ(scheduler->close(pid, INT64_MIN).value().time_ms, INT64_MIN) << "nothing is promised yet";
+    const auto now = system_clock().wall_ms();
+    const auto closed = scheduler->close(pid, now + 3'600'000).value();
+    EXPECT_GE(closed.time_ms, now);
+    EXPECT_LE(closed.time_ms, system_clock().wall_ms()) << "never ahead of the clock";
+    EXPECT_EQ(closed.height, weave->tip().value().height);
+    EXPECT_EQ(scheduler->close(pid, now - 1000).value().time_ms, closed.time_ms) << "a promise stays";
+    // A clock that was set back.
+    ASSERT_TRUE(records->write([&](store::RecordsWriter& w) { return w.close_process(pid, closed.time_ms + 3'600'000, 0); }));
+    EXPECT_EQ(scheduler->assign(message(pid, "x")).value().timestamp_ms, closed.time_ms + 3'600'001);
+    EXPECT_EQ(scheduler->close(ProcessId{}, now).error().code, errors::unknown_process);
+}
+
 TEST_F(AScheduler, notices_an_entry_that_does_not_link)
 {
     const auto pid = spawn();

@@ -42,6 +42,8 @@ struct ProcessRecord {
     std::string owner;
     std::string scheduler;
     std::uint64_t slots = 0;  ///< derived from the log, not written
+    std::int64_t closed_ms = INT64_MIN;  ///< no entry of its log will have this time or an earlier one; `close_process` writes it
+    std::uint64_t closed_height = 0;  ///< of the weave when that was said
 };
 
 /// A place in a log: which message, by which assignment. Both are items of the weave.
@@ -63,6 +65,7 @@ struct DeliveryRecord {
     std::uint64_t attempts = 0;
     std::int64_t next_attempt_ms = 0;
     std::string last_error;
+    std::uint64_t cron = 0;  ///< of which evaluation of the slot: 0 its message, then its cron
 };
 
 struct ResultRecord {
@@ -73,6 +76,9 @@ struct ResultRecord {
     Digest state_root;
     std::uint64_t gas = 0;
     std::uint64_t gas_used = 0;  ///< as AO counts it
+    std::uint64_t cron = 0;  ///< 0: of the slot's message; k: of the k-th cron evaluation after it
+    std::int64_t time_ms = 0;  ///< of the evaluation: the assignment's, or when the cron was due
+    std::string cron_name{};  ///< which cron, as in cursors
     friend bool operator==(const ResultRecord&, const ResultRecord&) = default;
 };
 
@@ -89,6 +95,20 @@ struct ImageRecord {
     std::uint64_t nonce = 0;
     std::string file;
     Digest state_root;
+    std::uint64_t cron = 0;
+};
+
+/// Which results of a process: after one place and up to another, in the order of slots and their cron or against it.
+struct ResultQuery {
+    ProcessId process{};
+    std::pair<std::uint64_t, std::uint64_t> first{0, 0};  ///< nonce and cron, inclusive
+    std::pair<std::uint64_t, std::uint64_t> last{INT64_MAX, INT64_MAX};  ///< inclusive
+    std::int64_t after_ms = INT64_MIN;  ///< exclusive
+    std::int64_t until_ms = INT64_MAX;  ///< inclusive
+    bool cron_only = false;
+    bool plain_only = false;  ///< kind 0 alone
+    bool descending = false;
+    std::uint64_t limit = 1;
 };
 
 /// Reads of what is kept. Each call sees the last commit, or the own transaction's writes inside one.
@@ -111,9 +131,13 @@ public:
     virtual Result<std::optional<LogRecord>> log(const ProcessId& process, std::uint64_t nonce) = 0;
     virtual Result<std::optional<LogRecord>> log_of(const ProcessId& process, const ItemId& message) = 0;
     virtual Result<std::optional<DeliveryRecord>> delivery(
-        const ProcessId& process, std::uint64_t nonce, std::uint64_t index) = 0;
-    /// Deliveries not accepted and not dead, in the order of process, nonce, index.
+        const ProcessId& process, std::uint64_t nonce, std::uint64_t index, std::uint64_t cron = 0) = 0;
+    /// Deliveries not accepted and not dead, in the order of process, nonce, cron, index.
     virtual Result<std::vector<DeliveryRecord>> open_deliveries() = 0;
+    /// Deliveries that are dead, in the same order; of all processes, or of one. @param limit  at most so many
+    virtual Result<std::vector<DeliveryRecord>> dead_deliveries(const std::optional<ProcessId>& process, std::uint64_t limit) = 0;
+    /// Every key with this beginning, and its value.
+    virtual Result<std::vector<std::pair<std::string, std::string>>> metas(std::string_view beginning) = 0;
 };
 
 /// Writes inside one transaction. An error undoes that transaction alone.
@@ -123,8 +147,10 @@ public:
     virtual Result<void> put_meta(std::string_view key, std::string_view value) = 0;
     /// The item and its terms. @return store.conflict for an id that is there, or a height below the last item's
     virtual Result<void> put_item(const ItemRecord& item) = 0;
+    virtual Result<void> remove_meta(std::string_view key) = 0;
     virtual Result<void> put_block(const BlockRecord& block) = 0;  ///< @return store.conflict unless it follows the tip
     virtual Result<void> put_process(const ProcessRecord& process) = 0;  ///< @return store.conflict
+    virtual Result<void> close_process(const ProcessId& id, std::int64_t closed_ms, std::uint64_t closed_height) = 0;
     /// @return store.conflict unless the nonce is the log's length and the message is new to it
     virtual Result<void> append_log(const LogRecord& entry) = 0;
     virtual Result<void> put_delivery(const DeliveryRecord& delivery) = 0;  ///< new, or in place of the same key
@@ -153,9 +179,10 @@ public:
     /// A slot's result and what it sends, in one transaction (law 3). The same again is no error.
     /// @return store.result_differs: the other one stays, and this one is kept beside it (law 7)
     virtual Result<void> put_result(const ResultRecord& result, const std::vector<OutboxRecord>& outbox) = 0;
-    virtual Result<std::optional<ResultRecord>> result(const ProcessId& process, std::uint64_t nonce) = 0;
-    virtual Result<std::vector<OutboxRecord>> outbox(const ProcessId& process, std::uint64_t nonce) = 0;
-    /// How many slots, from 0, have results without a gap.
+    virtual Result<std::optional<ResultRecord>> result(const ProcessId& process, std::uint64_t nonce, std::uint64_t cron = 0) = 0;
+    virtual Result<std::vector<ResultRecord>> results(const ResultQuery& query) = 0;
+    virtual Result<std::vector<OutboxRecord>> outbox(const ProcessId& process, std::uint64_t nonce, std::uint64_t cron = 0) = 0;
+    /// How many slots, from 0, have results of their messages without a gap.
     virtual Result<std::uint64_t> results_end(const ProcessId& process) = 0;
     /// What was kept beside a slot's result, because it differed.
     virtual Result<std::vector<ResultRecord>> disagreements(const ProcessId& process) = 0;

@@ -266,6 +266,38 @@ TEST_P(AnyStore, keeps_a_result_with_its_outbox_and_never_overwrites_it)
     EXPECT_EQ(cache->results_end(result.process).value(), 1U) << "slot 1 is missing";
 }
 
+TEST_P(AnyStore, lists_results_of_messages_and_cron_between_two_places)
+{
+    const auto process = id<ProcessId>(1);
+    const auto put = [&](std::uint64_t nonce, std::uint64_t cron, std::int64_t time_ms, std::uint8_t kind = 0) {
+        const ResultRecord result{process, nonce, kind, "", id<Digest>(5), 0, cron, time_ms, cron > 0 ? "0-1-second" : ""};
+        ASSERT_TRUE(cache->put_result(result, {{0, OutboxRecord::Kind::message, std::to_string(cron)}}));
+        EXPECT_EQ(cache->result(process, nonce, cron).value(), result);
+        EXPECT_EQ(cache->outbox(process, nonce, cron).value().front().json, std::to_string(cron));
+    };
+    put(0, 0, 10);
+    put(0, 1, 11);
+    put(0, 2, 12, 1);
+    put(1, 0, 13);
+    put(1, 1, 14);
+    const auto list = [&](ResultQuery query) {
+        query.process = process;
+        std::string places;
+        const auto found = cache->results(query).value();
+        for (const auto& result : found)
+            places += std::to_string(result.nonce) + "." + std::to_string(result.cron) + " ";
+        return places;
+    };
+    EXPECT_EQ(list({.limit = 9}), "0.0 0.1 0.2 1.0 1.1 ");
+    EXPECT_EQ(list({.limit = 2}), "0.0 0.1 ");
+    EXPECT_EQ(list({.descending = true, .limit = 2}), "1.1 1.0 ");
+    EXPECT_EQ(list({.first = {0, 1}, .last = {1, 0}, .limit = 9}), "0.1 0.2 1.0 ");
+    EXPECT_EQ(list({.after_ms = 10, .until_ms = 13, .limit = 9}), "0.1 0.2 1.0 ");
+    EXPECT_EQ(list({.cron_only = true, .limit = 9}), "0.1 0.2 1.1 ");
+    EXPECT_EQ(list({.plain_only = true, .limit = 9}), "0.0 0.1 1.0 1.1 ");
+    EXPECT_EQ(cache->results_end(process).value(), 2U);
+}
+
 TEST_P(AnyStore, lists_images_newest_first)
 {
     for (std::uint64_t nonce : {3U, 9U, 5U})

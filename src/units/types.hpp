@@ -13,10 +13,12 @@
 /// What the units know of each other: value types and abstract units, nothing of how they work.
 namespace altiplano::units {
 
-/// One place in the log of one process. Slot 0 is the item that spawned it.
+/// One place in the log of one process, slot 0 being the item that spawned it; or, with `cron`, one of the evaluations that
+/// a process with cron has by itself before the next message (ao-protocol.md 5.8). Ordered as they are evaluated.
 struct Slot {
     ProcessId process;
     std::uint64_t nonce = 0;
+    std::uint64_t cron = 0;  ///< 0: the message; k: the k-th cron evaluation after it
     friend auto operator<=>(const Slot&, const Slot&) = default;
 };
 
@@ -80,6 +82,8 @@ struct SlotResult {
     Digest state_root;  ///< after the slot
     std::uint64_t gas = 0;
     std::uint64_t gas_used = 0;  ///< GasUsed as AO's loader counts it, of formats that meter (ao-protocol.md 6.4); else 0
+    std::int64_t time_ms = 0;  ///< of the assignment, or when the cron was due; 0 where nobody asked
+    std::string cron_name{};  ///< which cron of the process: `<index>-<interval>`
 };
 
 /// How a result is written where JSON cannot carry it: "result", "error", "guest_fault".
@@ -97,6 +101,38 @@ struct AssignRequest {
 struct DryRun {
     ProcessId process;
     std::string body;  ///< a JSON object with Owner, Data, Tags, ...; all optional
+};
+
+/// Which results to list: those after one place and up to another.
+struct ResultQuery {
+    ProcessId process{};
+    Slot first{};  ///< inclusive; the process in it does not matter
+    Slot last{.process = {}, .nonce = INT64_MAX, .cron = INT64_MAX};  ///< inclusive
+    std::int64_t after_ms = INT64_MIN;  ///< exclusive
+    std::int64_t until_ms = INT64_MAX;  ///< inclusive
+    bool cron_only = false;
+    bool plain_only = false;  ///< without those that say Error, and faults
+    bool descending = false;
+    std::uint64_t limit = 1;
+};
+
+/// How far the time of a process is settled: no entry of its log will have this time or an earlier one.
+struct Closing {
+    std::int64_t time_ms = INT64_MIN;
+    std::uint64_t height = 0;  ///< of the scheduler's weave when it was said; later entries have this height or a greater one
+};
+
+/// Asks for what a process does by itself.
+struct CronRequest {
+    ProcessId process{};
+    std::int64_t until_ms = INT64_MAX;  ///< later than now means now
+    std::uint64_t evaluations_max = 1000;
+    bool parked_too = false;  ///< goes on although more is due than is done unasked
+};
+struct CronReach {
+    std::uint64_t evaluated = 0;  ///< messages and crons that this call evaluated
+    std::uint64_t left = 0;  ///< crons by time that are due and not evaluated, at least
+    std::int64_t until_ms = 0;  ///< up to where everything is evaluated, when nothing is left
 };
 
 struct ProcessInfo {

@@ -28,6 +28,9 @@ public:
     /// The slot that a message got; its assignment's id names it as well. @return scheduler.unknown_process,
     /// scheduler.unknown_message
     virtual Result<Slot> slot_of(const ProcessId& process, const ItemId& message) = 0;
+    /// Promises, durably, that no later entry of the process has a timestamp at or before `until_ms` or, when that is
+    /// earlier, now. @return how far it is promised, which may be further @return scheduler.unknown_process, units.not_offered
+    virtual Result<Closing> close(const ProcessId& process, std::int64_t until_ms);
     /// @return scheduler.unknown_process
     virtual Result<ProcessInfo> process(const ProcessId& id) = 0;
     /// Every process, by id.
@@ -46,6 +49,12 @@ public:
     virtual Result<SlotResult> result(const Slot& slot) = 0;
     /// The result if it is there already; evaluates nothing.
     virtual Result<std::optional<SlotResult>> stored(const Slot& slot) = 0;
+
+    /// Results that are there, in the order of their slots or against it; evaluates nothing. @return units.not_offered
+    virtual Result<std::vector<SlotResult>> results(const ResultQuery& query);
+    /// Evaluates messages and what is due by cron up to a time, in order; done when nothing is left.
+    /// @return as `result`; compute.cron_parked, units.not_offered
+    virtual Result<CronReach> cron(const CronRequest& request);
 
     /// What the newest state answers to a message that changes nothing: evaluates the log to its end first.
     /// @return as `result`; compute.bad_dry_run; scheduler.unknown_process

@@ -63,11 +63,6 @@ void write_result(JsonWriter& json, const units::SlotResult& result, bool with_g
     json.end_object();
 }
 
-bool has_error(const units::SlotResult& result)
-{
-    return result.kind != units::SlotResult::Kind::result;
-}
-
 Reply result_reply(const units::SlotResult& result)
 {
     JsonWriter json(JsonWriter::Text::client);
@@ -88,52 +83,57 @@ Result<Reply> result(Node& node, const Request& request)
 
 /// Where a page of results begins or ends: a cursor of ours, or a time in milliseconds.
 struct Place {
-    std::int64_t timestamp_ms = 0;
-    std::optional<std::uint64_t> nonce{};
+    std::int64_t time_ms = 0;
+    std::optional<units::Slot> slot{};
     std::optional<std::string> sort{};
 };
+std::int64_t time_in(std::uint64_t number)
+{
+    return static_cast<std::int64_t>(std::min(number, std::uint64_t{INT64_MAX}));
+}
 Result<std::optional<Place>> place_of(const Request& request, std::string_view name)
 {
     const auto text = request.query_value(name);
     if (!text || text->empty())
         return std::optional<Place>{};
     if (const auto time = number_in(*text, name))
-        return std::optional(Place{.timestamp_ms = static_cast<std::int64_t>(std::min(*time, std::uint64_t{INT64_MAX}))});
+        return std::optional(Place{.time_ms = time_in(*time)});
     const auto bytes = from_base64(*text);
     const auto cursor = bytes ? JsonView::parse(as_text(*bytes)) : Result<JsonView>(std::unexpected(bytes.error()));
-    const auto timestamp = cursor ? cursor->find("timestamp") : std::nullopt;
-    const auto ordinate = cursor ? cursor->find("ordinate") : std::nullopt;
-    if (!timestamp || !timestamp->text() || !ordinate || !ordinate->text())
+    const auto member = [&](std::string_view of) { return cursor && cursor->find(of) ? cursor->find(of)->text() : std::nullopt; };
+    if (!member("timestamp") || !member("ordinate"))
         return fail(errors::bad_request, fmt::format("'{}' is neither a time nor a cursor of this node", name),
             "pass the cursor of an edge as it was given");
-    Place place;
-    TRY(const auto time, number_in(*timestamp->text(), "cursor's timestamp"));
-    place.timestamp_ms = static_cast<std::int64_t>(std::min(time, std::uint64_t{INT64_MAX}));
-    TRY(place.nonce, number_in(*ordinate->text(), "cursor's ordinate"));
-    if (const auto sort = cursor->find("sort"))
-        place.sort = sort->string();
+    Place place{.sort = member("sort")};
+    TRY(const auto time, number_in(*member("timestamp"), "cursor's timestamp"));
+    place.time_ms = time_in(time);
+    place.slot = units::Slot{};
+    TRY(place.slot->nonce, number_in(*member("ordinate"), "cursor's ordinate"));
+    if (const auto evaluation = member("evaluation")) {
+        TRY(place.slot->cron, number_in(*evaluation, "cursor's evaluation"));
+    }
     return std::optional(std::move(place));
 }
 
-std::string cursor_of(const units::Assignment& assignment, std::string_view sort)
+/// The original's members, and of a cron evaluation which one it is after its message.
+std::string cursor_of(const units::SlotResult& result, std::string_view sort)
 {
     JsonWriter json;
     json.begin_object()
-        .member("timestamp", assignment.timestamp_ms)
-        .member("ordinate", std::string_view(std::to_string(assignment.slot.nonce)))
-        .member("sort", sort)
-        .end_object();
+        .member("timestamp", result.time_ms)
+        .member("ordinate", std::string_view(std::to_string(result.slot.nonce)));
+    if (result.slot.cron > 0)
+        json.member("cron", std::string_view(result.cron_name)).member("evaluation", result.slot.cron);
+    json.member("sort", sort).end_object();
     return base64(as_bytes(json.text()));
 }
 
-/// Results that are there, those with an Error left out; evaluates nothing (5.3).
-Result<Reply> results(Node& node, const Request& request)
+/// Results that are there, those with an Error left out, so that a page is as long as was asked for (5.3).
+/// `from` is exclusive, `to` inclusive; going down `from` is the upper end.
+Result<Reply> page(Node& node, const Request& request, units::ResultQuery query, std::uint64_t limit)
 {
-    TRY(const auto id, ProcessId::parse(request.parameter("process")));
-    TRY(const auto process, node.scheduler().process(id));
     TRY(const auto from, place_of(request, "from"));
     TRY(const auto to, place_of(request, "to"));
-    std::uint64_t limit = 25;
     if (const auto text = request.query_value("limit"); text && !text->empty()) {
         TRY(limit, number_in(*text, "limit"));
     }
@@ -143,54 +143,71 @@ Result<Reply> results(Node& node, const Request& request)
         sort = *from->sort;
     if (sort != "ASC" && sort != "DESC")
         return fail(errors::bad_request, fmt::format("'sort' is {}; ASC or DESC was expected", sort));
-    const bool up = sort == "ASC";
+    query.plain_only = true;
+    query.descending = sort == "DESC";
+    query.limit = limit + 1;  // one more says whether there is a next page
 
-    // `from` exclusive, `to` inclusive; going down `from` is the upper end.
-    const auto after = [&](const Place& place) -> Result<std::uint64_t> {
-        if (place.nonce)
-            return *place.nonce == UINT64_MAX ? UINT64_MAX : *place.nonce + 1;
-        return node.scheduler().slot_after(id, place.timestamp_ms);
-    };
-    const auto at = [&](const Place& place) -> Result<std::uint64_t> {
-        if (place.nonce)
-            return *place.nonce;
-        return node.scheduler().slot_after(id, place.timestamp_ms - 1);
-    };
-    std::uint64_t low = 0;
-    std::uint64_t high = process.slots;
-    if (from && up) {
-        TRY(low, after(*from));
-    } else if (from) {
-        TRY(high, at(*from));
+    const auto& low = query.descending ? to : from;
+    const auto& high = query.descending ? from : to;
+    // An upper bound that is exclusive begins before the first evaluation of its slot; cron counts from 1.
+    if (low && low->slot)
+        query.first = query.descending ? *low->slot : units::Slot{{}, low->slot->nonce, low->slot->cron + 1};
+    else if (low)
+        query.after_ms = query.descending ? low->time_ms - 1 : low->time_ms;
+    if (high && high->slot && !query.descending)
+        query.last = *high->slot;
+    else if (high && high->slot && high->slot->cron > 0)
+        query.last = {{}, high->slot->nonce, high->slot->cron - 1};
+    else if (high && high->slot && high->slot->nonce > 0)
+        query.last = {{}, high->slot->nonce - 1, INT64_MAX};
+    else if (high && high->slot)
+        query.limit = 0;
+    else if (high)
+        query.until_ms = query.descending ? high->time_ms - 1 : high->time_ms;
+    if (query.after_ms > INT64_MIN) {
+        // Times grow with slots: nothing before the slot at that time has to be looked at.
+        TRY(const auto after, node.scheduler().slot_after(query.process, query.after_ms));
+        query.first = std::max(query.first, units::Slot{{}, after > 0 ? after - 1 : 0, 0});
     }
-    if (to && up) {
-        TRY(high, after(*to));
-    } else if (to) {
-        TRY(low, at(*to));
-    }
-    high = std::min(high, process.slots);
+    TRY(auto found, node.compute().results(query));
+    const bool more = found.size() > limit;
+    if (more)
+        found.pop_back();
 
     JsonWriter json(JsonWriter::Text::client);
     json.begin_object().key("edges").begin_array();
-    std::uint64_t count = 0;
-    bool more = false;
-    for (auto step = low; step < high && !more; ++step) {
-        const units::Slot slot{id, up ? step : high - 1 - (step - low)};
-        TRY(const auto stored, node.compute().stored(slot));
-        if (!stored || has_error(*stored))
-            continue;
-        if (count == limit) {
-            more = true;
-            break;
-        }
-        ++count;
-        TRY(const auto entry, node.scheduler().entry(slot));
+    for (const auto& result : found) {
         json.begin_object().key("node");
-        write_result(json, *stored, false);
-        json.member("cursor", std::string_view(cursor_of(entry.assignment, sort))).end_object();
+        write_result(json, result, false);
+        json.member("cursor", std::string_view(cursor_of(result, sort))).end_object();
     }
     json.end_array().key("pageInfo").begin_object().member("hasNextPage", more).end_object().end_object();
     return json_reply(std::move(json));
+}
+
+/// Evaluates nothing (5.3).
+Result<Reply> results(Node& node, const Request& request)
+{
+    TRY(const auto id, ProcessId::parse(request.parameter("process")));
+    TRY(const auto process, node.scheduler().process(id));
+    return page(node, request, {.process = id}, 25);
+}
+
+/// Evaluates up to `to`, or to now, first. With `to` also a process that is parked, some thousand evaluations with each call;
+/// the header Altiplano-Cron-Due says how many are left.
+Result<Reply> cron(Node& node, const Request& request)
+{
+    constexpr std::uint64_t evaluations_at_once = 5000;
+    TRY(const auto id, ProcessId::parse(request.parameter("process")));
+    TRY(const auto to, place_of(request, "to"));
+    TRY(const auto reach,
+        node.compute().cron({.process = id,
+            .until_ms = to ? to->time_ms : INT64_MAX,
+            .evaluations_max = evaluations_at_once,
+            .parked_too = to.has_value()}));
+    TRY(auto reply, page(node, request, {.process = id, .cron_only = true}, 500));
+    reply.headers = {{"Altiplano-Cron-Due", std::to_string(reach.left)}};
+    return reply;
 }
 
 Result<Reply> dry_run(Node& node, const Request& request)
@@ -220,6 +237,8 @@ Router compute_routes(Node& node)
         [&node](const Request& request) { return result(node, request); });
     router.get("/results/{process}",
         "results that are there: ?from=&to=&limit=&sort=", [&node](const Request& request) { return results(node, request); });
+    router.get("/cron/{process}", "results of cron, evaluated up to ?to= or now: ?from=&to=&limit=",
+        [&node](const Request& request) { return cron(node, request); });
     router.on(
         "POST", "/dry-run", "what the newest state of ?process-id= answers to a message that changes nothing",
         [&node](const Request& request) { return dry_run(node, request); }, dry_run_bytes_max);

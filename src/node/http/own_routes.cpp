@@ -10,9 +10,10 @@ namespace {
 
 void write_slot_result(JsonWriter& json, const units::SlotResult& result)
 {
-    json.member("process", std::string_view(result.slot.process.text()))
-        .member("slot", result.slot.nonce)
-        .member("outcome", units::name_of(result.kind));
+    json.member("process", std::string_view(result.slot.process.text())).member("slot", result.slot.nonce);
+    if (result.slot.cron > 0)
+        json.member("cron", result.slot.cron).member("cron_name", std::string_view(result.cron_name));
+    json.member("time", result.time_ms).member("outcome", units::name_of(result.kind));
     json.member("state_root", std::string_view(result.state_root.text())).member("gas", result.gas);
     // A guest's answer is JSON as it stands, unless it is none, or has bytes that no JSON reader takes.
     if (result.kind != units::SlotResult::Kind::guest_fault && JsonView::parse(result.output)) {
@@ -87,10 +88,19 @@ Result<Reply> process(Node& node, const ProcessId& id)
         .member("process", std::string_view(id.text()))
         .member("module", std::string_view(info.module.text()))
         .member("owner", std::string_view(info.owner.text()));
-    json.member("scheduler", std::string_view(info.scheduler.text()))
-        .member("slots", info.slots)
-        .member("computed", computed)
-        .end_object();
+    json.member("scheduler", std::string_view(info.scheduler.text())).member("slots", info.slots).member("computed", computed);
+    compute::LocalCompute::CronState cron;
+    if (auto* const local = node.local_compute()) {
+        TRY(cron, local->cron_state(id));
+    }
+    if (cron.crons > 0)
+        json.key("cron")
+            .begin_object()
+            .member("crons", cron.crons)
+            .member("state", cron.parked ? "parked" : "running")
+            .member("due", cron.due)
+            .end_object();
+    json.end_object();
     return json_reply(std::move(json));
 }
 
@@ -109,7 +119,7 @@ Result<Reply> result(Node& node, const units::Slot& slot)
 
 Result<Reply> log_entry(Node& node, const units::Slot& slot)
 {
-    TRY(const auto entry, node.scheduler().entry(slot));
+    TRY(const auto entry, node.scheduler().entry({slot.process, slot.nonce}));
     const auto& assignment = entry.assignment;
     JsonWriter json;
     json.begin_object()
@@ -130,11 +140,11 @@ Result<Reply> log_entry(Node& node, const units::Slot& slot)
 
 Result<Reply> outbox_now(Node& node, const units::Slot& slot)
 {
-    TRY(const auto entries, node.cache().outbox(slot.process, slot.nonce));
+    TRY(const auto entries, node.cache().outbox(slot.process, slot.nonce, slot.cron));
     JsonWriter json;
     json.begin_object().key("outbox").begin_array();
     for (const auto& entry : entries) {
-        TRY(const auto delivery, node.records().delivery(slot.process, slot.nonce, entry.index));
+        TRY(const auto delivery, node.records().delivery(slot.process, slot.nonce, entry.index, slot.cron));
         json.begin_object()
             .member("index", entry.index)
             .member("kind",
@@ -169,6 +179,27 @@ Result<Reply> outbox(Node& node, const units::Slot& slot)
     });
 }
 
+/// Evaluates what cron asks for, parked or not, some thousand evaluations with each call: ?until=MS, else up to now.
+Result<Reply> cron(Node& node, const Request& request)
+{
+    constexpr std::uint64_t evaluations_at_once = 5000;
+    units::CronRequest asked{.evaluations_max = evaluations_at_once, .parked_too = true};
+    TRY(asked.process, ProcessId::parse(request.parameter("process")));
+    if (const auto text = request.query_value("until")) {
+        TRY(const auto until, number_in(*text, "until"));
+        asked.until_ms = static_cast<std::int64_t>(std::min(until, std::uint64_t{INT64_MAX}));
+    }
+    TRY(const auto reach, node.compute().cron(asked));
+    JsonWriter json;
+    json.begin_object()
+        .member("process", std::string_view(asked.process.text()))
+        .member("evaluated", reach.evaluated)
+        .member("due", reach.left)
+        .member("until", reach.until_ms)
+        .end_object();
+    return json_reply(std::move(json));
+}
+
 Result<Reply> console(Node& node, const ProcessId& id)
 {
     TRY(const auto info, node.scheduler().process(id));
@@ -196,8 +227,15 @@ Result<ProcessId> process_in(const Request& request)
 Result<units::Slot> slot_in(const Request& request)
 {
     TRY(const auto process, process_in(request));
-    TRY(const auto nonce, number_in(request.parameter("slot"), "slot"));
-    return units::Slot{process, nonce};
+    // "7" is a message's slot, "7.2" the second cron evaluation after it.
+    const auto text = request.parameter("slot");
+    const auto dot = text.find('.');
+    units::Slot slot{process};
+    TRY(slot.nonce, number_in(text.substr(0, dot), "slot"));
+    if (dot != text.npos) {
+        TRY(slot.cron, number_in(text.substr(dot + 1), "slot's cron evaluation"));
+    }
+    return slot;
 }
 
 Result<Reply> slot_of(Node& node, const Request& request)
@@ -243,6 +281,8 @@ void add_own_routes(Router& router, Node& node)
     };
     of_process("/~altiplano/process/{process}", "a process: module, owner, slots", process);
     of_process("/~altiplano/console/{process}", "what the process prints, as server-sent events", console);
+    router.on("POST", "/~altiplano/cron/{process}", "evaluates what cron asks for up to ?until= or now, parked or not",
+        [&node](const Request& request) { return cron(node, request); });
     router.get("/~altiplano/slot/{process}/{message}", "the slot of a message",
         [&node](const Request& request) { return slot_of(node, request); });
     const auto of_slot = [&](std::string pattern, std::string summary, Result<Reply> (*answer)(Node&, const units::Slot&)) {

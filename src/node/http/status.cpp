@@ -58,6 +58,8 @@ unsigned status_of(std::string_view code)
         {"compute.not_a_module", 422},
         {"compute.unknown_format", 422},
         {"compute.bad_limit", 422},
+        {"compute.bad_cron", 422},
+        {"units.not_offered", 501},
         {"vm.memory_over_limit", 413},
         {"compute.", 503},
         {"vm.", 503},

@@ -2,6 +2,7 @@
 #include "store/sqlite/sqlite.hpp"
 #include "store/sqlite/writer.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace altiplano::store {
@@ -13,12 +14,14 @@ using sqlite::Statement;
 
 constexpr const char* schema = R"(
     CREATE TABLE IF NOT EXISTS results (process BLOB NOT NULL, nonce INTEGER NOT NULL, kind INTEGER NOT NULL, output BLOB NOT NULL, state_root BLOB NOT NULL,
-        gas INTEGER NOT NULL, gas_used INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (process, nonce)) WITHOUT ROWID;
+        gas INTEGER NOT NULL, cron INTEGER NOT NULL, time_ms INTEGER NOT NULL, cron_name BLOB NOT NULL, gas_used INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (process, nonce, cron)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS outbox (process BLOB NOT NULL, nonce INTEGER NOT NULL, position INTEGER NOT NULL, kind INTEGER NOT NULL, json BLOB NOT NULL,
-        PRIMARY KEY (process, nonce, position)) WITHOUT ROWID;
+        cron INTEGER NOT NULL, PRIMARY KEY (process, nonce, cron, position)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS disagreements (process BLOB NOT NULL, nonce INTEGER NOT NULL, kind INTEGER NOT NULL, output BLOB NOT NULL, state_root BLOB NOT NULL,
-        gas INTEGER NOT NULL, gas_used INTEGER NOT NULL DEFAULT 0);
-    CREATE TABLE IF NOT EXISTS images (process BLOB NOT NULL, nonce INTEGER NOT NULL, file BLOB NOT NULL, state_root BLOB NOT NULL, PRIMARY KEY (process, nonce)) WITHOUT ROWID;
+        gas INTEGER NOT NULL, cron INTEGER NOT NULL, time_ms INTEGER NOT NULL, cron_name BLOB NOT NULL, gas_used INTEGER NOT NULL DEFAULT 0);
+    CREATE TABLE IF NOT EXISTS images (process BLOB NOT NULL, nonce INTEGER NOT NULL, file BLOB NOT NULL, state_root BLOB NOT NULL, cron INTEGER NOT NULL,
+        PRIMARY KEY (process, nonce, cron)) WITHOUT ROWID;
 )";
 
 Result<ResultRecord> read_result(const Statement& row)
@@ -30,15 +33,19 @@ Result<ResultRecord> read_result(const Statement& row)
     result.output = row.text(3);
     TRY(result.state_root, row.id<Digest>(4));
     result.gas = row.unsigned_number(5);
-    result.gas_used = row.unsigned_number(6);
+    result.cron = row.unsigned_number(6);
+    result.time_ms = row.number(7);
+    result.cron_name = row.text(8);
+    result.gas_used = row.unsigned_number(9);
     return result;
 }
 
-Result<std::optional<ResultRecord>> find_result(Database& database, const ProcessId& process, std::uint64_t nonce)
+Result<std::optional<ResultRecord>> find_result(
+    Database& database, const ProcessId& process, std::uint64_t nonce, std::uint64_t cron)
 {
-    auto statement = database.prepare(
-        "SELECT process, nonce, kind, output, state_root, gas, gas_used FROM results WHERE process = ? AND nonce = ?");
-    TRY(const auto there, statement.bind(process).bind(nonce).step());
+    auto statement = database.prepare("SELECT process, nonce, kind, output, state_root, gas, cron, time_ms, cron_name, gas_used FROM results "
+                                      "WHERE process = ? AND nonce = ? AND cron = ?");
+    TRY(const auto there, statement.bind(process).bind(nonce).bind(cron).step());
     if (!there)
         return std::optional<ResultRecord>{};
     TRY(auto result, read_result(statement));
@@ -53,6 +60,9 @@ Statement& bind_result(Statement& statement, const ResultRecord& result)
         .bind(std::string_view(result.output))
         .bind(result.state_root)
         .bind(result.gas)
+        .bind(result.cron)
+        .bind(result.time_ms)
+        .bind(std::string_view(result.cron_name))
         .bind(result.gas_used);
 }
 
@@ -68,23 +78,24 @@ public:
     {
         bool differs = false;
         TRY_OK(writer_.write([&](Database& database) -> Result<void> {
-            TRY(const auto there, find_result(database, result.process, result.nonce));
+            TRY(const auto there, find_result(database, result.process, result.nonce, result.cron));
             differs = there && *there != result;
             if (there && !differs)
                 return {};
             if (differs) {
-                auto keep = database.prepare("INSERT INTO disagreements VALUES (?, ?, ?, ?, ?, ?, ?)");
+                auto keep = database.prepare("INSERT INTO disagreements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
                 return bind_result(keep, result).run();
             }
-            auto insert = database.prepare("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?)");
+            auto insert = database.prepare("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
             TRY_OK(bind_result(insert, result).run());
             for (const auto& entry : outbox)
-                TRY_OK(database.prepare("INSERT INTO outbox VALUES (?, ?, ?, ?, ?)")
+                TRY_OK(database.prepare("INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?)")
                         .bind(result.process)
                         .bind(result.nonce)
                         .bind(entry.index)
                         .bind(static_cast<std::int64_t>(entry.kind))
                         .bind(std::string_view(entry.json))
+                        .bind(result.cron)
                         .run());
             return {};
         }));
@@ -95,18 +106,50 @@ public:
         return {};
     }
 
-    Result<std::optional<ResultRecord>> result(const ProcessId& process, std::uint64_t nonce) override
+    Result<std::optional<ResultRecord>> result(const ProcessId& process, std::uint64_t nonce, std::uint64_t cron) override
     {
         const std::lock_guard lock(reading_);
-        return find_result(*readers_, process, nonce);
+        return find_result(*readers_, process, nonce, cron);
     }
 
-    Result<std::vector<OutboxRecord>> outbox(const ProcessId& process, std::uint64_t nonce) override
+    Result<std::vector<ResultRecord>> results(const ResultQuery& query) override
     {
         const std::lock_guard lock(reading_);
-        auto statement =
-            readers_->prepare("SELECT position, kind, json FROM outbox WHERE process = ? AND nonce = ? ORDER BY position");
-        statement.bind(process).bind(nonce);
+        // Two literals: a statement is known by the address of its text.
+        auto statement = readers_->prepare(query.descending
+                ? "SELECT process, nonce, kind, output, state_root, gas, cron, time_ms, cron_name, gas_used FROM results "
+                  "WHERE process = ? AND (nonce, cron) >= (?, ?) AND (nonce, cron) <= (?, ?) AND time_ms > ? AND time_ms <= ? "
+                  "AND cron >= ? AND kind <= ? ORDER BY nonce DESC, cron DESC LIMIT ?"
+                : "SELECT process, nonce, kind, output, state_root, gas, cron, time_ms, cron_name, gas_used FROM results "
+                  "WHERE process = ? AND (nonce, cron) >= (?, ?) AND (nonce, cron) <= (?, ?) AND time_ms > ? AND time_ms <= ? "
+                  "AND cron >= ? AND kind <= ? ORDER BY nonce, cron LIMIT ?");
+        const auto in_range = [](std::uint64_t number) { return std::min(number, std::uint64_t{INT64_MAX}); };
+        statement.bind(query.process)
+            .bind(in_range(query.first.first))
+            .bind(in_range(query.first.second))
+            .bind(in_range(query.last.first))
+            .bind(in_range(query.last.second))
+            .bind(query.after_ms)
+            .bind(query.until_ms)
+            .bind(std::int64_t{query.cron_only ? 1 : 0})
+            .bind(std::int64_t{query.plain_only ? 0 : UINT8_MAX})
+            .bind(in_range(query.limit));
+        std::vector<ResultRecord> found;
+        for (;;) {
+            TRY(const auto there, statement.step());
+            if (!there)
+                return found;
+            TRY(auto result, read_result(statement));
+            found.push_back(std::move(result));
+        }
+    }
+
+    Result<std::vector<OutboxRecord>> outbox(const ProcessId& process, std::uint64_t nonce, std::uint64_t cron) override
+    {
+        const std::lock_guard lock(reading_);
+        auto statement = readers_->prepare(
+            "SELECT position, kind, json FROM outbox WHERE process = ? AND nonce = ? AND cron = ? ORDER BY position");
+        statement.bind(process).bind(nonce).bind(cron);
         std::vector<OutboxRecord> found;
         for (;;) {
             TRY(const auto there, statement.step());
@@ -121,14 +164,15 @@ public:
     {
         const std::lock_guard lock(reading_);
         // The smallest nonce without a successor; results are written in order, so there is at most one gap to find.
-        auto statement = readers_->prepare("SELECT count(*), coalesce(max(nonce) + 1, 0) FROM results WHERE process = ?");
+        auto statement =
+            readers_->prepare("SELECT count(*), coalesce(max(nonce) + 1, 0) FROM results WHERE process = ? AND cron = 0");
         TRY(const auto there, statement.bind(process).step());
         ENSURE(there, "an aggregate gives a row");
         if (statement.number(0) == statement.number(1))
             return statement.unsigned_number(1);
         std::uint64_t end = 0;
         for (;;) {
-            TRY(const auto found, find_result(*readers_, process, end));
+            TRY(const auto found, find_result(*readers_, process, end, 0));
             if (!found)
                 return end;
             ++end;
@@ -139,7 +183,8 @@ public:
     {
         const std::lock_guard lock(reading_);
         auto statement = readers_->prepare(
-            "SELECT process, nonce, kind, output, state_root, gas, gas_used FROM disagreements WHERE process = ? ORDER BY nonce");
+            "SELECT process, nonce, kind, output, state_root, gas, cron, time_ms, cron_name, gas_used FROM disagreements WHERE process = ? "
+            "ORDER BY nonce, cron");
         statement.bind(process);
         std::vector<ResultRecord> found;
         for (;;) {
@@ -155,21 +200,23 @@ public:
     {
         return writer_.write([&](Database& database) {
             return database
-                .prepare("INSERT INTO images VALUES (?, ?, ?, ?) ON CONFLICT (process, nonce) DO UPDATE SET file = "
+                .prepare("INSERT INTO images VALUES (?, ?, ?, ?, ?) ON CONFLICT (process, nonce, cron) DO UPDATE SET file = "
                          "excluded.file, state_root = excluded.state_root")
                 .bind(image.process)
                 .bind(image.nonce)
                 .bind(std::string_view(image.file))
                 .bind(image.state_root)
+                .bind(image.cron)
                 .run();
         });
     }
     Result<void> remove_image(const ImageRecord& image) override
     {
         return writer_.write([&](Database& database) {
-            return database.prepare("DELETE FROM images WHERE process = ? AND nonce = ? AND file = ?")
+            return database.prepare("DELETE FROM images WHERE process = ? AND nonce = ? AND cron = ? AND file = ?")
                 .bind(image.process)
                 .bind(image.nonce)
+                .bind(image.cron)
                 .bind(std::string_view(image.file))
                 .run();
         });
@@ -177,7 +224,8 @@ public:
     Result<std::vector<ImageRecord>> images(const ProcessId& process) override
     {
         const std::lock_guard lock(reading_);
-        auto statement = readers_->prepare("SELECT nonce, file, state_root FROM images WHERE process = ? ORDER BY nonce DESC");
+        auto statement = readers_->prepare(
+            "SELECT nonce, file, state_root, cron FROM images WHERE process = ? ORDER BY nonce DESC, cron DESC");
         statement.bind(process);
         std::vector<ImageRecord> found;
         for (;;) {
@@ -185,7 +233,7 @@ public:
             if (!there)
                 return found;
             TRY(const auto root, statement.id<Digest>(2));
-            found.push_back({process, statement.unsigned_number(0), statement.text(1), root});
+            found.push_back({process, statement.unsigned_number(0), statement.text(1), root, statement.unsigned_number(3)});
         }
     }
 

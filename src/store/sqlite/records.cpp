@@ -24,12 +24,15 @@ constexpr const char* schema = R"(
         height INTEGER NOT NULL, owner BLOB NOT NULL, bundle BLOB);
     CREATE TABLE IF NOT EXISTS blocks (height INTEGER PRIMARY KEY, hash BLOB NOT NULL, previous BLOB NOT NULL, timestamp_ms INTEGER NOT NULL, items BLOB NOT NULL);
     CREATE INDEX IF NOT EXISTS blocks_by_hash ON blocks (hash);
-    CREATE TABLE IF NOT EXISTS processes (id BLOB PRIMARY KEY, module BLOB NOT NULL, owner BLOB NOT NULL, scheduler BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS processes (id BLOB PRIMARY KEY, module BLOB NOT NULL, owner BLOB NOT NULL, scheduler BLOB NOT NULL,
+        closed_ms INTEGER NOT NULL, closed_height INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS log (process BLOB NOT NULL, nonce INTEGER NOT NULL, message BLOB NOT NULL, assignment BLOB NOT NULL,
         PRIMARY KEY (process, nonce), UNIQUE (process, message)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS deliveries (process BLOB NOT NULL, nonce INTEGER NOT NULL, position INTEGER NOT NULL, item BLOB NOT NULL, state INTEGER NOT NULL,
-        attempts INTEGER NOT NULL, next_attempt_ms INTEGER NOT NULL, last_error BLOB NOT NULL, PRIMARY KEY (process, nonce, position)) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS deliveries_open ON deliveries (process, nonce, position) WHERE state = 0;
+        attempts INTEGER NOT NULL, next_attempt_ms INTEGER NOT NULL, last_error BLOB NOT NULL, cron INTEGER NOT NULL,
+        PRIMARY KEY (process, nonce, cron, position)) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS deliveries_open ON deliveries (process, nonce, cron, position) WHERE state = 0;
+    CREATE INDEX IF NOT EXISTS deliveries_dead ON deliveries (process, nonce, cron, position) WHERE state = 2;
 )";
 
 Result<BlockRecord> read_block(const Statement& row)
@@ -85,6 +88,7 @@ Result<DeliveryRecord> read_delivery(const Statement& row)
     delivery.attempts = row.unsigned_number(5);
     delivery.next_attempt_ms = row.number(6);
     delivery.last_error = row.text(7);
+    delivery.cron = row.unsigned_number(8);
     return delivery;
 }
 
@@ -158,7 +162,7 @@ public:
     Result<std::optional<ProcessRecord>> process(const ProcessId& id) override
     {
         auto statement = database_.prepare("SELECT id, module, owner, scheduler, (SELECT coalesce(max(nonce) + 1, 0) FROM log "
-                                           "WHERE process = id) FROM processes WHERE id = ?");
+                                           "WHERE process = id), closed_ms, closed_height FROM processes WHERE id = ?");
         return one<ProcessRecord>(statement.bind(id), [](const Statement& row) -> Result<ProcessRecord> {
             ProcessRecord process;
             TRY(process.id, row.id<ProcessId>(0));
@@ -166,6 +170,8 @@ public:
             process.owner = row.text(2);
             process.scheduler = row.text(3);
             process.slots = row.unsigned_number(4);
+            process.closed_ms = row.number(5);
+            process.closed_height = row.unsigned_number(6);
             return process;
         });
     }
@@ -194,25 +200,43 @@ public:
         return one<LogRecord>(statement.bind(process).bind(message), read_log);
     }
 
-    Result<std::optional<DeliveryRecord>> delivery(const ProcessId& process, std::uint64_t nonce, std::uint64_t index) override
+    Result<std::optional<DeliveryRecord>> delivery(
+        const ProcessId& process, std::uint64_t nonce, std::uint64_t index, std::uint64_t cron) override
     {
         auto statement = database_.prepare(
-            "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error FROM deliveries "
-            "WHERE process = ? AND nonce = ? AND position = ?");
-        return one<DeliveryRecord>(statement.bind(process).bind(nonce).bind(index), read_delivery);
+            "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron FROM deliveries "
+            "WHERE process = ? AND nonce = ? AND cron = ? AND position = ?");
+        return one<DeliveryRecord>(statement.bind(process).bind(nonce).bind(cron).bind(index), read_delivery);
     }
     Result<std::vector<DeliveryRecord>> open_deliveries() override
     {
         auto statement = database_.prepare(
-            "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error FROM deliveries WHERE state = 0 "
-            "ORDER BY process, nonce, position");
-        std::vector<DeliveryRecord> found;
+            "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron FROM deliveries "
+            "WHERE state = 0 ORDER BY process, nonce, cron, position");
+        return all_deliveries(statement);
+    }
+    Result<std::vector<DeliveryRecord>> dead_deliveries(const std::optional<ProcessId>& process, std::uint64_t limit) override
+    {
+        auto statement = database_.prepare(process
+                ? "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron FROM deliveries "
+                  "WHERE state = 2 AND process = ? ORDER BY process, nonce, cron, position LIMIT ?"
+                : "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron FROM deliveries "
+                  "WHERE state = 2 ORDER BY process, nonce, cron, position LIMIT ?");
+        if (process)
+            statement.bind(*process);
+        statement.bind(std::min(limit, std::uint64_t{INT64_MAX}));
+        return all_deliveries(statement);
+    }
+    Result<std::vector<std::pair<std::string, std::string>>> metas(std::string_view beginning) override
+    {
+        auto statement = database_.prepare("SELECT key, value FROM meta WHERE key >= ? ORDER BY key");
+        statement.bind(beginning);
+        std::vector<std::pair<std::string, std::string>> found;
         for (;;) {
             TRY(const auto there, statement.step());
-            if (!there)
+            if (!there || !statement.text(0).starts_with(beginning))
                 return found;
-            TRY(auto delivery, read_delivery(statement));
-            found.push_back(std::move(delivery));
+            found.emplace_back(statement.text(0), statement.text(1));
         }
     }
 
@@ -222,6 +246,11 @@ public:
             .bind(key)
             .bind(value)
             .run();
+    }
+
+    Result<void> remove_meta(std::string_view key) override
+    {
+        return database_.prepare("DELETE FROM meta WHERE key = ?").bind(key).run();
     }
 
     Result<void> put_item(const ItemRecord& item) override
@@ -290,11 +319,22 @@ public:
 
     Result<void> put_process(const ProcessRecord& process) override
     {
-        return database_.prepare("INSERT INTO processes VALUES (?, ?, ?, ?)")
+        return database_.prepare("INSERT INTO processes VALUES (?, ?, ?, ?, ?, ?)")
             .bind(process.id)
             .bind(process.module)
             .bind(std::string_view(process.owner))
             .bind(std::string_view(process.scheduler))
+            .bind(process.closed_ms)
+            .bind(process.closed_height)
+            .run();
+    }
+
+    Result<void> close_process(const ProcessId& id, std::int64_t closed_ms, std::uint64_t closed_height) override
+    {
+        return database_.prepare("UPDATE processes SET closed_ms = ?, closed_height = ? WHERE id = ?")
+            .bind(closed_ms)
+            .bind(closed_height)
+            .bind(id)
             .run();
     }
 
@@ -317,7 +357,8 @@ public:
     Result<void> put_delivery(const DeliveryRecord& delivery) override
     {
         return database_
-            .prepare("INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (process, nonce, position) DO UPDATE "
+            .prepare("INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (process, nonce, cron, position) DO "
+                     "UPDATE "
                      "SET item = excluded.item, state = excluded.state, "
                      "attempts = excluded.attempts, next_attempt_ms = excluded.next_attempt_ms, last_error = excluded.last_error")
             .bind(delivery.process)
@@ -328,10 +369,23 @@ public:
             .bind(delivery.attempts)
             .bind(delivery.next_attempt_ms)
             .bind(std::string_view(delivery.last_error))
+            .bind(delivery.cron)
             .run();
     }
 
 private:
+    static Result<std::vector<DeliveryRecord>> all_deliveries(Statement& statement)
+    {
+        std::vector<DeliveryRecord> found;
+        for (;;) {
+            TRY(const auto there, statement.step());
+            if (!there)
+                return found;
+            TRY(auto delivery, read_delivery(statement));
+            found.push_back(std::move(delivery));
+        }
+    }
+
     Database& database_;
     sqlite::Layer1Queries layer1_;
 };
@@ -400,9 +454,18 @@ public:
     {
         return read([&](Queries& q) { return q.log_of(process, message); });
     }
-    Result<std::optional<DeliveryRecord>> delivery(const ProcessId& process, std::uint64_t nonce, std::uint64_t index) override
+    Result<std::optional<DeliveryRecord>> delivery(
+        const ProcessId& process, std::uint64_t nonce, std::uint64_t index, std::uint64_t cron) override
     {
-        return read([&](Queries& q) { return q.delivery(process, nonce, index); });
+        return read([&](Queries& q) { return q.delivery(process, nonce, index, cron); });
+    }
+    Result<std::vector<DeliveryRecord>> dead_deliveries(const std::optional<ProcessId>& process, std::uint64_t limit) override
+    {
+        return read([&](Queries& q) { return q.dead_deliveries(process, limit); });
+    }
+    Result<std::vector<std::pair<std::string, std::string>>> metas(std::string_view beginning) override
+    {
+        return read([&](Queries& q) { return q.metas(beginning); });
     }
     Result<std::vector<DeliveryRecord>> open_deliveries() override
     {

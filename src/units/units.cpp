@@ -1,0 +1,23 @@
+#include "units/units.hpp"
+
+#include "units/errors.hpp"
+
+namespace altiplano::units {
+
+Result<Closing> Scheduler::close(const ProcessId&, std::int64_t)
+{
+    return fail(errors::not_offered, "this scheduler does not promise how far a process's time is settled",
+        "cron is evaluated up to the newest message of the process");
+}
+
+Result<std::vector<SlotResult>> Compute::results(const ResultQuery&)
+{
+    return fail(errors::not_offered, "this compute unit does not list results");
+}
+
+Result<CronReach> Compute::cron(const CronRequest&)
+{
+    return fail(errors::not_offered, "this compute unit does not evaluate cron");
+}
+
+}  // namespace altiplano::units
