@@ -124,8 +124,8 @@ Result<void> Client::download(const std::string& path, const std::function<Resul
     return transfer.run(url_);
 }
 
-Result<Answer> Client::post(
-    const std::string& path, std::uint64_t size, const std::function<Result<std::size_t>(std::span<std::byte>)>& read) const
+Result<Answer> Client::upload(const char* method, const std::string& path, std::uint64_t size,
+    const std::function<Result<std::size_t>(std::span<std::byte>)>& read) const
 {
     struct Source {
         const std::function<Result<std::size_t>(std::span<std::byte>)>& read;
@@ -136,6 +136,7 @@ Result<Answer> Client::post(
     transfer.header("Content-Type: application/octet-stream");
     transfer.header("Expect:");
     curl_easy_setopt(transfer.handle, CURLOPT_POST, 1L);
+    curl_easy_setopt(transfer.handle, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(transfer.handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(size));
     curl_easy_setopt(transfer.handle, CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
     curl_easy_setopt(transfer.handle, CURLOPT_READDATA, &source);
@@ -153,14 +154,34 @@ Result<Answer> Client::post(
     return Answer{std::move(transfer.body)};
 }
 
-Result<Answer> Client::post(const std::string& path, Bytes body) const
+namespace {
+
+std::function<Result<std::size_t>(std::span<std::byte>)> reading(Bytes body)
 {
-    return post(path, body.size(), [&](std::span<std::byte> into) -> Result<std::size_t> {
+    return [body](std::span<std::byte> into) mutable -> Result<std::size_t> {
         const auto size = std::min(into.size(), body.size());
         std::copy_n(body.begin(), size, into.begin());
         body = body.subspan(size);
         return size;
-    });
+    };
+}
+
+}  // namespace
+
+Result<Answer> Client::post(
+    const std::string& path, std::uint64_t size, const std::function<Result<std::size_t>(std::span<std::byte>)>& read) const
+{
+    return upload("POST", path, size, read);
+}
+
+Result<Answer> Client::post(const std::string& path, Bytes body) const
+{
+    return upload("POST", path, body.size(), reading(body));
+}
+
+Result<Answer> Client::remove(const std::string& path, Bytes body) const
+{
+    return upload("DELETE", path, body.size(), reading(body));
 }
 
 Result<Answer> Client::send_delete(const std::string& path) const

@@ -35,12 +35,17 @@ public:
     Result<Answer> post(const std::string& path, Bytes body) const;
     /// DELETE. @return as `get`
     Result<Answer> send_delete(const std::string& path) const;
+    /// DELETE, with a body. @return as `get`
+    Result<Answer> remove(const std::string& path, Bytes body) const;
     /// Follows server-sent events until `take` returns false or the other side ends. `ready` is called once when the node
     /// listens. @return as `get`
     Result<void> events(const std::string& path, const std::function<void()>& ready,
         const std::function<bool(std::string_view data)>& take) const;
 
 private:
+    Result<Answer> upload(const char* method, const std::string& path, std::uint64_t size,
+        const std::function<Result<std::size_t>(std::span<std::byte>)>& read) const;
+
     std::string url_;
 };
 

@@ -4,6 +4,7 @@
 #include "cli/commands.hpp"
 #include "cli/config_options.hpp"
 #include "cli/errors.hpp"
+#include "cli/file_clock.hpp"
 #include "compute/worker.hpp"
 #include "node/config_options.hpp"
 #include "node/http/routes.hpp"
@@ -46,7 +47,12 @@ Result<void> run_node(const ConfigFlags& flags)
     options.data = home_path(options.data.string());
     TRY(const auto server_options, node::server_options(config, system_clock()));
 
-    TRY(const auto node, node::Node::open(options, system_files(), system_clock(), system_random()));
+    // Tests let a day pass in seconds.
+    const char* const wall_clock = std::getenv("ALTIPLANO_TEST_WALL_CLOCK");
+    FileClock file_clock(wall_clock ? wall_clock : "");
+    Clock& clock = wall_clock ? static_cast<Clock&>(file_clock) : system_clock();
+
+    TRY(const auto node, node::Node::open(options, system_files(), clock, system_random()));
     const auto site = node::http::routes(*node);
     const auto port = static_cast<std::uint16_t>(config.number("port"));
     std::vector<node::http::Server::Endpoint> endpoints{{site.get(), port}};
@@ -55,6 +61,11 @@ Result<void> run_node(const ConfigFlags& flags)
         for (std::size_t i = 0; i < aliases.size(); ++i)
             endpoints.push_back({aliases[i].get(), static_cast<std::uint16_t>(port + 1 + i)});
     TRY(auto server, node::http::Server::listen(endpoints, server_options));
+    // With ports of their own units are at the root of one; a client that follows a redirect keeps no more than that.
+    const auto& ports = server->ports();
+    if (options.scheduler_here)
+        TRY_OK(node->publish_scheduler_location(ports.size() > 3 ? fmt::format("http://127.0.0.1:{}", ports[3])
+                                                                 : fmt::format("http://127.0.0.1:{}/su", ports.front())));
     std::printf("ready http://127.0.0.1:%d\n", server->ports().front());
     std::fflush(stdout);
 

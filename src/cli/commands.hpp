@@ -13,7 +13,7 @@ void add_config_commands(CLI::App& app, Common& common, Exit& exit);  ///< confi
 void add_module_commands(CLI::App& app, Common& common, Exit& exit);  ///< module add, ls, formats
 void add_item_commands(CLI::App& app, Common& common, Exit& exit);  ///< put, get
 void add_process_commands(CLI::App& app, Common& common, Exit& exit);  ///< spawn, send, eval, result
-void add_network_commands(CLI::App& app, Common& common, Exit& exit);  ///< cron
+void add_network_commands(CLI::App& app, Common& common, Exit& exit);  ///< cron, monitor, dead
 void add_ask_command(CLI::App& app, Common& common, Exit& exit);
 void add_console_command(CLI::App& app, Common& common, Exit& exit);
 void add_verify_commands(CLI::App& app, Common& common, Exit& exit);  ///< verify, recompute

@@ -187,7 +187,7 @@ Result<units::CronReach> LocalCompute::cron(const units::CronRequest& request)
 {
     TRY(const auto info, scheduler_.process(request.process));
     units::CronReach reach;
-    TRY_OK(with_lane(request.process, [&](Lane& lane) -> Result<void> {
+    TRY_OK(with_lane(info.id, [&](Lane& lane) -> Result<void> {
         TRY_OK(load_walk(lane));
         auto until_ms = std::min(request.until_ms, clock_.wall_ms());
         if (!lane.context->crons.empty()) {
@@ -196,7 +196,7 @@ Result<units::CronReach> LocalCompute::cron(const units::CronRequest& request)
                 TRY(const auto tip, weave_.tip());
                 until_ms = std::min(until_ms, tip.timestamp_ms);
             }
-            const auto closing = scheduler_.close(request.process, until_ms);
+            const auto closing = scheduler_.close(info.id, until_ms);
             if (!closing && closing.error().code != units::errors::not_offered)
                 return std::unexpected(closing.error());
         }
@@ -217,7 +217,7 @@ Result<LocalCompute::CronState> LocalCompute::cron_state(const ProcessId& proces
     TRY(const auto spawn, scheduler_.entry({process, 0}));
     if (!spawn.message.tags().first("Cron-Interval"))
         return CronState{};
-    const auto lane = this->lane(process);
+    const auto lane = this->lane(spawn.assignment.slot.process);
     const std::unique_lock idle(lane->mutex, std::try_to_lock);
     if (!idle)
         return CronState{};  // it is being evaluated

@@ -1,6 +1,7 @@
 // Deliveries among spawns, restarts and ends; the plain way is in messenger_test.cpp.
 #include "base/test_folder.hpp"
 #include "item/ed25519.hpp"
+#include "messenger/errors.hpp"
 #include "messenger/messenger.hpp"
 #include "store/sqlite/sqlite.hpp"
 
@@ -24,6 +25,7 @@ public:
 
     Result<units::Assignment> assign(const item::DataItem& item) override
     {
+        TRY_OK(item.verify());
         if (before) {
             TRY_OK(before(item));
         }
@@ -55,6 +57,8 @@ public:
     Result<units::ProcessInfo> process(const ProcessId& id) override
     {
         const std::lock_guard lock(mutex_);
+        if (!logs_.contains(id))
+            return fail("scheduler.unknown_process", "not ours");
         return units::ProcessInfo{.id = id, .module = {}, .owner = {}, .scheduler = Address("us"), .slots = logs_[id].size()};
     }
     Result<std::vector<ProcessId>> processes() override { return records_.processes(); }
@@ -88,7 +92,22 @@ public:
         }
         return units::SlotResult{.slot = slot, .output = {}, .state_root = {}};
     }
-    Result<std::optional<units::SlotResult>> stored(const units::Slot&) override { return std::optional<units::SlotResult>{}; }
+    Result<std::optional<units::SlotResult>> stored(const units::Slot& slot) override
+    {
+        const std::lock_guard lock(mutex);
+        const auto due = ticks.find(slot);
+        if (due == ticks.end())
+            return std::optional<units::SlotResult>{};
+        return std::optional(units::SlotResult{.slot = slot, .output = {}, .state_root = {}, .time_ms = due->second});
+    }
+    Result<units::CronReach> cron(const units::CronRequest&) override
+    {
+        ++polls;
+        return units::CronReach{};
+    }
+    std::mutex mutex;
+    std::map<units::Slot, std::int64_t> ticks;  ///< what cron evaluated, and when it was due
+    std::atomic<int> polls = 0;
     Result<units::SlotResult> dry_run(const units::DryRun&) override { return fail("unused", ""); }
     std::shared_ptr<void> watch(const ProcessId&, std::function<void(const units::ConsolePiece&)>) override { return {}; }
 
@@ -111,7 +130,7 @@ protected:
     void start(const item::Signer& key)
     {
         messenger = std::make_unique<LocalMessenger>(*scheduler, compute, *weave, *records, *cache, key, system_clock(),
-            LocalMessenger::Options{.threads = 4, .retry_ms = 1});
+            LocalMessenger::Options{.threads = 4, .retry_ms = 1, .hops_max = 20, .cron_poll_ms = 10});
     }
 
     item::DataItem process_item(std::string name)
@@ -123,12 +142,13 @@ protected:
         return fmt::format(R"({{"Target":"{}","Data":"{}"}})", target.text(), data);
     }
     void sends(const ProcessId& process, std::uint64_t nonce, const std::vector<std::string>& jsons,
-        store::OutboxRecord::Kind kind = store::OutboxRecord::Kind::message)
+        store::OutboxRecord::Kind kind = store::OutboxRecord::Kind::message, std::uint64_t cron = 0)
     {
         std::vector<store::OutboxRecord> outbox;
         for (const auto& json : jsons)
             outbox.push_back({.index = outbox.size(), .kind = kind, .json = json});
-        ASSERT_TRUE(cache->put_result({.process = process, .nonce = nonce, .output = {}, .state_root = {}}, outbox));
+        ASSERT_TRUE(
+            cache->put_result({.process = process, .nonce = nonce, .output = {}, .state_root = {}, .cron = cron}, outbox));
     }
     std::optional<store::DeliveryRecord> ledger(const ProcessId& process, std::uint64_t nonce, std::uint64_t index)
     {
@@ -275,4 +295,136 @@ TEST_F(ADelivery, under_way_when_the_messenger_ends_is_finished_first)
     }
     EXPECT_EQ(scheduler->texts(receiver), (std::vector<std::string>{"late"}));
     EXPECT_TRUE(is(State::accepted, sender, 0, 0));
+}
+
+TEST_F(ADelivery, of_a_chain_without_end_stops_and_says_where)
+{
+    const auto ping_item = process_item("ping");
+    const auto pong_item = process_item("pong");
+    const ProcessId ping(ping_item.id());
+    const ProcessId pong(pong_item.id());
+    for (std::uint64_t nonce = 1; nonce < 30; ++nonce) {
+        sends(ping, nonce, {to(pong, std::to_string(nonce))});
+        sends(pong, nonce, {to(ping, std::to_string(nonce))});
+    }
+    ASSERT_TRUE(messenger->accept(ping_item));
+    ASSERT_TRUE(messenger->accept(pong_item));
+    const auto first =
+        item::build({.target = Digest(ping), .tags = {{"Data-Protocol", "ao"}, {"Type", "Message"}}}, wallet).value();
+    ASSERT_TRUE(messenger->accept(first));
+    // Twenty hops: ten messages of each; the one after is dead.
+    ASSERT_TRUE(comes([&] { return is(State::dead, ping, 11, 0); }));
+    const auto dead = *ledger(ping, 11, 0);
+    EXPECT_TRUE(dead.last_error.starts_with("messenger.too_many_hops: ")) << dead.last_error;
+    EXPECT_NE(dead.last_error.find(first.id().text()), std::string::npos) << "which message began it";
+    EXPECT_EQ(scheduler->texts(pong).size(), 10U);
+    EXPECT_EQ(records->deliveries({.state = State::dead}).value().size(), 1U);
+
+    // Whoever pushes it on begins a chain anew.
+    EXPECT_EQ(messenger->push({ping, 11}, 0).value(), item::DataItem::parse(dead.item).value().id());
+    ASSERT_TRUE(comes([&] { return scheduler->texts(pong).size() > 15; }));
+}
+
+TEST_F(ADelivery, that_was_refused_is_sent_again_when_somebody_pushes_it)
+{
+    const auto item = process_item("sender");
+    const ProcessId sender(item.id());
+    sends(sender, 0, {to(receiver, "refused"), to(receiver, "after")});
+    std::atomic<bool> refuses = true;
+    scheduler->before = [&](const item::DataItem& sent) -> Result<void> {
+        if (refuses && as_text(sent.data()) == "refused")
+            return fail("scheduler.over_limit", "no");
+        return {};
+    };
+    ASSERT_TRUE(messenger->accept(item));
+    ASSERT_TRUE(comes([&] { return is(State::accepted, sender, 0, 1); }));
+    ASSERT_TRUE(is(State::dead, sender, 0, 0));
+    const auto signed_before = ledger(sender, 0, 0)->item;
+    refuses = false;
+    ASSERT_TRUE(messenger->push({sender, 0}, 0));
+    ASSERT_TRUE(comes([&] { return is(State::accepted, sender, 0, 0); }));
+    EXPECT_EQ(scheduler->texts(receiver), (std::vector<std::string>{"after", "refused"}));
+    EXPECT_EQ(ledger(sender, 0, 0)->item, signed_before) << "the same item";
+    EXPECT_EQ(messenger->push({sender, 0}, 7).error().code, errors::unknown_delivery);
+
+    // What was accepted is taken once, however often it is pushed.
+    ASSERT_TRUE(messenger->push({sender, 0}, 1));
+    ASSERT_TRUE(comes([&] { return is(State::accepted, sender, 0, 1); }));
+    EXPECT_EQ(scheduler->texts(receiver).size(), 2U);
+}
+
+TEST_F(ADelivery, believes_nobody_but_a_forwarder_about_what_began_a_chain)
+{
+    const auto trusting = item::build(
+        {.tags = {{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Authority", "x, " + another.address().text()}}}, wallet)
+                              .value();
+    const ProcessId process(trusting.id());
+    sends(process, 1, {to(receiver, "a")});
+    sends(process, 2, {to(receiver, "b")});
+    ASSERT_TRUE(messenger->accept(trusting));
+    const auto from = [&](const item::Signer& key) {
+        return item::build(
+            {.target = Digest(process), .tags = {{"Data-Protocol", "ao"}, {"Type", "Message"}, {"Pushed-For", "made up"}}}, key)
+            .value();
+    };
+    const auto stranger = from(wallet);
+    ASSERT_TRUE(messenger->accept(stranger));
+    ASSERT_TRUE(messenger->accept(from(another)));
+    ASSERT_TRUE(comes([&] { return scheduler->texts(receiver).size() == 2; }));
+    EXPECT_EQ(scheduler->entry({receiver, 1}).value().message.tags().first("Pushed-For"), stranger.id().text());
+    EXPECT_EQ(scheduler->entry({receiver, 2}).value().message.tags().first("Pushed-For"), "made up");
+}
+
+TEST_F(ADelivery, of_what_cron_sends_begins_when_the_owner_has_the_process_watched)
+{
+    const auto item = process_item("cron");
+    const ProcessId process(item.id());
+    const auto asking = [&](const item::Signer& key) {
+        return item::build({.target = Digest(process), .anchor = std::string(32, 'm')}, key).value();
+    };
+    const auto tick = [&](std::uint64_t cron, std::int64_t time_ms) {
+        sends(process, 0, {to(receiver, std::to_string(cron))}, store::OutboxRecord::Kind::message, cron);
+        const std::lock_guard lock(compute.mutex);
+        compute.ticks[{process, 0, cron}] = time_ms;
+    };
+    tick(1, system_clock().wall_ms() - 1000);
+    ASSERT_TRUE(messenger->accept(item));
+    EXPECT_EQ(messenger->monitor(asking(another)).error().code, errors::not_allowed);
+    EXPECT_EQ(messenger->unmonitor(asking(wallet)).error().code, errors::not_monitored);
+    EXPECT_EQ(compute.polls, 0) << "nobody is watched";
+    ASSERT_TRUE(messenger->monitor(asking(wallet)));
+    EXPECT_EQ(messenger->monitor(asking(wallet)).error().code, errors::already_monitored);
+    tick(2, system_clock().wall_ms() + 1000);
+    ASSERT_TRUE(comes([&] { return scheduler->texts(receiver) == std::vector<std::string>{"2"}; })) << "not what was due before";
+    EXPECT_FALSE(scheduler->entry({receiver, 1}).value().message.tags().first("Pushed-For"));
+
+    // A restart goes on watching.
+    messenger.reset();
+    start(authority);
+    ASSERT_TRUE(messenger->resume());
+    tick(3, system_clock().wall_ms() + 1000);
+    ASSERT_TRUE(comes([&] { return scheduler->texts(receiver) == std::vector<std::string>{"2", "3"}; }));
+
+    ASSERT_TRUE(messenger->unmonitor(asking(wallet)));
+    EXPECT_EQ(messenger->unmonitor(asking(another)).error().code, errors::not_allowed);
+    tick(4, system_clock().wall_ms() + 1000);
+    ASSERT_TRUE(messenger->resume());
+    system_clock().sleep_ms(50);
+    EXPECT_EQ(scheduler->texts(receiver).size(), 2U);
+}
+
+TEST_F(ADelivery, to_a_wallet_is_stored_when_a_client_sends_it_as_well)
+{
+    const auto item = item::build({.target = Digest(sha256(as_bytes("wallet"))),
+                                      .tags = {{"Data-Protocol", "ao"}, {"Type", "Message"}},
+                                      .data = to_buffer("x")},
+        wallet)
+                          .value();
+    scheduler->before = [&](const item::DataItem&) -> Result<void> { return fail("scheduler.unknown_process", "no"); };
+    const auto accepted = messenger->accept(item).value();
+    EXPECT_FALSE(accepted.slot);
+    EXPECT_TRUE(weave->has(item.id()));
+    auto forged = item.wire();
+    forged.back() ^= std::byte{1};
+    EXPECT_FALSE(messenger->accept(item::DataItem::parse(forged).value()));
 }

@@ -6,4 +6,9 @@
 namespace altiplano::messenger::errors {
 inline constexpr std::string_view not_a_message = "messenger.not_a_message";  ///< an item that is neither message nor process
 inline constexpr std::string_view bad_outgoing = "messenger.bad_outgoing";  ///< what a process wants to send cannot be an item
+inline constexpr std::string_view too_many_hops = "messenger.too_many_hops";  ///< a chain of messages that does not end
+inline constexpr std::string_view unknown_delivery = "messenger.unknown_delivery";  ///< nothing was sent at that place
+inline constexpr std::string_view not_allowed = "messenger.not_allowed";  ///< only the owner of a process may ask for that
+inline constexpr std::string_view already_monitored = "messenger.already_monitored";
+inline constexpr std::string_view not_monitored = "messenger.not_monitored";
 }  // namespace altiplano::messenger::errors

@@ -21,6 +21,9 @@ public:
     struct Options {
         std::size_t threads = 4;  ///< deliveries, and evaluations waited for, at once
         std::int64_t retry_ms = 250;  ///< first pause after a failure; doubles up to a minute
+        std::uint64_t attempts_max = 30;  ///< at another's door that does not answer; then the delivery is dead
+        std::uint64_t hops_max = 100'000;  ///< messages after one another that one message may set off; then the chain is dead
+        std::int64_t cron_poll_ms = 10'000;  ///< how often processes under watch are looked after
         /// Stores an item for a wallet, durable when it returns; empty: in the weave of this node.
         std::function<Result<void>(const item::DataItem&)> store{};
     };
@@ -30,8 +33,11 @@ public:
 
     Result<Accepted> accept(const item::DataItem& item) override;
     Result<units::Assignment> assign(const units::AssignRequest& request) override;
+    Result<ItemId> push(const units::Slot& slot, std::uint64_t index) override;
+    Result<void> monitor(const item::DataItem& asking) override;
+    Result<void> unmonitor(const item::DataItem& asking) override;
 
-    /// Takes up every process again after a start: evaluates what has no result, delivers what is open.
+    /// Takes up every process again after a start: evaluates what has no result, delivers what is open, looks after cron.
     /// @return store.*
     Result<void> resume();
 
@@ -44,15 +50,26 @@ private:
     };
     void wake(const ProcessId& process);
     void run(const ProcessId& process);
+    void wait_for_due();
+    Result<void> store_for_wallet(const item::DataItem& item);
+
+    // delivery.cpp
     Result<void> deliver_all(const ProcessId& process);
-    Result<void> deliver_slot(const units::ProcessInfo& process, std::uint64_t nonce);
+    Result<void> deliver_slot(const units::ProcessInfo& process, const units::SlotResult& result);
+    Result<std::string> chain_of(const ProcessId& process, const units::LogEntry& cause);
     Result<store::DeliveryRecord> ledger_entry(
-        const units::Slot& slot, std::uint64_t index, const std::function<Result<item::Fields>()>& fields);
+        const Source& source, std::uint64_t hops, const std::function<Result<item::Fields>()>& fields);
     Result<void> deliver(store::DeliveryRecord entry);
-    Result<void> deliver_assignment(const store::OutboxRecord& record, const Source& source);
+    Result<void> deliver_assignment(const store::OutboxRecord& record, const Source& source, std::uint64_t hops);
     Result<void> note(store::DeliveryRecord entry, const Result<void>& sent);
     Result<void> send(const item::DataItem& item);
-    void wait_for_due();
+
+    // monitor.cpp
+    Result<std::optional<std::int64_t>> watched_since(const ProcessId& process);
+    Result<ProcessId> asked_by_owner(const item::DataItem& asking);
+    void look_after_cron();
+    Result<void> poll();
+    void begin_looking();
 
     units::Scheduler& scheduler_;
     units::Compute& compute_;
@@ -68,7 +85,12 @@ private:
     std::unique_ptr<Executor> executor_;
     std::multimap<std::int64_t, ProcessId> due_;  ///< by the monotonic time in nanoseconds at which a process is tried again
     bool waiting_ = false;  ///< whether wait_for_due() runs
+    bool looking_ = false;  ///< whether look_after_cron() runs
     std::unique_ptr<Executor> later_;  ///< runs wait_for_due()
+    std::unique_ptr<Executor> watch_;  ///< runs look_after_cron()
 };
+
+/// The code of every scheduler for a process that is not its own: it may be anywhere.
+inline constexpr std::string_view scheduler_knows_no_such_process = "scheduler.unknown_process";
 
 }  // namespace altiplano::messenger

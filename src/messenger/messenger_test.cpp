@@ -24,6 +24,7 @@ public:
 
     Result<units::Assignment> assign(const item::DataItem& item) override
     {
+        TRY_OK(item.verify());
         const std::lock_guard lock(mutex);
         if (failing) {
             ++failed;
@@ -57,6 +58,8 @@ public:
     Result<units::ProcessInfo> process(const ProcessId& id) override
     {
         const std::lock_guard lock(mutex);
+        if (!logs.contains(id))
+            return fail("scheduler.unknown_process", "not ours");
         return units::ProcessInfo{.id = id,
             .module = ModuleId(sha256(as_bytes("module"))),
             .owner = {},

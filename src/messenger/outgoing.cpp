@@ -25,7 +25,20 @@ std::string anchor_of(const Source& source)
     append(place, source.slot.process.bytes());
     append_u64(place, source.slot.nonce);
     append_u64(place, source.index);
+    if (source.slot.cron > 0)
+        append_u64(place, source.slot.cron);
     return to_string(sha256(place).bytes());
+}
+
+/// Any value of the guest's as data: a text as it is, anything else as it is written.
+Buffer data_of(const JsonView& sent)
+{
+    const auto data = sent.find("Data");
+    if (!data || data->is_null())
+        return to_buffer(" ");
+    const auto text = data->string();
+    const std::string_view bytes = text ? std::string_view(*text) : data->raw();
+    return to_buffer(bytes.empty() ? std::string_view(" ") : bytes);
 }
 
 /// The process's tags but those that only we may write.
@@ -57,7 +70,6 @@ Result<item::Fields> message_fields(const JsonView& sent, const Source& source)
     if (!target)
         return bad(source, fmt::format("its Target is no id: {}", *target_text));
     const auto anchor = sent.find("Anchor") ? sent.find("Anchor")->string() : std::nullopt;
-    const auto data = sent.find("Data") ? sent.find("Data")->text() : std::nullopt;
 
     constexpr std::array<std::string_view, 6> reserved{
         "Data-Protocol", "Type", "From-Process", "From-Module", "Pushed-For", "Assignments"};
@@ -66,32 +78,38 @@ Result<item::Fields> message_fields(const JsonView& sent, const Source& source)
     tags.add("Type", "Message");
     tags.add("From-Process", source.slot.process.text());
     tags.add("From-Module", source.module.text());
-    tags.add("Pushed-For", source.pushed_for);
+    if (!source.pushed_for.empty())
+        tags.add("Pushed-For", source.pushed_for);
     return item::Fields{.target = *target,
         .anchor = anchor && anchor->size() == 32 ? *anchor : anchor_of(source),
         .tags = std::move(tags),
-        .data = to_buffer(std::string_view(data && !data->empty() ? *data : " "))};
+        .data = data_of(sent)};
 }
 
 Result<item::Fields> spawn_fields(const JsonView& sent, const Source& source)
 {
-    constexpr std::array<std::string_view, 5> reserved{"Data-Protocol", "Type", "From-Process", "From-Module", "Pushed-For"};
-    TRY(auto tags, tags_of(sent, source, reserved));
-    if (!tags.first("Module"))
+    constexpr std::array<std::string_view, 3> reserved{"Data-Protocol", "Type", "Pushed-For"};
+    TRY(const auto asked, tags_of(sent, source, reserved));
+    if (!asked.first("Module"))
         return bad(source, "a spawn needs the tag Module");
-    if (!tags.first("Variant"))
-        tags.add("Variant", "ao.TN.1");
+    // What says where it comes from keeps its place, but not its value: that is ours to say.
+    item::Tags tags;
+    for (const auto& tag : asked)
+        tags.add(tag.name,
+            tag.name == "From-Process"      ? source.slot.process.text()
+                : tag.name == "From-Module" ? source.module.text()
+                                            : tag.value);
+    tags.add("Variant", asked.first("Variant") == "ao.N.1" ? "ao.N.1" : "ao.TN.1");
     tags.add("Data-Protocol", "ao");
     tags.add("Type", "Process");
     tags.add("From-Process", source.slot.process.text());
-    tags.add("From-Module", source.module.text());
-    tags.add("Pushed-For", source.pushed_for);
+    if (!source.pushed_for.empty())
+        tags.add("Pushed-For", source.pushed_for);
+    if (!asked.first("From-Module"))
+        tags.add("From-Module", source.module.text());
     if (!tags.first("Scheduler"))
         tags.add("Scheduler", source.scheduler);
-    const auto data = sent.find("Data") ? sent.find("Data")->text() : std::nullopt;
-    return item::Fields{.anchor = anchor_of(source),
-        .tags = std::move(tags),
-        .data = to_buffer(std::string_view(data && !data->empty() ? *data : " "))};
+    return item::Fields{.anchor = anchor_of(source), .tags = std::move(tags), .data = data_of(sent)};
 }
 
 }  // namespace
@@ -142,7 +160,9 @@ Result<item::Fields> spawned_fields(const item::DataItem& spawn, const Source& s
 {
     item::Tags tags;
     for (const auto& tag : spawn.tags())
-        if (tag.name != "Data-Protocol" && tag.name != "Variant" && tag.name != "Type")
+        // Process and Action would be found before the notice's own.
+        if (tag.name != "Data-Protocol" && tag.name != "Variant" && tag.name != "Type" && tag.name != "Process"
+            && tag.name != "Action")
             tags.add(tag.name, tag.value);
     tags.add("Data-Protocol", "ao");
     tags.add("Type", "Message");

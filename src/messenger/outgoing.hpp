@@ -12,7 +12,7 @@ struct Source {
     std::uint64_t index = 0;
     ModuleId module;
     std::string scheduler;  ///< of the sending process
-    std::string pushed_for;  ///< id of the item that began the chain
+    std::string pushed_for;  ///< id of the item that began the chain; empty for what cron sends
 };
 
 /// The item for what a process sends: target, data and tags by ao-protocol.md 4.4, reserved tags replaced by ours. The

@@ -116,21 +116,49 @@ TEST(OutgoingSpawn, gets_the_parent_s_scheduler_unless_it_names_one)
         spawn(R"({"Data":"boot","Tags":[{"name":"Module","value":"m"},{"name":"Name","value":"child"}]})").value();
     EXPECT_EQ(names(fields.tags),
         (std::vector<std::string>{
-            "Module", "Name", "Variant", "Data-Protocol", "Type", "From-Process", "From-Module", "Pushed-For", "Scheduler"}));
+            "Module", "Name", "Variant", "Data-Protocol", "Type", "From-Process", "Pushed-For", "From-Module", "Scheduler"}));
     EXPECT_EQ(fields.tags.first("Scheduler"), "the scheduler");
     EXPECT_FALSE(fields.target);
     const auto own =
         spawn(R"({"Tags":[{"name":"Module","value":"m"},{"name":"Scheduler","value":"own"},{"name":"Variant","value":"v"}]})")
             .value();
     EXPECT_EQ(own.tags.all("Scheduler"), std::vector<std::string_view>{"own"});
-    EXPECT_EQ(own.tags.all("Variant"), std::vector<std::string_view>{"v"});
+    EXPECT_EQ(own.tags.all("Variant"), (std::vector<std::string_view>{"v", "ao.TN.1"})) << "twice, as the original has it (4.4)";
     EXPECT_EQ(spawn(R"({"Tags":[]})").error().code, messenger::errors::bad_outgoing);
+}
+
+TEST(OutgoingSpawn, keeps_the_places_of_what_aos_writes_and_says_itself_who_the_parent_is)
+{
+    const auto fields = spawn(R"({"Tags":[{"name":"Data-Protocol","value":"ao"},{"name":"Variant","value":"ao.TN.1"},)"
+                              R"({"name":"Type","value":"Process"},{"name":"From-Process","value":"forged"},)"
+                              R"({"name":"From-Module","value":"forged"},{"name":"Module","value":"m"},)"
+                              R"({"name":"Pushed-For","value":"forged"},{"name":"Reference","value":"1"}]})")
+                            .value();
+    EXPECT_EQ(names(fields.tags),
+        (std::vector<std::string>{"Variant", "From-Process", "From-Module", "Module", "Reference", "Variant", "Data-Protocol",
+            "Type", "From-Process", "Pushed-For", "Scheduler"}));
+    for (const auto& tag : fields.tags)
+        EXPECT_NE(tag.value, "forged") << tag.name;
+}
+
+TEST(OutgoingOfCron, names_no_beginning_and_has_anchors_of_its_own)
+{
+    auto from = source();
+    from.pushed_for.clear();
+    from.slot.cron = 3;
+    const std::string json = R"({"Target":")" + target + R"(","Data":{"a":[1,2]}})";
+    const auto fields = outgoing_fields({0, Kind::message, json}, from).value();
+    EXPECT_FALSE(fields.tags.first("Pushed-For"));
+    EXPECT_NE(fields.anchor, message(json).value().anchor);
+    EXPECT_EQ(as_text(fields.data), R"({"a":[1,2]})") << "what is no text goes as it is written";
 }
 
 TEST(SpawnedNotice, tells_the_parent_which_process_its_reference_became)
 {
     const item::Ed25519Signer authority(std::array<std::byte, 32>{std::byte{1}});
-    auto made = spawn(R"({"Tags":[{"name":"Module","value":"m"},{"name":"Reference","value":"9"}]})").value();
+    auto made =
+        spawn(R"({"Tags":[{"name":"Module","value":"m"},{"name":"Reference","value":"9"},{"name":"Action","value":"mine"}]})")
+            .value();
     const auto item = item::build(std::move(made), authority).value();
     const auto notice = spawned_fields(item, source()).value();
     EXPECT_EQ(notice.target->text(), source().slot.process.text());

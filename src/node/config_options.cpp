@@ -31,6 +31,12 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
         .image_gas = config.number("image_gas"),
         .waiting_max = config.number("waiting"),
         .any_scheduler = config.boolean("development"),
+        .scheduler_key = config.text("scheduler_key"),
+        .authority_key = config.text("authority_key"),
+        .route_to = config.list("route_to"),
+        .hops_max = config.number("hops_max"),
+        .cron_poll_ms = static_cast<std::int64_t>(config.number("cron_poll_ms")),
+        .cron_unasked_max = config.number("cron_unasked"),
         .tracker = tracker == "kernel" ? memory::Tracker::kernel
             : tracker == "fault"       ? memory::Tracker::fault
             : tracker == "compare"     ? memory::Tracker::compare

@@ -12,6 +12,13 @@ Result<units::LogEntry> FollowingScheduler::entry(const units::Slot& slot)
     return entry;
 }
 
+Result<units::Closing> FollowingScheduler::close(const ProcessId& process, std::int64_t until_ms)
+{
+    TRY(const auto closing, inner_->close(process, until_ms));
+    TRY_OK(follower_.reach(closing.height));
+    return closing;
+}
+
 Result<units::SlotResult> KeptCompute::keep(units::SlotResult result)
 {
     TRY_OK(cache_.put_result(compute::to_record(result), compute::outbox_of(result)));
@@ -20,7 +27,7 @@ Result<units::SlotResult> KeptCompute::keep(units::SlotResult result)
 
 Result<units::SlotResult> KeptCompute::result(const units::Slot& slot)
 {
-    TRY(const auto there, cache_.result(slot.process, slot.nonce));
+    TRY(const auto there, cache_.result(slot.process, slot.nonce, slot.cron));
     if (there)
         return compute::from_record(*there);
     TRY(auto result, inner_->result(slot));
@@ -29,7 +36,7 @@ Result<units::SlotResult> KeptCompute::result(const units::Slot& slot)
 
 Result<std::optional<units::SlotResult>> KeptCompute::stored(const units::Slot& slot)
 {
-    TRY(const auto there, cache_.result(slot.process, slot.nonce));
+    TRY(const auto there, cache_.result(slot.process, slot.nonce, slot.cron));
     if (there)
         return std::optional(compute::from_record(*there));
     TRY(auto result, inner_->stored(slot));

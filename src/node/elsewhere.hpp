@@ -19,6 +19,7 @@ public:
     Result<units::Assignment> assign(const item::DataItem& item) override { return inner_->assign(item); }
     Result<units::Assignment> assign(const units::AssignRequest& request) override { return inner_->assign(request); }
     Result<units::LogEntry> entry(const units::Slot& slot) override;
+    Result<units::Closing> close(const ProcessId& process, std::int64_t until_ms) override;
     Result<std::uint64_t> slot_after(const ProcessId& process, std::int64_t timestamp_ms) override
     {
         return inner_->slot_after(process, timestamp_ms);
@@ -47,6 +48,7 @@ public:
     }
     Result<units::SlotResult> result(const units::Slot& slot) override;
     Result<std::optional<units::SlotResult>> stored(const units::Slot& slot) override;
+    Result<units::CronReach> cron(const units::CronRequest& request) override { return inner_->cron(request); }
     Result<units::SlotResult> dry_run(const units::DryRun& run) override { return inner_->dry_run(run); }
     std::shared_ptr<void> watch(const ProcessId& process, std::function<void(const units::ConsolePiece&)> listener) override
     {

@@ -12,8 +12,8 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
     std::unique_ptr<Node> node(new Node(options, clock));
     const DataFolder folder{options.data};
     TRY(node->lock_, folder.claim(files));
-    TRY(node->authority_, load_or_make_key(files, random, folder.key("authority")));
-    TRY(node->scheduler_key_, load_or_make_key(files, random, folder.key("scheduler")));
+    TRY(node->authority_, load_or_make_key(files, random, folder.key("authority"), options.authority_key));
+    TRY(node->scheduler_key_, load_or_make_key(files, random, folder.key("scheduler"), options.scheduler_key));
 
     TRY(node->records_, store::open_records(folder.records()));
     TRY(node->blobs_, store::Blobs::open(files, folder.blobs()));
@@ -115,6 +115,7 @@ Result<void> Node::open_compute(Files& files)
                     .workers = options_.workers,
                     .warm_max = options_.warm_max,
                     .image_gas = options_.image_gas,
+                    .cron_unasked_max = options_.cron_unasked_max,
                     .tracker = options_.tracker,
                     .authority = options_.any_scheduler ? std::optional(authority()) : std::nullopt}));
         local_compute_ = local.get();
@@ -134,7 +135,8 @@ Result<void> Node::open_compute(Files& files)
 Result<void> Node::open_messenger()
 {
     if (options_.messenger_here) {
-        messenger::LocalMessenger::Options options{.threads = options_.workers + 8};
+        messenger::LocalMessenger::Options options{
+            .threads = options_.workers + 8, .hops_max = options_.hops_max, .cron_poll_ms = options_.cron_poll_ms};
         if (follower_)
             options.store = [this](const item::DataItem& item) { return follower_->put(item); };
         auto local = std::make_unique<messenger::LocalMessenger>(
@@ -202,6 +204,33 @@ Result<weave::Transactions::Found> Node::transaction(const ItemId& id)
         return found;
     TRY_OK(outer_->fetch(id));
     return transactions_->find(id);
+}
+
+Result<void> Node::publish_scheduler_location(const std::string& url)
+{
+    constexpr std::string_view time_to_live_ms = "3600000";
+    store::Work work;
+    TRY(const auto said,
+        records_->find({.each_of = {{store::Term::owner(scheduler_key_->address().text())},
+                            {store::Term::tag("Type", "Scheduler-Location")}},
+                           .newest_first = true,
+                           .limit = 1},
+            work));
+    if (!said.ids.empty()) {
+        TRY(const auto newest, weave_->item(said.ids.front()));
+        if (newest.header.tags().first("Url") == url)
+            return {};
+    }
+    TRY(const auto tip, weave_->tip());
+    // At another height the same words are another item.
+    TRY(const auto location,
+        item::build({.anchor = to_string(tip.hash.bytes()),
+                        .tags = {{"Data-Protocol", "ao"}, {"Variant", "ao.TN.1"}, {"Type", "Scheduler-Location"}, {"Url", url},
+                            {"Time-To-Live", std::string(time_to_live_ms)}}},
+            *scheduler_key_));
+    TRY(auto staged, weave::stage_own(location, weave_->blobs()));
+    TRY(const auto block, weave_->put({std::move(staged)}));
+    return {};
 }
 
 Node::~Node()

@@ -26,6 +26,12 @@ public:
         std::uint64_t image_gas = 20'000'000'000;
         std::size_t waiting_max = 4096;  ///< requests that wait for results at once
         bool any_scheduler = true;  ///< takes processes that name another scheduler; for development
+        std::string scheduler_key = "ed25519";  ///< kind of a key that is made: "ed25519", "arweave" or "ethereum"
+        std::string authority_key = "ed25519";
+        std::vector<std::string> route_to{};  ///< URLs of schedulers: /su then is a router that says which of them has a process
+        std::uint64_t hops_max = 100'000;  ///< messages after one another that one message may set off
+        std::int64_t cron_poll_ms = 10'000;  ///< how often processes under watch are looked after
+        std::uint64_t cron_unasked_max = 20'000;  ///< cron evaluations due at once that are done unasked
         memory::Tracker tracker = memory::Tracker::automatic;
         weave::Transactions::Options transactions{};
         weave::Outer::Options outer{};  ///< gateways that are asked for what is not here; none by default
@@ -78,6 +84,9 @@ public:
     Waiting& waiting() noexcept { return *waiting_; }
     /// Who signs what processes send: this node's key, or that of the messenger elsewhere; empty while that does not answer.
     Address authority() const;
+    /// Says in the weave where the scheduler is, if the newest that is said there is something else: an item with
+    /// Type: Scheduler-Location, owned by the scheduler (ao-protocol.md 2.5, 4.6). @return item.*, store.*
+    Result<void> publish_scheduler_location(const std::string& url);
 
 private:
     Result<void> open_weave(Random& random);

@@ -1,6 +1,7 @@
 #include "scheduler/scheduler.hpp"
 
 #include "base/counters.hpp"
+#include "item/deep_hash.hpp"
 #include "scheduler/errors.hpp"
 #include "units/assignment.hpp"
 #include "weave/errors.hpp"
@@ -24,25 +25,27 @@ Result<units::Assignment> read_stored(weave::Weave& weave, const AssignmentId& i
     return units::read_assignment(std::move(item));
 }
 
-Result<std::string_view> required(const item::DataItem& item, std::string_view name)
-{
-    const auto value = item.tags().first(name);
-    if (!value)
-        return fail(errors::missing_tag, fmt::format("the item {} has no tag {}", item.id().text(), name));
-    return *value;
-}
-
 }  // namespace
 
 Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
 {
-    // What it is: an item of the protocol, with what its type needs.
-    if (!item.tags().has("Data-Protocol", "ao"))
-        return fail(errors::missing_tag, fmt::format("the item {} has no tag Data-Protocol: ao", item.id().text()));
-    TRY(const auto type, required(item, "Type"));
+    // In the order of ao-protocol.md 3.2, with the words that clients look for. First that it is what was signed.
+    TRY_OK(item.verify());
+    const auto& tags = item.tags();
+    const auto type = tags.first("Type") ? tags.first("Type") : tags.first("type");
+    if (!type)
+        return fail(errors::missing_tag, fmt::format("Type tag not present: the item {} says not what it is", item.id().text()));
     const bool spawns = type == "Process";
+    if (!spawns && type != "Message")
+        return fail(errors::bad_tag,
+            fmt::format(
+                "Unsupported Type tag value: the item {} has {}; Message or Process was expected", item.id().text(), *type));
     if (!spawns && !item.target())
         return fail(errors::no_target, fmt::format("the message {} names no process as its target", item.id().text()));
+    if (options_.message_bytes_max > 0 && item.wire().size() > options_.message_bytes_max)
+        return fail(errors::over_limit,
+            fmt::format("Message size exceeds maximum of {} bytes: the item {} has {}", options_.message_bytes_max,
+                item.id().text(), item.wire().size()));
     const ProcessId process = spawns ? ProcessId(item.id()) : real(ProcessId(*item.target()));
 
     // The same item again gets the same answer (law 4).
@@ -50,34 +53,114 @@ Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
     if (known)
         return read_stored(weave_, known->assignment);
 
+    if (!tags.has("Data-Protocol", "ao"))
+        return fail(errors::missing_tag,
+            fmt::format("Data-Protocol tag not present: the item {} has no tag Data-Protocol: ao", item.id().text()));
+    for (const auto& tag : tags)
+        if (tag.name.ends_with("+link") || tag.value.ends_with("+link"))
+            return fail(
+                errors::bad_tag, fmt::format("the tag {} ends in +link, which names a link of another network", tag.name));
+
     // A process is admitted before anything is stored; a message needs a process.
-    std::optional<units::Assignment::Semantics> semantics;
-    store::ProcessRecord record{.id = process, .module = {}, .owner = item.owner().text(), .scheduler = address().text()};
+    Entry entry{.process = process, .message = item.id()};
     if (spawns) {
-        TRY(const auto module, required(item, "Module"));
-        const auto module_id = ModuleId::parse(module);
-        if (!module_id)
-            return fail(errors::bad_tag, fmt::format("the tag Module of {} is no id: {}", item.id().text(), module));
-        record.module = *module_id;
-        TRY(const auto named, required(item, "Scheduler"));
-        if (named != record.scheduler && !options_.any_scheduler)
-            return fail(errors::other_scheduler,
-                fmt::format("the process names the scheduler {}, this one is {}", named, record.scheduler));
-        TRY(semantics, options_.admit(item));
-        record.module = semantics->module.value_or(*module_id);
+        TRY(entry.spawned, admit(item));
+        TRY(entry.semantics, options_.admit(item));
+        // An alias may have led to another module than the one that is named.
+        entry.spawned->module = entry.semantics->module.value_or(entry.spawned->module);
     } else {
         TRY(const auto there, records_.process(process));
         if (!there)
             return unknown_process(process);
+        if (ProcessId(*item.target()) != process)
+            entry.sent_to = ItemId(*item.target());
+        TRY(entry.deep_hash, deep_hash_of_pushed(item, process));
+        if (entry.deep_hash) {
+            TRY(const auto first, records_.seen(process, *entry.deep_hash));
+            if (first) {
+                TRY(const auto of_first, records_.log_of(process, *first));
+                ENSURE(of_first, "a message is seen in the transaction that puts it into the log");
+                return read_stored(weave_, of_first->assignment);
+            }
+        }
+    }
+    TRY(entry.item, weave::stage_own(item, weave_.blobs()));
+    return append(entry);
+}
+
+/// What a process item must say to be one of ours.
+Result<store::ProcessRecord> LocalScheduler::admit(const item::DataItem& item)
+{
+    const auto module = item.tags().first("Module");
+    const auto named = item.tags().first("Scheduler");
+    if (!module || !named)
+        return fail(errors::missing_tag,
+            fmt::format("Required Module and Scheduler tags for Process type not present: the item {} has no tag {}",
+                item.id().text(), module ? "Scheduler" : "Module"));
+    const auto module_id = ModuleId::parse(*module);
+    if (!module_id)
+        return fail(errors::bad_tag, fmt::format("the tag Module of {} is no id: {}", item.id().text(), *module));
+    if (const auto boot = item.tags().first("On-Boot"); boot && boot != "Data") {
+        const auto boot_id = ItemId::parse(*boot);
+        if (!boot_id || !weave_.item(*boot_id))
+            return fail(errors::bad_tag, fmt::format("Invalid tx id for On-Boot tag: {} is no item of this weave", *boot),
+                "it is Data, or the id of an item");
+    }
+    store::ProcessRecord record{
+        .id = ProcessId(item.id()), .module = *module_id, .owner = item.owner().text(), .scheduler = address().text()};
+    if (*named != record.scheduler && !options_.any_scheduler)
+        return fail(
+            errors::other_scheduler, fmt::format("the process names the scheduler {}, this one is {}", *named, record.scheduler));
+    return record;
+}
+
+/// For messages that processes sent. Whoever a process trusts as a forwarder may say that, and nobody else may pretend to be one
+/// (4.2). What two forwarders bring, or one of them twice under another signature, is one message: its deep hash, without owner
+/// and Pushed-For, tells (3.2). Only forwarders can use a hash up, so that no stranger keeps a message out by bringing it first.
+Result<std::optional<Digest>> LocalScheduler::deep_hash_of_pushed(const item::DataItem& item, const ProcessId& process)
+{
+    const auto from = item.tags().first("From-Process");
+    if (!from)
+        return std::optional<Digest>{};
+    TRY(const auto spawn, weave_.item(ItemId(process)));
+    TRY(const auto first, records_.log(process, 0));
+    ENSURE(first, "a process has slot 0 from the transaction that made it");
+    TRY(const auto admitted, read_stored(weave_, first->assignment));
+    const auto trusted = [&](std::string_view address) {
+        if (admitted.semantics && admitted.semantics->authority && admitted.semantics->authority->text() == address)
+            return true;
+        for (const auto list : spawn.header.tags().all("Authority"))
+            for (auto rest = list; !rest.empty();) {
+                const auto one = rest.substr(0, rest.find_first_of(", "));
+                if (one == address)
+                    return true;
+                rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+            }
+        return false;
+    };
+    if (!trusted(item.owner().text())) {
+        if (trusted(*from))
+            return fail(errors::bad_tag,
+                fmt::format("Invalid From-Process value.: {} is trusted by the process {} and did not sign the item {}", *from,
+                    process.text(), item.id().text()));
+        return std::optional<Digest>{};
     }
 
-    TRY(auto staged, weave::stage(item, weave_.blobs()));
-    Entry entry{.process = process, .message = item.id(), .item = std::move(staged), .semantics = semantics};
-    if (spawns)
-        entry.spawned = std::move(record);
-    else if (ProcessId(*item.target()) != process)
-        entry.sent_to = ItemId(*item.target());
-    return append(entry);
+    std::vector<std::pair<std::string_view, std::string_view>> tags;
+    for (const auto& tag : item.tags())
+        if (tag.name != "Pushed-For")
+            tags.emplace_back(tag.name, tag.value);
+    std::ranges::sort(tags);
+    std::vector<Sha384> tag_hashes;
+    tag_hashes.reserve(tags.size());
+    for (const auto& [name, value] : tags)
+        tag_hashes.push_back(
+            item::deep_hash_list(std::array{item::deep_hash_blob(as_bytes(name)), item::deep_hash_blob(as_bytes(value))}));
+    const auto target = item.target() ? to_buffer(item.target()->bytes()) : Buffer{};
+    return std::optional(
+        sha256(item::deep_hash_list(std::array{item::deep_hash_blob(as_bytes("dataitem")), item::deep_hash_blob(as_bytes("1")),
+            item::deep_hash_blob(as_bytes("1")), item::deep_hash_blob({}), item::deep_hash_blob(target),
+            item::deep_hash_blob(item.anchor()), item::deep_hash_list(tag_hashes), item::deep_hash_blob(item.data())})));
 }
 
 ProcessId LocalScheduler::real(const ProcessId& process)
@@ -122,11 +205,20 @@ Result<units::Assignment> LocalScheduler::assign(const units::AssignRequest& req
 Result<units::Assignment> LocalScheduler::append(const Entry& entry)
 {
     std::optional<units::Assignment> assigned;
+    auto message = entry.message;
     TRY_OK(weave_.seal([&](store::RecordsWriter& records, const weave::Block& tip) -> Result<std::vector<weave::NewItem>> {
         assigned.reset();
         TRY(const auto raced, records.log_of(entry.process, entry.message));
         if (raced)
             return std::vector<weave::NewItem>{};
+        if (entry.deep_hash) {
+            TRY(const auto first, records.seen(entry.process, *entry.deep_hash));
+            if (first) {
+                message = *first;
+                return std::vector<weave::NewItem>{};
+            }
+            TRY_OK(records.put_seen(entry.process, *entry.deep_hash, entry.message));
+        }
         units::AssignmentFields fields{.slot = {entry.process, 0},
             .message = entry.message,
             .hash_chain = units::first_link(entry.process),
@@ -169,7 +261,7 @@ Result<units::Assignment> LocalScheduler::append(const Entry& entry)
         assignments.add();
         return *std::move(assigned);
     }
-    TRY(const auto raced, records_.log_of(entry.process, entry.message));
+    TRY(const auto raced, records_.log_of(entry.process, message));
     ENSURE(raced, "the transaction has seen it");
     return read_stored(weave_, raced->assignment);
 }

@@ -17,6 +17,7 @@ public:
         std::function<Result<units::Assignment::Semantics>(const item::DataItem& process)> admit;
         /// Takes processes that name another scheduler as its own, so that clients with a built-in one work. For development.
         bool any_scheduler = false;
+        std::uint64_t message_bytes_max = 0;  ///< of a whole item; 0: what HTTP lets in
     };
     LocalScheduler(weave::Weave& weave, store::Records& records, const item::Signer& key, Clock& clock, Options options)
         : weave_(weave)
@@ -47,9 +48,12 @@ private:
         std::optional<units::Assignment::Semantics> semantics{};
         std::vector<std::string> exclude{};
         std::optional<ItemId> sent_to{};
+        std::optional<Digest> deep_hash{};  ///< of a message that a process sent
     };
     /// The process itself, or the one that a published id stands for.
     ProcessId real(const ProcessId& process);
+    Result<store::ProcessRecord> admit(const item::DataItem& item);
+    Result<std::optional<Digest>> deep_hash_of_pushed(const item::DataItem& item, const ProcessId& process);
     Result<units::Assignment> append(const Entry& entry);
 
     weave::Weave& weave_;

@@ -95,11 +95,73 @@ TEST_F(AScheduler, refuses_what_it_cannot_place_and_stores_nothing)
     EXPECT_EQ(scheduler->assign(build({{"Data-Protocol", "ao"}})).error().code, errors::missing_tag);
     EXPECT_EQ(scheduler->assign(build({{"Data-Protocol", "ao"}, {"Type", "Message"}})).error().code, errors::no_target);
     EXPECT_EQ(scheduler->assign(build({{"Data-Protocol", "ao"}, {"Type", "Process"}})).error().code, errors::missing_tag);
-    EXPECT_EQ(
-        scheduler->assign(build({{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Module", "x"}})).error().code, errors::bad_tag);
+    EXPECT_EQ(scheduler->assign(build({{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Module", "x"}, {"Scheduler", "us"}}))
+                  .error()
+                  .code,
+        errors::bad_tag);
     refuses = Error{"module.not_wasm", "no", ""};
     EXPECT_EQ(scheduler->assign(process(key.address().text())).error().code, "module.not_wasm");
     EXPECT_EQ(weave->tip().value().height, height);
+}
+
+TEST_F(AScheduler, checks_in_the_order_of_the_original)
+{
+    // Each item has every later fault as well: the first one is named.
+    const auto say = [&](item::Fields fields) {
+        const auto assigned = scheduler->assign(item::build(std::move(fields), wallet).value());
+        return assigned ? "assigned" : assigned.error().sentence;
+    };
+    const auto has = [](const std::string& sentence, std::string_view words) { return sentence.find(words) != sentence.npos; };
+    EXPECT_TRUE(has(say({.tags = {{"X", "y+link"}}}), "Type tag not present"));
+    EXPECT_TRUE(has(say({.tags = {{"Type", "Odd"}, {"X", "y+link"}}}), "Unsupported Type tag value"));
+    EXPECT_TRUE(has(say({.target = Digest{}, .tags = {{"Type", "Message"}, {"X", "y+link"}}}), "Data-Protocol tag not present"));
+    EXPECT_TRUE(has(say({.target = Digest{}, .tags = {{"Type", "Message"}, {"Data-Protocol", "ao"}, {"X", "y+link"}}}), "+link"));
+    EXPECT_TRUE(has(say({.target = Digest{}, .tags = {{"Type", "Message"}, {"Data-Protocol", "ao"}, {"X+link", "y"}}}), "+link"));
+    EXPECT_TRUE(has(say({.tags = {{"Type", "Process"}, {"Data-Protocol", "ao"}, {"On-Boot", "x"}}}),
+        "Required Module and Scheduler tags for Process type not present"));
+    EXPECT_TRUE(has(say({.tags = {{"Type", "Process"}, {"Data-Protocol", "ao"}, {"Module", ModuleId{}.text()},
+                             {"Scheduler", "us"}, {"On-Boot", ItemId{}.text()}}}),
+        "Invalid tx id for On-Boot tag"));
+    EXPECT_EQ(weave->tip().value().height, 0U);
+}
+
+TEST_F(AScheduler, takes_items_up_to_its_limit)
+{
+    const auto pid = spawn();
+    LocalScheduler small(*weave, *records, key, system_clock(), {.admit = {}, .message_bytes_max = 1000});
+    EXPECT_TRUE(small.assign(message(pid, std::string(500, 'x'))));
+    EXPECT_EQ(small.assign(message(pid, std::string(1000, 'x'))).error().code, errors::over_limit);
+}
+
+TEST_F(AScheduler, takes_once_what_several_forwarders_bring)
+{
+    const auto other = item::Ed25519Signer::generate(system_random());
+    const auto pid = scheduler
+                         ->assign(item::build({.tags = {{"Data-Protocol", "ao"}, {"Type", "Process"},
+                                                   {"Module", ModuleId{}.text()}, {"Scheduler", key.address().text()},
+                                                   {"Authority", key.address().text() + ", " + other.address().text()}}},
+                             wallet)
+                                 .value())
+                         .value()
+                         .slot.process;
+    const auto pushed = [&](const item::Signer& by, std::string began, std::string anchor, std::string from = ItemId{}.text()) {
+        return scheduler->assign(item::build({.target = Digest(pid),
+                                                 .anchor = std::string(32, anchor.front()),
+                                                 .tags = {{"Data-Protocol", "ao"}, {"Type", "Message"},
+                                                     {"From-Process", std::move(from)}, {"Pushed-For", std::move(began)}},
+                                                 .data = to_buffer("x")},
+            by)
+                .value());
+    };
+    EXPECT_EQ(pushed(wallet, "a", "1").value().slot.nonce, 1U) << "a stranger's word uses nothing up";
+    EXPECT_EQ(pushed(key, "a", "1").value().slot.nonce, 2U);
+    EXPECT_EQ(pushed(key, "b", "1").value().slot.nonce, 2U) << "Pushed-For does not count";
+    EXPECT_EQ(pushed(other, "a", "1").value().slot.nonce, 2U) << "nor who signs";
+    EXPECT_EQ(pushed(other, "a", "2").value().slot.nonce, 3U) << "another anchor is another message";
+    EXPECT_EQ(scheduler->process(pid).value().slots, 4U);
+
+    EXPECT_EQ(pushed(wallet, "a", "3", other.address().text()).error().code, errors::bad_tag) << "nobody passes for a forwarder";
+    EXPECT_TRUE(pushed(key, "a", "3", other.address().text()));
 }
 
 TEST_F(AScheduler, refuses_a_forged_item)

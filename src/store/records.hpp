@@ -66,6 +66,16 @@ struct DeliveryRecord {
     std::int64_t next_attempt_ms = 0;
     std::string last_error;
     std::uint64_t cron = 0;  ///< of which evaluation of the slot: 0 its message, then its cron
+    ItemId id{};  ///< of `item`; zero when there is none
+    std::uint64_t hops = 0;  ///< how many messages, this one included, follow from the one that began the chain
+};
+
+/// Which deliveries to list, in the order of process, nonce, cron, index.
+struct DeliveryQuery {
+    std::optional<ProcessId> process{};  ///< who sends
+    std::optional<DeliveryRecord::State> state{};
+    std::uint64_t skip = 0;
+    std::uint64_t limit = 100;
 };
 
 struct ResultRecord {
@@ -134,8 +144,12 @@ public:
         const ProcessId& process, std::uint64_t nonce, std::uint64_t index, std::uint64_t cron = 0) = 0;
     /// Deliveries not accepted and not dead, in the order of process, nonce, cron, index.
     virtual Result<std::vector<DeliveryRecord>> open_deliveries() = 0;
-    /// Deliveries that are dead, in the same order; of all processes, or of one. @param limit  at most so many
-    virtual Result<std::vector<DeliveryRecord>> dead_deliveries(const std::optional<ProcessId>& process, std::uint64_t limit) = 0;
+    virtual Result<std::vector<DeliveryRecord>> open_deliveries(const ProcessId& process) = 0;
+    virtual Result<std::vector<DeliveryRecord>> deliveries(const DeliveryQuery& query) = 0;
+    /// The delivery of that item.
+    virtual Result<std::optional<DeliveryRecord>> delivery_of(const ItemId& id) = 0;
+    /// The message that a deep hash was first seen with in the log of a process.
+    virtual Result<std::optional<ItemId>> seen(const ProcessId& process, const Digest& hash) = 0;
     /// Every key with this beginning, and its value.
     virtual Result<std::vector<std::pair<std::string, std::string>>> metas(std::string_view beginning) = 0;
 };
@@ -153,6 +167,7 @@ public:
     virtual Result<void> close_process(const ProcessId& id, std::int64_t closed_ms, std::uint64_t closed_height) = 0;
     /// @return store.conflict unless the nonce is the log's length and the message is new to it
     virtual Result<void> append_log(const LogRecord& entry) = 0;
+    virtual Result<void> put_seen(const ProcessId& process, const Digest& hash, const ItemId& message) = 0;
     virtual Result<void> put_delivery(const DeliveryRecord& delivery) = 0;  ///< new, or in place of the same key
 
     /// To build the index anew, which follows from the items: forgets it; then gives all items some at a time, each batch

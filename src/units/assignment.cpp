@@ -70,13 +70,17 @@ Result<Assignment> sign_assignment(const AssignmentFields& fields, const item::S
         {"Nonce", std::to_string(fields.slot.nonce)},
         {"Hash-Chain", fields.hash_chain.text()},
         {"Block-Height", fmt::format("{:012}", fields.height)},
-        {"Block-Hash", fields.block_hash.text()},
         {"Timestamp", std::to_string(fields.timestamp_ms)},
         {"Data-Protocol", "ao"},
         {"Type", "Assignment"},
         {"Variant", "ao.TN.1"},
-        {"Message", fields.message.text()},
     };
+    // The item that makes the process has no tag Message (2.3).
+    if (fields.slot.nonce > 0)
+        tags.add("Message", fields.message.text());
+    for (const auto& field : fields.exclude)
+        tags.add("Exclude", field);
+    tags.add("Block-Hash", fields.block_hash.text());
     if (fields.semantics) {
         tags.add("Semantics-Version", std::to_string(fields.semantics->version));
         tags.add("Module-SHA-256", fields.semantics->module_sha256.text());
@@ -87,8 +91,6 @@ Result<Assignment> sign_assignment(const AssignmentFields& fields, const item::S
         if (fields.semantics->module)
             tags.add("Module", fields.semantics->module->text());
     }
-    for (const auto& field : fields.exclude)
-        tags.add("Exclude", field);
     if (fields.sent_to)
         tags.add("Sent-To", fields.sent_to->text());
     TRY(auto item, item::build({.anchor = to_string(sha256(place).bytes()), .tags = std::move(tags)}, scheduler));

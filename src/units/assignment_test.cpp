@@ -23,6 +23,8 @@ AssignmentFields fields(std::uint64_t nonce)
     given.block_hash = BlockHash(sha256(as_bytes("block")));
     given.timestamp_ms = 1'700'000'000'123;
     if (nonce == 0)
+        given.message = ItemId(given.slot.process);
+    if (nonce == 0)
         given.semantics = Assignment::Semantics{3, sha256(as_bytes("module")), {{"drive", sha256(as_bytes("specification"))}}};
     return given;
 }
@@ -69,8 +71,9 @@ TEST(Assignment, has_the_tags_of_the_protocol_in_their_order)
     for (const auto& tag : made.item.tags())
         names.push_back(tag.name);
     EXPECT_EQ(names,
-        (std::vector<std::string>{"Process", "Epoch", "Nonce", "Hash-Chain", "Block-Height", "Block-Hash", "Timestamp",
-            "Data-Protocol", "Type", "Variant", "Message"}));
+        (std::vector<std::string>{"Process", "Epoch", "Nonce", "Hash-Chain", "Block-Height", "Timestamp", "Data-Protocol", "Type",
+            "Variant", "Message", "Block-Hash"}))
+        << "ours come last";
     EXPECT_EQ(made.item.tags().first("Block-Height"), "000000000077");
 }
 
@@ -82,9 +85,10 @@ TEST(Assignment, is_the_same_item_for_the_same_decision)
 
 TEST(Assignment, is_refused_when_any_tag_is_missing_or_wrong)
 {
-    const auto whole = sign_assignment(fields(0), signer).value();
+    // Slot 0 alone records semantics and has no Message: it is the process item's own.
     for (const auto* name :
         {"Process", "Nonce", "Message", "Hash-Chain", "Block-Height", "Block-Hash", "Timestamp", "Type", "Module-SHA-256"}) {
+        const auto whole = sign_assignment(fields(std::string_view(name) == "Message" ? 5 : 0), signer).value();
         for (const auto* value : {"", "no"}) {
             // Other schedulers write no Block-Hash, and no Message for the process item itself.
             const bool optional = std::string_view(name) == "Message" || std::string_view(name) == "Block-Hash";

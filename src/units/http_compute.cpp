@@ -7,18 +7,30 @@
 
 namespace altiplano::units {
 
+namespace {
+
+/// "7", or "7.2" for the second cron evaluation after slot 7.
+std::string place_of(const Slot& slot)
+{
+    return slot.cron == 0 ? std::to_string(slot.nonce) : fmt::format("{}.{}", slot.nonce, slot.cron);
+}
+
+}  // namespace
+
 Result<SlotResult> HttpCompute::result(const Slot& slot)
 {
     TRY(const bool ours, unit_.speaks_ours());
     if (ours) {
         TRY(const auto answer,
-            unit_.ask("GET", fmt::format("/~altiplano/result/{}/{}", slot.process.text(), slot.nonce), {}, true));
+            unit_.ask("GET", fmt::format("/~altiplano/result/{}/{}", slot.process.text(), place_of(slot)), {}, true));
         TRY(auto result, wire::decode_result(as_bytes(answer.body)));
         if (result.slot != slot)
             return fail(errors::bad_answer,
                 fmt::format("the compute unit answered with slot {}, {} was asked for", result.slot.nonce, slot.nonce));
         return result;
     }
+    if (slot.cron > 0)
+        return fail(errors::not_offered, fmt::format("{} cannot be asked for one evaluation by cron", unit_.url()));
     TRY(const auto entry, scheduler_.entry(slot));
     // Whoever was assigned to a process is known there by the assignment's id (3.6); the process itself by its own.
     const auto id = was_assigned(entry) ? entry.assignment.id.text() : entry.message.id().text();
@@ -32,11 +44,30 @@ Result<std::optional<SlotResult>> HttpCompute::stored(const Slot& slot)
     TRY(const bool ours, unit_.speaks_ours());
     if (!ours)
         return std::optional<SlotResult>{};
-    TRY(const auto answer, unit_.ask("GET", fmt::format("/~altiplano/stored/{}/{}", slot.process.text(), slot.nonce)));
+    TRY(const auto answer, unit_.ask("GET", fmt::format("/~altiplano/stored/{}/{}", slot.process.text(), place_of(slot))));
     if (answer.status == 204)
         return std::optional<SlotResult>{};
     TRY(auto result, wire::decode_result(as_bytes(answer.body)));
     return std::optional(std::move(result));
+}
+
+Result<CronReach> HttpCompute::cron(const CronRequest& request)
+{
+    TRY(const bool ours, unit_.speaks_ours());
+    if (!ours)
+        return Compute::cron(request);
+    TRY(const auto answer,
+        unit_.ask("POST",
+            fmt::format("/~altiplano/cron/{}?until={}&max={}{}", request.process.text(), request.until_ms,
+                request.evaluations_max, request.parked_too ? "&parked=1" : ""),
+            {}, true));
+    TRY(const auto json, JsonView::parse(answer.body));
+    const auto number = [&](std::string_view name) { return json.find(name) ? json.find(name)->integer() : std::nullopt; };
+    if (!number("evaluated") || !number("due") || !number("until"))
+        return fail(errors::bad_answer, "the compute unit does not say how far cron is evaluated");
+    return CronReach{.evaluated = static_cast<std::uint64_t>(*number("evaluated")),
+        .left = static_cast<std::uint64_t>(*number("due")),
+        .until_ms = *number("until")};
 }
 
 Result<SlotResult> HttpCompute::dry_run(const DryRun& run)

@@ -123,6 +123,20 @@ Result<LogEntry> HttpScheduler::entry(const Slot& slot)
     return found;
 }
 
+Result<Closing> HttpScheduler::close(const ProcessId& process, std::int64_t until_ms)
+{
+    TRY(const bool ours, unit_.speaks_ours());
+    if (!ours)
+        return Scheduler::close(process, until_ms);
+    TRY(const auto answer, unit_.ask("POST", fmt::format("/~altiplano/close/{}?until={}", process.text(), until_ms)));
+    TRY(const auto json, JsonView::parse(answer.body));
+    const auto time = json.find("time") ? json.find("time")->integer() : std::nullopt;
+    TRY(const auto height, number_in(json, "height"));
+    if (!time)
+        return fail(errors::bad_answer, "the scheduler does not say how far the time of the process is settled");
+    return Closing{.time_ms = *time, .height = height};
+}
+
 Result<std::uint64_t> HttpScheduler::slot_after(const ProcessId& process, std::int64_t timestamp_ms)
 {
     TRY(const bool ours, unit_.speaks_ours());

@@ -50,6 +50,8 @@ public:
     Result<LogEntry> entry(const Slot& slot) override;
     Result<std::uint64_t> slot_after(const ProcessId& process, std::int64_t timestamp_ms) override;
     Result<Slot> slot_of(const ProcessId& process, const ItemId& message) override;
+    /// By AO's wire nothing is promised: units.not_offered.
+    Result<Closing> close(const ProcessId& process, std::int64_t until_ms) override;
     Result<ProcessInfo> process(const ProcessId& id) override;
     /// AO's wire has no such list: nothing is known then.
     Result<std::vector<ProcessId>> processes() override;
@@ -75,6 +77,7 @@ public:
     Result<SlotResult> result(const Slot& slot) override;
     /// By AO's wire nothing is known to be stored.
     Result<std::optional<SlotResult>> stored(const Slot& slot) override;
+    Result<CronReach> cron(const CronRequest& request) override;
     Result<SlotResult> dry_run(const DryRun& run) override;
     /// What a guest prints stays at its unit: nothing is ever called.
     std::shared_ptr<void> watch(const ProcessId& process, std::function<void(const ConsolePiece&)> listener) override;

@@ -20,4 +20,19 @@ Result<CronReach> Compute::cron(const CronRequest&)
     return fail(errors::not_offered, "this compute unit does not evaluate cron");
 }
 
+Result<ItemId> Messenger::push(const Slot&, std::uint64_t)
+{
+    return fail(errors::not_offered, "this messenger does not push again");
+}
+
+Result<void> Messenger::monitor(const item::DataItem&)
+{
+    return fail(errors::not_offered, "this messenger does not look after cron");
+}
+
+Result<void> Messenger::unmonitor(const item::DataItem&)
+{
+    return fail(errors::not_offered, "this messenger does not look after cron");
+}
+
 }  // namespace altiplano::units

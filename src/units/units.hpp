@@ -79,6 +79,15 @@ public:
     /// @return item.*, messenger.*, scheduler.*; nothing is stored then
     virtual Result<Accepted> accept(const item::DataItem& item) = 0;
 
+    /// Sends once more what a slot sent at that place of its outbox, dead or not: the same signed item.
+    /// @return its id, zero for an assignment; messenger.unknown_delivery, units.not_offered
+    virtual Result<ItemId> push(const Slot& slot, std::uint64_t index);
+    /// Looks after the cron of a process, and delivers what it sends, from now on. @param asking  signed by the owner of the
+    /// process, which is its target @return messenger.not_allowed, messenger.already_monitored, item.bad_signature, ...
+    virtual Result<void> monitor(const item::DataItem& asking);
+    /// No longer. @return messenger.not_allowed, messenger.not_monitored, ...
+    virtual Result<void> unmonitor(const item::DataItem& asking);
+
     /// Assigns an item of the weave to a process, and delivers what comes of it.
     /// @return scheduler.*
     virtual Result<Assignment> assign(const AssignRequest& request) = 0;

@@ -79,6 +79,9 @@ Buffer encode(const SlotResult& result)
         .member("outcome", name_of(result.kind))
         .member("state_root", std::string_view(result.state_root.text()))
         .member("gas", result.gas)
+        .member("cron", result.slot.cron)
+        .member("time", result.time_ms)
+        .member("cron_name", std::string_view(result.cron_name))
         .end_object();
     return join({as_bytes(json.text()), as_bytes(result.output)});
 }
@@ -99,6 +102,13 @@ Result<SlotResult> decode_result(Bytes bytes)
         return bad("has no slot or no gas");
     result.slot.nonce = static_cast<std::uint64_t>(*nonce);
     result.gas = static_cast<std::uint64_t>(*gas);
+    const auto cron = json.find("cron") ? json.find("cron")->integer() : std::nullopt;
+    const auto time = json.find("time") ? json.find("time")->integer() : std::nullopt;
+    if (!cron || *cron < 0 || !time)
+        return bad("has no cron or no time");
+    result.slot.cron = static_cast<std::uint64_t>(*cron);
+    result.time_ms = *time;
+    TRY(result.cron_name, text_of(json, "cron_name"));
     using Kind = SlotResult::Kind;
     for (const auto kind : {Kind::result, Kind::error, Kind::guest_fault})
         if (name_of(kind) == outcome) {

@@ -1,6 +1,6 @@
 #include "node/http/messenger_routes.hpp"
 
-#include "item/errors.hpp"
+#include "node/http/delivery_routes.hpp"
 #include "node/http/health_routes.hpp"
 #include "node/http/later.hpp"
 #include "node/http/message_body.hpp"
@@ -21,8 +21,12 @@ Reply messenger_error(const Error& error)
     return error_reply(said);
 }
 
-Result<Reply> accept_now(Node& node, const item::DataItem& item)
+Result<Reply> accept_now(Node& node, const item::DataItem& item, Targets targets)
 {
+    // A person who mistyped the process is told so; the original's clients may send to a wallet (4.2).
+    if (targets == Targets::processes && item.target() && item.tags().has("Type", "Message")) {
+        TRY(const auto process, node.scheduler().process(ProcessId(*item.target())));
+    }
     TRY(const auto accepted, node.messenger().accept(item));
     JsonWriter json;
     json.begin_object().member("message", "Processing DataItem").member("id", std::string_view(accepted.id.text()));
@@ -37,13 +41,13 @@ Result<Reply> accept_now(Node& node, const item::DataItem& item)
     return reply;
 }
 
-Result<Reply> accept(Node& node, const item::DataItem& item)
+Result<Reply> accept(Node& node, const item::DataItem& item, Targets targets)
 {
     // A process is admitted first, which compiles its module: that may take seconds.
     if (!item.tags().has("Type", "Process"))
-        return accept_now(node, item);
-    return slowly(node, [&node, item] {
-        auto reply = accept_now(node, item);
+        return accept_now(node, item, targets);
+    return slowly(node, [&node, item, targets] {
+        auto reply = accept_now(node, item, targets);
         return reply ? *std::move(reply) : messenger_error(reply.error());
     });
 }
@@ -64,20 +68,23 @@ Result<Reply> assign(Node& node, const Request& request)
 
 }  // namespace
 
-Result<std::unique_ptr<Body>> take_message(Node& node, const Request& request)
+Result<std::unique_ptr<Body>> take_message(Node& node, const Request& request, Targets targets)
 {
     if (request.query_value("assign") || request.query_value("process-id"))
         return std::make_unique<NoBody>([&node, request] { return assign(node, request); }, messenger_error);
-    return std::make_unique<MessageBody>([&node](const item::DataItem& item) { return accept(node, item); }, messenger_error);
+    return std::make_unique<MessageBody>(
+        [&node, targets](const item::DataItem& item) { return accept(node, item, targets); }, messenger_error);
 }
 
 Router messenger_routes(Node& node)
 {
     Router router;
     router.errors_by(messenger_error);
-    router.get("/", "what this is", [](const Request&) -> Result<Reply> { return text_reply("ao messenger unit"); });
+    router.get("/", "what this is; with ?debug=1&process= what a process sent", [&node](const Request& request) -> Result<Reply> {
+        return request.query_value("debug") ? traces(node, request) : Result<Reply>(text_reply("ao messenger unit"));
+    });
     router.stream("POST", "/", "takes a message or a process in, or assigns an item: ?process-id=&assign=",
-        [&node](const Request& request) { return take_message(node, request); });
+        [&node](const Request& request) { return take_message(node, request, Targets::anybody); });
     router.get(
         "/~altiplano/unit", "which unit this is, and who signs what processes send", [&node](const Request&) -> Result<Reply> {
             JsonWriter json;
@@ -88,6 +95,7 @@ Router messenger_routes(Node& node)
                 .end_object();
             return json_reply(std::move(json));
         });
+    add_messenger_extras(router, node);
     add_health_routes(router, node);
     return router;
 }

@@ -1,6 +1,7 @@
 #include "node/http/own_routes.hpp"
 
 #include "node/errors.hpp"
+#include "node/http/delivery_routes.hpp"
 #include "node/http/later.hpp"
 #include "node/http/reply.hpp"
 
@@ -227,15 +228,7 @@ Result<ProcessId> process_in(const Request& request)
 Result<units::Slot> slot_in(const Request& request)
 {
     TRY(const auto process, process_in(request));
-    // "7" is a message's slot, "7.2" the second cron evaluation after it.
-    const auto text = request.parameter("slot");
-    const auto dot = text.find('.');
-    units::Slot slot{process};
-    TRY(slot.nonce, number_in(text.substr(0, dot), "slot"));
-    if (dot != text.npos) {
-        TRY(slot.cron, number_in(text.substr(dot + 1), "slot's cron evaluation"));
-    }
-    return slot;
+    return slot_named(process, request.parameter("slot"));
 }
 
 Result<Reply> slot_of(Node& node, const Request& request)

@@ -19,6 +19,7 @@ namespace altiplano::node::http {
 namespace {
 
 constexpr std::uint64_t page_max = 1000;
+constexpr std::size_t page_bytes_max = 32 << 20;
 
 /// 400 for all that is refused, with the words that clients look for in front of ours (3.1).
 Reply scheduler_error(const Error& error)
@@ -162,9 +163,10 @@ Result<Reply> page(Node& node, const Request& request, const ProcessId& id)
 
     JsonWriter json;
     const auto end = std::min(range.end, range.first + limit);
-    json.begin_object().key("page_info").begin_object().member("has_next_page", end < range.end).end_object();
-    json.key("edges").begin_array();
-    for (auto nonce = range.first; nonce < end; ++nonce) {
+    json.begin_object().key("edges").begin_array();
+    auto nonce = range.first;
+    // A page of large messages ends early: has_next_page says so.
+    for (; nonce < end && json.text().size() < page_bytes_max; ++nonce) {
         TRY(const auto entry, node.scheduler().entry({id, nonce}));
         json.begin_object().key("node");
         write_node(json, entry, show_anchor);
@@ -172,7 +174,8 @@ Result<Reply> page(Node& node, const Request& request, const ProcessId& id)
                 std::string_view(range.by_nonce ? std::to_string(nonce) : std::to_string(entry.assignment.timestamp_ms)))
             .end_object();
     }
-    json.end_array().end_object();
+    json.end_array().key("page_info").begin_object().member("has_next_page", nonce < range.end && end > range.first);
+    json.end_object().end_object();
     return json_reply(std::move(json));
 }
 
@@ -235,22 +238,12 @@ Reply scheduled(std::int64_t timestamp_ms, std::string_view id)
 /// An item is verified and scheduled, not computed or pushed: that is the messenger's.
 Result<Reply> schedule(Node& node, const item::DataItem& item)
 {
-    TRY_OK(item.verify());
-    for (const auto& tag : item.tags())
-        if (tag.name.ends_with("+link") || tag.value.ends_with("+link"))
-            return fail(scheduler::errors::bad_tag,
-                fmt::format("the tag {} ends in +link, which names a link of another network", tag.name));
-    const auto type = item.tags().first("Type") ? item.tags().first("Type") : item.tags().first("type");
-    if (!type)
-        return fail(scheduler::errors::missing_tag, "Type tag not present");
-    if (*type != "Message" && *type != "Process")
-        return fail(scheduler::errors::bad_tag, fmt::format("Unsupported Type tag value: {}", *type));
     const auto assign_it = [&node](const item::DataItem& one) -> Result<Reply> {
         TRY(const auto assignment, node.scheduler().assign(one));
-        return scheduled(assignment.timestamp_ms, one.id().text());
+        return scheduled(assignment.timestamp_ms, assignment.message.text());
     };
     // A process is admitted first, which compiles its module: that may take seconds.
-    if (*type != "Process")
+    if (!item.tags().has("Type", "Process"))
         return assign_it(item);
     return slowly(node, [assign_it, item] {
         auto reply = assign_it(item);

@@ -53,6 +53,8 @@ unsigned status_of(std::string_view code)
         {weave::errors::unknown_wallet, 400},
         {"scheduler.broken_log", 500},
         {"scheduler.", 400},
+        {"messenger.unknown_delivery", 404},
+        {"messenger.not_allowed", 403},
         {"messenger.", 400},
         {"module.", 422},
         {"compute.not_a_module", 422},

@@ -1,6 +1,7 @@
 #include "node/http/unit_wire.hpp"
 
 #include "node/errors.hpp"
+#include "node/http/delivery_routes.hpp"
 #include "node/http/later.hpp"
 #include "node/http/message_body.hpp"
 #include "node/http/reply.hpp"
@@ -30,8 +31,53 @@ Reply or_error(Result<Reply> reply)
 Result<units::Slot> slot_in(const Request& request)
 {
     TRY(const auto process, ProcessId::parse(request.parameter("process")));
-    TRY(const auto nonce, number_in(request.parameter("slot"), "slot"));
-    return units::Slot{process, nonce};
+    return slot_named(process, request.parameter("slot"));
+}
+
+/// `?until=` in milliseconds; a time before 1970 asks for nothing.
+Result<std::int64_t> until_in(const Request& request, std::int64_t otherwise)
+{
+    const auto text = request.query_value("until");
+    if (!text || text->empty())
+        return otherwise;
+    if (text->starts_with('-'))
+        return INT64_MIN;
+    TRY(const auto until, number_in(*text, "until"));
+    return static_cast<std::int64_t>(std::min(until, std::uint64_t{INT64_MAX}));
+}
+
+/// How far the time of a process is settled: POST, since it is promised for ever.
+Result<Reply> close(Node& node, const Request& request)
+{
+    TRY(const auto process, ProcessId::parse(request.parameter("process")));
+    TRY(const auto until, until_in(request, INT64_MIN));
+    TRY(const auto closing, node.scheduler().close(process, until));
+    JsonWriter json;
+    json.begin_object().member("time", closing.time_ms).member("height", closing.height).end_object();
+    return json_reply(std::move(json));
+}
+
+Result<Reply> cron(Node& node, const Request& request)
+{
+    units::CronRequest asked{.parked_too = request.query_value("parked").has_value()};
+    TRY(asked.process, ProcessId::parse(request.parameter("process")));
+    TRY(asked.until_ms, until_in(request, INT64_MAX));
+    if (const auto text = request.query_value("max")) {
+        TRY(const auto most, number_in(*text, "max"));
+        asked.evaluations_max = std::min(most, asked.evaluations_max);
+    }
+    return slowly(node, [&node, asked] {
+        const auto reach = node.compute().cron(asked);
+        if (!reach)
+            return error_reply(reach.error());
+        JsonWriter json;
+        json.begin_object()
+            .member("evaluated", reach->evaluated)
+            .member("due", reach->left)
+            .member("until", reach->until_ms)
+            .end_object();
+        return json_reply(std::move(json));
+    });
 }
 
 Router::Handler unit_of(std::string name)
@@ -162,6 +208,8 @@ void add_scheduler_wire(Router& router, Node& node)
             TRY(const auto nonce, node.scheduler().slot_after(process, time));
             return slot_reply(process, nonce);
         });
+    router.on("POST", "/~altiplano/close/{process}", "promises that no later entry has a time up to ?until=",
+        [&node](const Request& request) { return close(node, request); });
     router.get("/~altiplano/process/{process}", "a process: module, owner, slots",
         [&node](const Request& request) { return process(node, request); });
     router.get("/~altiplano/processes", "the ids of all processes", [&node](const Request&) -> Result<Reply> {
@@ -188,6 +236,8 @@ void add_compute_wire(Router& router, Node& node)
                 return result ? bytes_reply(units::wire::encode(*result)) : error_reply(result.error());
             });
         });
+    router.on("POST", "/~altiplano/cron/{process}",
+        "evaluates what is due by cron: ?until=&max=&parked=", [&node](const Request& request) { return cron(node, request); });
     router.get("/~altiplano/stored/{process}/{slot}", "the same if it is there already, else 204",
         [&node](const Request& request) -> Result<Reply> {
             TRY(const auto slot, slot_in(request));

@@ -29,9 +29,11 @@ constexpr const char* schema = R"(
     CREATE TABLE IF NOT EXISTS log (process BLOB NOT NULL, nonce INTEGER NOT NULL, message BLOB NOT NULL, assignment BLOB NOT NULL,
         PRIMARY KEY (process, nonce), UNIQUE (process, message)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS deliveries (process BLOB NOT NULL, nonce INTEGER NOT NULL, position INTEGER NOT NULL, item BLOB NOT NULL, state INTEGER NOT NULL,
-        attempts INTEGER NOT NULL, next_attempt_ms INTEGER NOT NULL, last_error BLOB NOT NULL, cron INTEGER NOT NULL,
-        PRIMARY KEY (process, nonce, cron, position)) WITHOUT ROWID;
+        attempts INTEGER NOT NULL, next_attempt_ms INTEGER NOT NULL, last_error BLOB NOT NULL, cron INTEGER NOT NULL, id BLOB NOT NULL,
+        hops INTEGER NOT NULL, PRIMARY KEY (process, nonce, cron, position)) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS deliveries_open ON deliveries (process, nonce, cron, position) WHERE state = 0;
+    CREATE INDEX IF NOT EXISTS deliveries_id ON deliveries (id);
+    CREATE TABLE IF NOT EXISTS seen (process BLOB NOT NULL, hash BLOB NOT NULL, message BLOB NOT NULL, PRIMARY KEY (process, hash)) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS deliveries_dead ON deliveries (process, nonce, cron, position) WHERE state = 2;
 )";
 
@@ -89,6 +91,8 @@ Result<DeliveryRecord> read_delivery(const Statement& row)
     delivery.next_attempt_ms = row.number(6);
     delivery.last_error = row.text(7);
     delivery.cron = row.unsigned_number(8);
+    TRY(delivery.id, row.id<ItemId>(9));
+    delivery.hops = row.unsigned_number(10);
     return delivery;
 }
 
@@ -204,28 +208,63 @@ public:
         const ProcessId& process, std::uint64_t nonce, std::uint64_t index, std::uint64_t cron) override
     {
         auto statement = database_.prepare(
-            "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron FROM deliveries "
+            "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron, id, hops FROM deliveries "
             "WHERE process = ? AND nonce = ? AND cron = ? AND position = ?");
         return one<DeliveryRecord>(statement.bind(process).bind(nonce).bind(cron).bind(index), read_delivery);
     }
     Result<std::vector<DeliveryRecord>> open_deliveries() override
     {
         auto statement = database_.prepare(
-            "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron FROM deliveries "
+            "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron, id, hops FROM deliveries "
             "WHERE state = 0 ORDER BY process, nonce, cron, position");
         return all_deliveries(statement);
     }
-    Result<std::vector<DeliveryRecord>> dead_deliveries(const std::optional<ProcessId>& process, std::uint64_t limit) override
+    Result<std::vector<DeliveryRecord>> open_deliveries(const ProcessId& process) override
     {
-        auto statement = database_.prepare(process
-                ? "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron FROM deliveries "
-                  "WHERE state = 2 AND process = ? ORDER BY process, nonce, cron, position LIMIT ?"
-                : "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron FROM deliveries "
-                  "WHERE state = 2 ORDER BY process, nonce, cron, position LIMIT ?");
-        if (process)
-            statement.bind(*process);
-        statement.bind(std::min(limit, std::uint64_t{INT64_MAX}));
+        auto statement = database_.prepare(
+            "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron, id, hops FROM deliveries "
+            "WHERE state = 0 AND process = ? ORDER BY process, nonce, cron, position");
+        statement.bind(process);
         return all_deliveries(statement);
+    }
+    Result<std::vector<DeliveryRecord>> deliveries(const DeliveryQuery& query) override
+    {
+        // Where a literal stands for the state, its partial index is used.
+        const bool dead = query.state == DeliveryRecord::State::dead;
+        auto statement = database_.prepare(query.process
+                ? "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron, id, hops FROM "
+                  "deliveries WHERE process = ? AND state >= ? AND state <= ? ORDER BY process, nonce, cron, position LIMIT ? "
+                  "OFFSET ?"
+                : dead
+                ? "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron, id, hops FROM "
+                  "deliveries WHERE state = 2 AND state >= ? AND state <= ? ORDER BY process, nonce, cron, position LIMIT ? "
+                  "OFFSET ?"
+                : "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron, id, hops FROM "
+                  "deliveries WHERE state >= ? AND state <= ? ORDER BY process, nonce, cron, position LIMIT ? OFFSET ?");
+        if (query.process)
+            statement.bind(*query.process);
+        statement.bind(static_cast<std::int64_t>(query.state.value_or(DeliveryRecord::State::signed_)))
+            .bind(static_cast<std::int64_t>(query.state.value_or(DeliveryRecord::State::dead)))
+            .bind(std::min(query.limit, std::uint64_t{INT64_MAX}))
+            .bind(std::min(query.skip, std::uint64_t{INT64_MAX}));
+        return all_deliveries(statement);
+    }
+    Result<std::optional<DeliveryRecord>> delivery_of(const ItemId& id) override
+    {
+        auto statement = database_.prepare(
+            "SELECT process, nonce, position, item, state, attempts, next_attempt_ms, last_error, cron, id, hops FROM deliveries "
+            "WHERE id = ? LIMIT 1");
+        return one<DeliveryRecord>(statement.bind(id), read_delivery);
+    }
+    Result<std::optional<ItemId>> seen(const ProcessId& process, const Digest& hash) override
+    {
+        auto statement = database_.prepare("SELECT message FROM seen WHERE process = ? AND hash = ?");
+        return one<ItemId>(
+            statement.bind(process).bind(hash), [](const Statement& row) -> Result<ItemId> { return row.id<ItemId>(0); });
+    }
+    Result<void> put_seen(const ProcessId& process, const Digest& hash, const ItemId& message) override
+    {
+        return database_.prepare("INSERT INTO seen VALUES (?, ?, ?)").bind(process).bind(hash).bind(message).run();
     }
     Result<std::vector<std::pair<std::string, std::string>>> metas(std::string_view beginning) override
     {
@@ -357,10 +396,12 @@ public:
     Result<void> put_delivery(const DeliveryRecord& delivery) override
     {
         return database_
-            .prepare("INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (process, nonce, cron, position) DO "
-                     "UPDATE "
-                     "SET item = excluded.item, state = excluded.state, "
-                     "attempts = excluded.attempts, next_attempt_ms = excluded.next_attempt_ms, last_error = excluded.last_error")
+            .prepare(
+                "INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (process, nonce, cron, position) DO "
+                "UPDATE "
+                "SET item = excluded.item, state = excluded.state, "
+                "attempts = excluded.attempts, next_attempt_ms = excluded.next_attempt_ms, last_error = excluded.last_error, id "
+                "= excluded.id, hops = excluded.hops")
             .bind(delivery.process)
             .bind(delivery.nonce)
             .bind(delivery.index)
@@ -370,6 +411,8 @@ public:
             .bind(delivery.next_attempt_ms)
             .bind(std::string_view(delivery.last_error))
             .bind(delivery.cron)
+            .bind(delivery.id)
+            .bind(delivery.hops)
             .run();
     }
 
@@ -459,9 +502,21 @@ public:
     {
         return read([&](Queries& q) { return q.delivery(process, nonce, index, cron); });
     }
-    Result<std::vector<DeliveryRecord>> dead_deliveries(const std::optional<ProcessId>& process, std::uint64_t limit) override
+    Result<std::vector<DeliveryRecord>> open_deliveries(const ProcessId& process) override
     {
-        return read([&](Queries& q) { return q.dead_deliveries(process, limit); });
+        return read([&](Queries& q) { return q.open_deliveries(process); });
+    }
+    Result<std::vector<DeliveryRecord>> deliveries(const DeliveryQuery& query) override
+    {
+        return read([&](Queries& q) { return q.deliveries(query); });
+    }
+    Result<std::optional<DeliveryRecord>> delivery_of(const ItemId& id) override
+    {
+        return read([&](Queries& q) { return q.delivery_of(id); });
+    }
+    Result<std::optional<ItemId>> seen(const ProcessId& process, const Digest& hash) override
+    {
+        return read([&](Queries& q) { return q.seen(process, hash); });
     }
     Result<std::vector<std::pair<std::string, std::string>>> metas(std::string_view beginning) override
     {
