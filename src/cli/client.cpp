@@ -184,6 +184,16 @@ Result<Answer> Client::remove(const std::string& path, Bytes body) const
     return upload("DELETE", path, body.size(), reading(body));
 }
 
+Result<bool> Client::exists(const std::string& path) const
+{
+    Transfer transfer(url_ + path);
+    curl_easy_setopt(transfer.handle, CURLOPT_NOBODY, 1L);
+    const auto done = transfer.run(url_);
+    if (!done && done.error().code == errors::no_node)
+        return std::unexpected(done.error());
+    return transfer.status() >= 200 && transfer.status() < 300;
+}
+
 Result<Answer> Client::send_delete(const std::string& path) const
 {
     Transfer transfer(url_ + path);

@@ -33,6 +33,8 @@ public:
     Result<Answer> post(
         const std::string& path, std::uint64_t size, const std::function<Result<std::size_t>(std::span<std::byte>)>& read) const;
     Result<Answer> post(const std::string& path, Bytes body) const;
+    /// Whether the node answers a path with success; nothing of it is read. @return cli.no_node
+    Result<bool> exists(const std::string& path) const;
     /// DELETE. @return as `get`
     Result<Answer> send_delete(const std::string& path) const;
     /// DELETE, with a body. @return as `get`

@@ -39,24 +39,29 @@ Result<item::Tags> tags_of(const PutOptions& options)
     return tags;
 }
 
-/// Reads the file twice: once to sign it, once to send it. It is never held in memory.
-Result<std::string> put_file(const Client& client, const item::Signer& key, const PutOptions& options)
-{
-    TRY(const auto file, system_files().open(options.file, Files::Mode::read));
-    TRY(const auto size, file->size());
-    TRY(auto tags, tags_of(options));
+}  // namespace
 
+Result<item::Header> file_header(const item::Signer& key, const Path& path, item::Tags tags, std::string anchor)
+{
+    TRY(const auto file, system_files().open(path, Files::Mode::read));
+    TRY(const auto size, file->size());
     Sha384Hasher hasher;
     Buffer step(1 << 20);
     for (std::uint64_t at = 0; at < size;) {
         TRY(const auto got, file->read_at(at, step));
         if (got == 0)
-            return fail(errors::bad_argument, fmt::format("{} became shorter while it was read", options.file));
+            return fail(errors::bad_argument, fmt::format("{} became shorter while it was read", path.string()));
         hasher.update(Bytes(step).first(got));
         at += got;
     }
-    TRY(const auto header, item::build_header({.tags = std::move(tags)}, item::deep_hash_blob(size, hasher.finish()), key));
+    return item::build_header(
+        {.anchor = std::move(anchor), .tags = std::move(tags)}, item::deep_hash_blob(size, hasher.finish()), key);
+}
 
+Result<std::string> put_file(const Client& client, const Path& path, const item::Header& header)
+{
+    TRY(const auto file, system_files().open(path, Files::Mode::read));
+    TRY(const auto size, file->size());
     std::uint64_t sent = 0;
     const auto front = header.wire();
     TRY(const auto answer, client.post("/tx", front.size() + size, [&](std::span<std::byte> into) -> Result<std::size_t> {
@@ -82,8 +87,6 @@ Result<void> attest(const Client& client, const item::Signer& key, const std::st
     return {};
 }
 
-}  // namespace
-
 void add_item_commands(CLI::App& app, Common& common, Exit& exit)
 {
     auto options = std::make_shared<PutOptions>();
@@ -99,7 +102,9 @@ void add_item_commands(CLI::App& app, Common& common, Exit& exit)
         const Client client(common.url);
         const auto id = [&]() -> Result<std::string> {
             TRY(const auto key, common.key());
-            TRY(auto stored, put_file(client, *key, *options));
+            TRY(auto tags, tags_of(*options));
+            TRY(const auto header, file_header(*key, options->file, std::move(tags)));
+            TRY(auto stored, put_file(client, options->file, header));
             if (options->attest)
                 TRY_OK(attest(client, *key, stored));
             return stored;

@@ -16,6 +16,8 @@ void add_process_commands(CLI::App& app, Common& common, Exit& exit);  ///< spaw
 void add_network_commands(CLI::App& app, Common& common, Exit& exit);  ///< cron, monitor, dead
 void add_ask_command(CLI::App& app, Common& common, Exit& exit);
 void add_console_command(CLI::App& app, Common& common, Exit& exit);
+void add_up_command(CLI::App& app, Common& common, Exit& exit);
+void add_token_commands(CLI::App& app, Common& common, Exit& exit);  ///< token transfer, token balance
 void add_verify_commands(CLI::App& app, Common& common, Exit& exit);  ///< verify, recompute
 
 /// The path of this program, for starting itself again.
@@ -36,6 +38,13 @@ Result<Sent> send(const Client& client, const Common& common, const std::optiona
 /// Spawns a process that trusts the node's authority and obeys its scheduler.
 Result<Sent> spawn(const Client& client, const Common& common, const std::string& module, const std::vector<item::Tag>& tags,
     const std::string& data);
+
+/// The signed header of an item whose data is a file, which is read once and never held in memory.
+Result<item::Header> file_header(const item::Signer& key, const Path& path, item::Tags tags, std::string anchor = {});
+/// Stores the item of that header and file. @return its id
+Result<std::string> put_file(const Client& client, const Path& path, const item::Header& header);
+/// Lets processes that trust the key open an item (WeaveDrive).
+Result<void> attest(const Client& client, const item::Signer& key, const std::string& id);
 
 /// What a guest says to people: `Output.data`, or what stands in for it; the error when there is one.
 struct Said {

@@ -63,6 +63,8 @@ int main(int argc, char** argv)
     add_network_commands(app, common, exit);
     add_ask_command(app, common, exit);
     add_console_command(app, common, exit);
+    add_up_command(app, common, exit);
+    add_token_commands(app, common, exit);
     add_verify_commands(app, common, exit);
     take_shields_off(app);
     try {

@@ -33,16 +33,22 @@ class Typist:
         os.close(slave)
         self.seen = ""
 
+    def read(self):
+        """Takes in what is shown within a moment. @return False at the end"""
+        if select.select([self.master], [], [], 0.2)[0]:
+            try:
+                self.seen += os.read(self.master, 65536).decode(errors="replace")
+            except OSError:
+                return False
+        return True
+
     def wait_for(self, part, seconds=60):
         end = time.monotonic() + seconds
         while part not in plain(self.seen):
             if time.monotonic() > end:
                 raise Failed(f"{part!r} did not come; seen so far:\n{plain(self.seen)}")
-            if select.select([self.master], [], [], 0.2)[0]:
-                try:
-                    self.seen += os.read(self.master, 65536).decode(errors="replace")
-                except OSError:
-                    break
+            if not self.read():
+                break
         expect(plain(self.seen), part)
 
     def type(self, line):

@@ -4,6 +4,7 @@
 #include "cli/console/bundle.hpp"
 #include "cli/errors.hpp"
 #include "cli/lua_texts.hpp"
+#include "cli/up/development.hpp"
 
 #include <cstdio>
 #include <cstdlib>
@@ -96,7 +97,7 @@ void Console::load_blueprint(const std::string& name)
     for (const auto& [path, text] : lua_texts())
         if (path == "blueprints/" + name + ".lua") {
             std::printf("Loading... %s\n", name.c_str());
-            return evaluate(std::string(text));
+            return evaluate(with_local_ids(std::string(text), session_.aliases()));
         }
     std::string known;
     for (const auto& one : blueprints())

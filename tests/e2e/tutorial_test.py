@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""The tutorial "run an AI on AO", typed into our console on `altiplano up`: the same lines in, the same lines out.
+
+What may differ, and nothing else (the normaliser): ids of 43 characters and their short form "xU9...h10", addresses of functions, the version of
+aos, the count of the inbox, the order of the fields of a table, leading and trailing spaces, the words of the model and how much was paid.
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+import harness
+from console_test import Typist, expect, plain
+from harness import Failed
+
+WAR = "xU9zFkq3X2ZQ6olwNVvr1vUWIjc3kXTWr7xKQD6dh10"  # as printed in the tutorial
+
+
+class Up:
+    """`altiplano up` on a free port, in a folder of its own."""
+
+    def __enter__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="altiplano-up-"))
+        self.environment = {**os.environ, "ALTIPLANO_WALLET": str(self.folder / "wallet.json"), "XDG_STATE_HOME": str(self.folder / "state"),
+                            "NO_COLOR": "1"}
+        harness.guest("llama")
+        self.log = open(self.folder / "log", "w+")
+        self.process = subprocess.Popen([harness.PROGRAM, "--json", "up", "--data", self.folder / "data", "--port", "0", "--model", harness.model()],
+                                        stdout=subprocess.PIPE, stderr=self.log, env=self.environment, text=True)
+        line = self.process.stdout.readline()
+        if not line:
+            raise Failed("up did not start: " + (self.folder / "log").read_text())
+        self.made = json.loads(line)
+        self.url = self.made["url"]
+        self.environment["ALTIPLANO_NODE"] = self.url
+        return self
+
+    def run(self, *arguments, status=0):
+        done = subprocess.run([harness.PROGRAM, *arguments], capture_output=True, text=True, env=self.environment, timeout=300)
+        if done.returncode != status:
+            raise Failed(f"altiplano {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def __exit__(self, kind, value, trace):
+        self.process.terminate()
+        self.process.wait(60)
+        self.log.close()
+        if kind is not None:
+            print((self.folder / "log").read_text()[-4000:])
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def normal(text):
+    text = plain(text)
+    text = re.sub(r"\b[\w-]{43}(?![\w-])", "ID", text)
+    text = re.sub(r"(?<=From )\S{3}\.\.\.\S{3}", "IDS", text)
+    text = re.sub(r"function: (builtin: )?0x[0-9a-f]+", "function", text)
+    text = re.sub(r"aos-[\w.]+\[Inbox:\d+\]", "aos[Inbox]", text)
+    text = re.sub(r"version \d[\w.]*", "version V", text)
+    lines = [line.strip().rstrip(",") for line in text.splitlines()]
+    return [line for line in lines if line]
+
+
+def expect_lines(found, wanted, where):
+    """Each wanted line is among those found; of a table the order of fields is free."""
+    have = normal(found)
+    for line in normal(wanted):
+        if line not in have:
+            raise Failed(f"{where}: the line {line!r} of the tutorial is missing in\n" + "\n".join(have))
+
+
+LLAMA = """
+{
+feeBase = 0,
+getPrices = function: 0x29a9120,
+feeBump = 1.005,
+herder = "wh5vB2IbqmIBUqgodOaTvByNFDPr73gbUq1bVOUtCrw",
+calculateFee = function: 0x29a0e00,
+run = function: 0x28d5d40,
+Reference = 0,
+printResponses = true,
+lastMultiplier = 0,
+feeToken = 0,
+queueLength = 0,
+token = "xU9zFkq3X2ZQ6olwNVvr1vUWIjc3kXTWr7xKQD6dh10",
+inferenceCallbacks = {  }
+}
+"""
+
+JOKER = '''
+function CreatePrompt(systemPrompt, userContent)
+return [[<|system|>
+]] .. systemPrompt .. [[<|end|>
+<|user|>
+]] .. userContent .. [[<|end|>
+<|assistant|>
+]]
+end
+local userContent = "cats"
+local prompt = CreatePrompt(
+"Tell a joke on the given topic",
+userContent
+);
+JOKE_HISTORY = JOKE_HISTORY or {}
+Llama.run(
+prompt,
+30,
+function(generated_text)
+-- Match up until the first newline character
+local joke = generated_text:match("^(.-)\\n")
+if joke == nil then
+return print("Could not find joke in: " .. generated_text)
+end
+print("Joke: " .. joke)
+table.insert(JOKE_HISTORY, joke)
+end
+)
+'''.strip()
+
+
+def the_tutorial_line_by_line():
+    with Up() as up:
+        typist = Typist(up, "ai-demo")
+
+        def say(line, part, seconds=120):
+            typist.type(line)
+            typist.wait_for(part, seconds)
+            typist.wait_for("]> ", seconds)
+            return typist.seen
+
+        try:
+            typist.wait_for("ai-demo@aos-2.0.4[Inbox:1]>")
+            expect_lines(say(".update", "Updated AOS"), "Updated AOS to version 2.0.0.rc2", "update")
+            process = re.search(r"^\s*([\w-]{43})\s*$", plain(say("ao.id", "\n")), re.M)[1]
+
+            # Money, by the wallet's transfer.
+            up.run("token", "transfer", process, "0.001")
+            typist.wait_for("Credit-Notice")
+            expect_lines(typist.seen, "New Message From xU9...h10: Action = Credit-Notice", "transfer")
+            expect_lines(say(f'Send({{ Target = "{WAR}", Action = "Balance"}})', "Message added"),
+                         '{\nreceive = function: 0x292a960,\nonReply = function: 0x28fd6e0,\noutput = "Message added to outbox"\n}', "balance")
+            typist.wait_for("Action = Balance-Notice")
+            expect_lines(typist.seen, "New Message From xU9...h10: Action = Balance-Notice", "balance")
+            expect(plain(say("Inbox[#Inbox].Data", "1000000000")), "1000000000")
+
+            expect_lines(say(".load-blueprint apm", "Loaded APM"), "Loading... apm\n📦 Loaded APM Client", "blueprint")
+            expect_lines(say("APM.update()", "request sent"), "📤 Update request sent", "update of the client")
+            typist.wait_for("Client has been updated")
+            expect_lines(typist.seen, "ℹ️ Attempting to load client 1.1.0\n📦 Loaded APM Client\n✨ Client has been updated to 1.1.0", "update of the client")
+            expect_lines(say('APM.install("@sam/Llama-Herder")', "Download request sent"), "📤 Download request sent", "install")
+            typist.wait_for("Assignment added to outbox.")
+            expect_lines(typist.seen, "📦 Downloading package bKy3WSRCw5P0G4lOBtkwpChHSl8woPKh7FTUXvOCLrs | @sam/Llama-Herder@1.0.3\n"
+                                      "Assignment added to outbox.", "install")
+            deadline = time.monotonic() + 30
+            while "true" not in plain(say('APM.installed["@sam/Llama-Herder"] ~= nil', "]> ")):
+                if time.monotonic() > deadline:
+                    raise Failed("the package does not arrive")
+            say('Llama = require("@sam/Llama-Herder")', "]> ")
+            shown = say("Llama", "inferenceCallbacks")
+            expect_lines(shown, LLAMA, "Llama")
+            try:
+                expect_lines(shown, LLAMA.replace("feeBase = 0", "feeBase = 1"), "Llama")
+                raise AssertionError("a changed line was not noticed")
+            except Failed:
+                pass
+
+            # The question of the tutorial: 1 + 6 words + 20 tokens.
+            typist.type(".editor")
+            typist.wait_for("<editor mode> use '.done' to submit or '.cancel' to cancel")
+            for line in ["Llama.run(", '"What is the meaning of life?", -- Your prompt', "20, -- Number of tokens to generate",
+                         "function(generated_text) -- Optional: A function to handle the response", "print(generated_text)",
+                         "table.insert(OUTPUTS, generated_text)", "end", ")"]:
+                os.write(typist.master, (line + "\n").encode())
+            typist.type(".done")
+            deadline = time.monotonic() + 240
+            while plain(say("#OUTPUTS", "\n")).count("\n1") == 0:
+                if time.monotonic() > deadline:
+                    raise Failed("no answer of the AI: " + plain(typist.seen))
+                time.sleep(1)
+            answer = plain(say("OUTPUTS", "{ "))
+            if not re.search(r'\{ ".+" \}', answer, re.S):
+                raise Failed("OUTPUTS is not a list with the answer: " + answer)
+            if "\n27\n" not in plain(say("Llama.lastFeePaid", "\n27")).replace("\r", ""):
+                raise Failed("the sample prompt did not cost 27")
+            say(f'Send({{ Target = "{WAR}", Action = "Balance"}})', "Message added")
+            typist.wait_for("Action = Balance-Notice")
+            expect(plain(say("Inbox[#Inbox].Data", "999999973")), "999999973")
+
+            # The Joker: with a newline in what the model says there is a joke, otherwise the words say so.
+            typist.type(".editor")
+            typist.wait_for("<editor mode>")
+            for line in JOKER.splitlines():
+                os.write(typist.master, (line + "\n").encode())
+            typist.type(".done")
+            deadline = time.monotonic() + 240
+            while "Joke: " not in plain(typist.seen) and "Could not find joke in: " not in plain(typist.seen):
+                if time.monotonic() > deadline:
+                    raise Failed("no joke: " + plain(typist.seen))
+                typist.read()
+            say('print("Joke: " .. (("a joke\\nmore"):match("^(.-)\\n")))', "Joke: a joke")
+        finally:
+            typist.close()
+
+
+def without_wAR_the_error_reaches_the_callback():
+    with Up() as up:
+        typist = Typist(up, "poor")
+        try:
+            typist.wait_for("poor@aos-2.0.4[Inbox:1]>")
+            typist.type(".load-blueprint apm")
+            typist.wait_for("Loaded APM")
+            typist.type('APM.install("@sam/Llama-Herder")')
+            typist.wait_for("Assignment added to outbox.")
+            deadline = time.monotonic() + 30
+            while "function" not in plain(typist.seen):
+                typist.type('pcall(require, "@sam/Llama-Herder") return type((package.loaded["@sam/Llama-Herder"] or {}).run)')
+                time.sleep(0.5)
+                typist.read()
+                if time.monotonic() > deadline:
+                    raise Failed("the package does not arrive")
+            typist.type('require("@sam/Llama-Herder").run("hello", 5, function(text, err) Why = err end)')
+            typist.wait_for("Transfer Error: Insufficient Balance!")
+            typist.type('"why: " .. tostring(Why)')
+            typist.wait_for("why: Transfer Error: Insufficient Balance!")
+        finally:
+            typist.close()
+
+
+def a_second_start_finds_everything_as_it_was():
+    with Up() as up:
+        first = up.made
+        up.process.terminate()
+        up.process.wait(60)
+        again = subprocess.Popen([harness.PROGRAM, "--json", "up", "--data", up.folder / "data", "--port", "0", "--model", harness.model()],
+                                 stdout=subprocess.PIPE, stderr=up.log, env=up.environment, text=True)
+        second = json.loads(again.stdout.readline())
+        again.terminate()
+        again.wait(60)
+        if {key: value for key, value in first.items() if key != "url"} != {key: value for key, value in second.items() if key != "url"}:
+            raise Failed(f"other ids at the second start: {first} {second}")
+
+
+if __name__ == "__main__":
+    harness.main([the_tutorial_line_by_line, without_wAR_the_error_reaches_the_callback, a_second_start_finds_everything_as_it_was])
