@@ -43,10 +43,10 @@ store::ResultRecord to_record(const units::SlotResult& result)
         .output = result.output,
         .state_root = result.state_root,
         .gas = result.gas,
-        .gas_used = result.gas_used,
         .cron = result.slot.cron,
         .time_ms = result.time_ms,
-        .cron_name = result.cron_name};
+        .cron_name = result.cron_name,
+        .gas_used = result.gas_used};
 }
 
 units::SlotResult from_record(const store::ResultRecord& record)

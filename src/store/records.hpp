@@ -85,10 +85,10 @@ struct ResultRecord {
     std::string output;
     Digest state_root;
     std::uint64_t gas = 0;
-    std::uint64_t gas_used = 0;  ///< as AO counts it
     std::uint64_t cron = 0;  ///< 0: of the slot's message; k: of the k-th cron evaluation after it
     std::int64_t time_ms = 0;  ///< of the evaluation: the assignment's, or when the cron was due
     std::string cron_name{};  ///< which cron, as in cursors
+    std::uint64_t gas_used = 0;  ///< as AO counts it
     friend bool operator==(const ResultRecord&, const ResultRecord&) = default;
 };
 
