@@ -151,6 +151,11 @@ def the_typing(node):
         typist.wait_for("[Inbox:2]> 1 + 4")
         typist.type("0")
         typist.wait_for("\n41\n")
+        # A message that comes before anything is typed does not bring the last line back.
+        node.run("send", process, "--action", "Once-More")
+        typist.wait_for("Action = Once-More")
+        typist.type('"only " .. "this"')
+        typist.wait_for("\nonly this\n")
         typist.type(".load-bl\t tok\t")
         typist.wait_for("Loaded Token")
         typist.type(".exit")

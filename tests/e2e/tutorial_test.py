@@ -55,7 +55,9 @@ class Up:
 
 
 def normal(text):
-    text = plain(text)
+    # A message that comes while the prompt stands wipes the line and takes its place.
+    text = plain(text.replace("\r\x1b[K", "\n"))
+    text = re.sub(r"^\S+@aos-[\w.]+\[Inbox:\d+\]> ", "", text, flags=re.M)
     text = re.sub(r"\b[\w-]{43}(?![\w-])", "ID", text)
     text = re.sub(r"(?<=From )\S{3}\.\.\.\S{3}", "IDS", text)
     text = re.sub(r"function: (builtin: )?0x[0-9a-f]+", "function", text)
@@ -177,14 +179,14 @@ def the_tutorial_line_by_line():
                 os.write(typist.master, (line + "\n").encode())
             typist.type(".done")
             deadline = time.monotonic() + 240
-            while plain(say("#OUTPUTS", "\n")).count("\n1") == 0:
+            while not re.search(r"^1\s*$", plain(say("#OUTPUTS", "\n")), re.M):
                 if time.monotonic() > deadline:
                     raise Failed("no answer of the AI: " + plain(typist.seen))
                 time.sleep(1)
             answer = plain(say("OUTPUTS", "{ "))
             if not re.search(r'\{ ".+" \}', answer, re.S):
                 raise Failed("OUTPUTS is not a list with the answer: " + answer)
-            if "\n27\n" not in plain(say("Llama.lastFeePaid", "\n27")).replace("\r", ""):
+            if not re.search(r"^27\s*$", plain(say("Llama.lastFeePaid", "27")), re.M):
                 raise Failed("the sample prompt did not cost 27")
             say(f'Send({{ Target = "{WAR}", Action = "Balance"}})', "Message added")
             typist.wait_for("Action = Balance-Notice")
@@ -217,7 +219,7 @@ def without_wAR_the_error_reaches_the_callback():
             typist.wait_for("Assignment added to outbox.")
             deadline = time.monotonic() + 30
             while "function" not in plain(typist.seen):
-                typist.type('pcall(require, "@sam/Llama-Herder") return type((package.loaded["@sam/Llama-Herder"] or {}).run)')
+                typist.type('return type((package.loaded["@sam/Llama-Herder"] or {}).run)')
                 time.sleep(0.5)
                 typist.read()
                 if time.monotonic() > deadline:

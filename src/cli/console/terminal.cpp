@@ -121,6 +121,7 @@ bool Terminal::line(
     typing.ended = false;
     interrupted = 0;
     rl_callback_handler_install(with_marks(prompt()).c_str(), take_line);
+    bool touched = false;  // before the first key the buffer still holds the line before
     while (!typing.line && !typing.ended) {
         pollfd in{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
         const int ready = poll(&in, 1, 500);
@@ -136,8 +137,9 @@ bool Terminal::line(
             typing.ended = true;
         } else if (ready > 0) {
             rl_callback_read_char();
+            touched = true;
         } else if (const auto news = idle(); !news.empty()) {
-            const std::string typed(rl_line_buffer ? rl_line_buffer : "");
+            const std::string typed(touched && rl_line_buffer ? rl_line_buffer : "");
             std::fputs("\r\x1b[K", stdout);
             for (const auto& one : news)
                 std::puts(one.c_str());
