@@ -63,6 +63,7 @@ struct Evaluated {
     Digest state_root;
     std::uint64_t gas = 0;
     std::uint64_t gas_used = 0;  ///< as AO counts it
+    std::uint64_t unsaved_bytes = 0;  ///< that were committed since the machine was last saved; no part of the result
 };
 /// As the units tell of it. @param step  what was evaluated
 units::SlotResult slot_result(const LogWalk::Step& step, const Context& context, Evaluated done);

@@ -4,6 +4,7 @@
 #include "compute/errors.hpp"
 #include "compute/outcome.hpp"
 #include "drive/files.hpp"
+#include "memory/errors.hpp"
 #include "store/errors.hpp"
 #include "units/errors.hpp"
 #include "vm/errors.hpp"
@@ -16,7 +17,6 @@ namespace altiplano::compute {
 
 namespace {
 constexpr int attempts_max = 3;  // a worker that dies each time is reported, not tried for ever
-constexpr std::size_t images_kept = 2;  // the newest may be cut by a crash
 }  // namespace
 
 LocalCompute::LocalCompute(
@@ -24,9 +24,9 @@ LocalCompute::LocalCompute(
     : scheduler_(scheduler)
     , weave_(weave)
     , cache_(cache)
-    , files_(files)
     , clock_(clock)
     , options_(std::move(options))
+    , images_(cache, files, options_.folder / "images", options_.background)
     , turns_(static_cast<std::ptrdiff_t>(options_.workers))
 {
 }
@@ -246,10 +246,13 @@ Result<void> LocalCompute::with_lane(const ProcessId& process, const std::functi
             if (done)
                 break;
             // Whatever state the machine is in, the log has it all: start again from an image or from slot 0.
+            const bool damaged = done.error().code == memory::errors::bad_image;
+            if (damaged && lane->restored_from)
+                images_.drop(*lane->restored_from);
             drop_worker(*lane);
-            if (lane->stopped || done.error().code != errors::worker_died || attempt == attempts_max)
+            if (lane->stopped || (!damaged && done.error().code != errors::worker_died) || attempt == attempts_max)
                 return std::unexpected(done.error());
-            log::warning("the worker of {} died; tried again", process.text());
+            log::warning("an evaluation of {} is tried again: {}", process.text(), done.error().sentence);
         }
     }
     put_others_to_sleep();
@@ -312,7 +315,7 @@ Result<std::uint64_t> LocalCompute::advance(Lane& lane, const Goal& goal)
         if (!kept)
             return std::unexpected(kept.error());
         lane.walk->pop();
-        if (lane.gas_since_image >= options_.image_gas)
+        if (checkpoint_is_due(lane))
             if (const auto saved = save_image(lane); !saved)
                 log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
         if (stopping_)
@@ -360,6 +363,13 @@ Result<void> LocalCompute::load_walk(Lane& lane)
     return {};
 }
 
+bool LocalCompute::checkpoint_is_due(const Lane& lane) const
+{
+    const auto age_ms = (clock_.monotonic_ns() - lane.image_ns) / 1'000'000;
+    return lane.gas_since_image >= options_.image_gas || lane.unsaved_bytes >= options_.image_dirty_bytes
+        || (lane.gas_since_image > 0 && age_ms >= options_.image_ms);
+}
+
 Result<void> LocalCompute::load_context(Lane& lane)
 {
     if (lane.context)
@@ -390,6 +400,7 @@ void LocalCompute::drop_worker(Lane& lane)
     lane.awake = false;
     lane.has_machine = false;
     lane.at.reset();
+    lane.restored_from.reset();
 }
 
 /// Makes the lane's machine stand after an evaluation, or at the beginning: as it is, from an image, or by replaying the
@@ -404,26 +415,23 @@ Result<void> LocalCompute::wake(Lane& lane, const std::optional<units::Slot>& at
         TRY_OK(start_worker(lane));
     }
 
-    TRY(const auto images, cache_.images(lane.process));
-    for (const auto& image : images) {
-        const units::Slot of{lane.process, image.nonce, image.cron};
-        if (!at || of > *at)
-            continue;
-        TRY(const auto recorded, cache_.result(lane.process, image.nonce, image.cron));
-        const auto file = files_.open(options_.folder / "images" / image.file, Files::Mode::read);
-        const auto restored = !file ? Result<Digest>(std::unexpected(file.error()))
-                                    : lane.worker->restore(**file, [&](const ItemId& item, bool) { return weave_.data(item); });
-        if (restored && recorded && *restored == recorded->state_root) {
-            lane.at = of;
+    while (at && !lane.has_machine) {
+        TRY(auto chain, images_.up_to(*at));
+        if (!chain)
+            break;
+        const auto restored = lane.worker->restore(chain->layers, [&](const ItemId& item, bool) { return weave_.data(item); });
+        chain->layers.clear();
+        if (restored && *restored == chain->state().state_root) {
+            lane.at = units::Slot{lane.process, chain->state().nonce, chain->state().cron};
             lane.root = *restored;
             lane.has_machine = true;
+            lane.restored_from = std::move(*chain);
             break;
         }
-        // An image is a cache: one that is broken, or of another history, is worth nothing.
-        log::warning("the image of {} at slot {} is not used: {}", lane.process.text(), image.nonce,
-            restored ? "its state root is not that of the slot" : restored.error().sentence);
-        (void)cache_.remove_image(image).has_value();
-        (void)files_.remove(options_.folder / "images" / image.file).has_value();
+        // An image is a cache: one that is broken is worth nothing.
+        log::warning("the image of {} at slot {} is not used: {}", lane.process.text(), chain->state().nonce,
+            restored ? "its state root is not what it says" : restored.error().sentence);
+        images_.drop(*chain);
         drop_worker(lane);
         TRY_OK(start_worker(lane));
     }
@@ -433,6 +441,8 @@ Result<void> LocalCompute::wake(Lane& lane, const std::optional<units::Slot>& at
         lane.has_machine = true;
     }
     lane.gas_since_image = 0;
+    lane.unsaved_bytes = 0;
+    lane.image_ns = clock_.monotonic_ns();
     if (lane.at == at)
         return {};
 
@@ -477,6 +487,7 @@ Result<units::SlotResult> LocalCompute::run(Lane& lane, const LogWalk& walk, con
     lane.at = step.slot;
     lane.root = done->state_root;
     lane.gas_since_image += done->gas;
+    lane.unsaved_bytes = std::max(lane.unsaved_bytes, done->unsaved_bytes);
     return slot_result(step, *lane.context, *std::move(done));
 }
 
@@ -485,35 +496,11 @@ Result<void> LocalCompute::save_image(Lane& lane)
 {
     if (!lane.has_machine || !lane.at)
         return {};
-    const auto& at = *lane.at;
-    const store::ImageRecord image{.process = lane.process,
-        .nonce = at.nonce,
-        .file = at.cron == 0 ? fmt::format("{}-{}", lane.process.text(), at.nonce)
-                             : fmt::format("{}-{}-{}", lane.process.text(), at.nonce, at.cron),
-        .state_root = lane.root,
-        .cron = at.cron};
-    TRY(const auto before, cache_.images(lane.process));
-    if (!before.empty() && before.front().nonce == image.nonce && before.front().cron == image.cron)
-        return {};
-
-    const auto folder = options_.folder / "images";
-    const auto temporary = folder / (image.file + ".tmp");
-    TRY_OK(files_.remove(temporary));
-    {
-        TRY(const auto file, files_.open(temporary, Files::Mode::create_new));
-        if (const auto saved = lane.worker->save(*file); !saved) {
-            (void)files_.remove(temporary).has_value();
-            return saved;
-        }
-    }
-    TRY_OK(files_.rename(temporary, folder / image.file));
-    TRY_OK(files_.sync_directory(folder));
-    TRY_OK(cache_.put_image(image));
+    TRY_OK(images_.put(
+        *lane.at, lane.root, [&](const File& file, const std::optional<Digest>& base) { return lane.worker->save(file, base); }));
     lane.gas_since_image = 0;
-    for (std::size_t i = images_kept - 1; i < before.size(); ++i) {
-        TRY_OK(cache_.remove_image(before[i]));
-        TRY_OK(files_.remove(folder / before[i].file));
-    }
+    lane.unsaved_bytes = 0;
+    lane.image_ns = clock_.monotonic_ns();
     return {};
 }
 
