@@ -5,6 +5,7 @@
 #include "compute/outcome.hpp"
 #include "drive/extension.hpp"
 #include "tensor/extension.hpp"
+#include "vm/declared_memory.hpp"
 #include "weave/errors.hpp"
 
 #include <algorithm>
@@ -73,11 +74,13 @@ Result<Context> context_of(weave::Weave& weave, const item::Header& process, con
         .wasm = to_buffer(module->data()),
         .format = format,
         .limits = {},
+        .memory_bytes = 0,
         .crons = {},
         .env_json = {},
         .semantics = {}};
     TRY(context.limits, limits_of(process.tags(), module->tags()));
     TRY(context.crons, crons_of(process.tags()));
+    context.memory_bytes = std::min(context.limits.memory_bytes, vm::declared_memory_bytes(context.wasm));
     context.env_json = env_json(process, module->header(), text_of(*format), recorded.authority);
     context.semantics = {.version = semantics_version,
         .module_sha256 = sha256(context.wasm),
@@ -85,6 +88,16 @@ Result<Context> context_of(weave::Weave& weave, const item::Header& process, con
         .authority = recorded.authority,
         .module = recorded.module};
     return context;
+}
+
+Result<void> check_offer(const Context& context, std::uint64_t offer_bytes)
+{
+    if (context.memory_bytes <= offer_bytes)
+        return {};
+    return fail(errors::memory_not_offered,
+        fmt::format("the process {} may come to need {} bytes of memory; this node offers {}", context.process.text(),
+            context.memory_bytes, offer_bytes),
+        "spawn with a smaller Memory-Limit, or a module that declares a smaller maximum; or ask a node that offers more");
 }
 
 Result<void> check_semantics(const units::Assignment::Semantics& recorded, const units::Assignment::Semantics& ours)

@@ -25,6 +25,7 @@ struct Context {
     Buffer wasm;
     const vm::Format* format = &vm::own_format();  ///< what the module's Module-Format says
     Limits limits;
+    std::uint64_t memory_bytes = 0;  ///< the most that the process can come to have: its limit, or what its module can use
     std::vector<Cron> crons{};
     std::string env_json;
     units::Assignment::Semantics semantics;
@@ -37,6 +38,9 @@ Result<ModuleId> module_named(const item::Header& process);
 /// @return compute.not_a_module, compute.unknown_format, compute.bad_limit, weave.*
 /// @param recorded  what slot 0 adds to what the process says: an authority, the real id of its module
 Result<Context> context_of(weave::Weave& weave, const item::Header& process, const units::Assignment::Semantics& recorded = {});
+
+/// @return compute.memory_not_offered unless `offer_bytes` is enough. That is this node's policy: nothing is recorded.
+Result<void> check_offer(const Context& context, std::uint64_t offer_bytes);
 
 /// @return compute.other_semantics unless `recorded` is what this program would record
 Result<void> check_semantics(const units::Assignment::Semantics& recorded, const units::Assignment::Semantics& ours);

@@ -118,6 +118,7 @@ Result<units::Assignment::Semantics> LocalCompute::admit(const item::DataItem& p
         if (real != ItemId(named))
             added.module = ModuleId(real);
         TRY(lane->context, context_of(weave_, process.header(), added));
+        TRY_OK(check_offer(*lane->context, options_.memory_offer_bytes));
         TRY_OK(start_worker(*lane));
         // Constructors run now: what cannot begin within its limits is refused, not stuck at slot 0.
         TRY(lane->root, lane->worker->begin());
@@ -380,6 +381,7 @@ Result<void> LocalCompute::load_context(Lane& lane)
     if (!spawn.assignment.semantics)
         return fail(errors::other_semantics, "slot 0 records no semantics version");
     TRY_OK(check_semantics(*spawn.assignment.semantics, context.semantics));
+    TRY_OK(check_offer(context, options_.memory_offer_bytes));
     lane.context = std::move(context);
     return {};
 }

@@ -526,3 +526,39 @@ TEST_F(ACompute, serves_many_processes_at_once)
             });
     }
 }
+
+TEST_F(ACompute, refuses_a_process_that_may_need_more_than_the_node_offers)
+{
+    const auto large = vm::test::guest_wat("(i64.const 900)", "", "", "i64 2 1048576");  // up to 64 GiB
+    const auto item = process_item(module(large), {{"Memory-Limit", "18446744073709551615"}});
+    const auto refused = compute->admit(item);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, errors::memory_not_offered);
+    EXPECT_NE(refused.error().sentence.find("68719476736 bytes"), std::string::npos) << refused.error().sentence;
+    EXPECT_NE(refused.error().sentence.find("offers 17179869184"), std::string::npos) << refused.error().sentence;
+    // Another node offers more; and the module's own maximum counts, not the process's wish.
+    auto generous = open("generous", {.memory_offer_bytes = std::uint64_t{64} << 30});
+    EXPECT_TRUE(generous->admit(item));
+    EXPECT_TRUE(compute->admit(process_item(module(counter_guest()), {{"Memory-Limit", "18446744073709551615"}})));
+    // A node whose offer became smaller refuses to go on, and records nothing.
+    const auto process = scheduler->assign(item).value().slot.process;
+    EXPECT_EQ(compute->result({process, 0}).error().code, errors::memory_not_offered);
+    EXPECT_FALSE(compute->stored({process, 0}).value());
+    EXPECT_TRUE(generous->result({process, 0}));
+}
+
+TEST_F(ACompute, writes_checkpoints_by_gas_by_age_and_by_what_changed)
+{
+    const auto process = spawn();
+    const auto images_after = [&](LocalCompute::Options options) {
+        static int number = 0;
+        auto one = open("policy" + std::to_string(number++), std::move(options));
+        EXPECT_TRUE(one->result({process, 0}));
+        return cache->images(process).value().size();
+    };
+    constexpr auto never = UINT64_MAX;
+    EXPECT_EQ(images_after({.image_gas = never, .image_ms = INT64_MAX, .image_dirty_bytes = never}), 0U);
+    EXPECT_EQ(images_after({.image_gas = 1, .image_ms = INT64_MAX, .image_dirty_bytes = never}), 1U);
+    EXPECT_EQ(images_after({.image_gas = never, .image_ms = 0, .image_dirty_bytes = never}), 1U);
+    EXPECT_EQ(images_after({.image_gas = never, .image_ms = INT64_MAX, .image_dirty_bytes = 4096}), 1U);
+}

@@ -41,7 +41,7 @@ Result<std::unique_ptr<Recomputation>> Recomputation::begin(
     TRY_OK(check_semantics(*spawn.assignment.semantics, context.semantics));
 
     std::unique_ptr<Recomputation> made(new Recomputation(weave, std::move(context)));
-    TRY(made->engine_, vm::Engine::create());
+    TRY(made->engine_, vm::Engine::create(vm::Engine::reservation_for(made->context_.memory_bytes)));
     TRY(made->cache_,
         vm::ModuleCache::open(
             made->engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions(reference)}));

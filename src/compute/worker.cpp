@@ -5,6 +5,7 @@
 #include "compute/frames.hpp"
 #include "compute/sandbox.hpp"
 #include "drive/files.hpp"
+#include "vm/declared_memory.hpp"
 #include "vm/errors.hpp"
 
 #include <fmt/format.h>
@@ -149,7 +150,8 @@ private:
         TRY_OK(system_files().make_directories(modules));
         if (options_.sandboxed)
             TRY_OK(enter_sandbox(modules));
-        TRY(engine_, vm::Engine::create());
+        TRY(engine_,
+            vm::Engine::create(vm::Engine::reservation_for(std::min(limits_.memory_bytes, vm::declared_memory_bytes(wasm)))));
         TRY(cache_,
             vm::ModuleCache::open(engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions()}));
         TRY(module_, cache_->compile(other.empty() ? wasm : Bytes(other), *format));

@@ -1,5 +1,6 @@
 #include "node/config_options.hpp"
 
+#include "compute/limits.hpp"
 #include "node/errors.hpp"
 #include "node/http/access_log.hpp"
 
@@ -23,12 +24,14 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
         if (name != std::end(names))
             here[name - std::begin(names)] = true;
     }
+    TRY(const auto memory_offer, compute::memory_size(config.text("memory_offer"), "memory_offer"));
     return Node::Options{.data = config.text("data"),
         .modules = config.text("modules"),
         .program = worker.empty() ? program : Path(worker),
         .workers = workers == 0 ? processors : workers,
         .warm_max = config.number("warm"),
         .image_gas = config.number("image_gas"),
+        .memory_offer_bytes = std::min(memory_offer, memory::Region::memory_bytes_max),
         .waiting_max = config.number("waiting"),
         .any_scheduler = config.boolean("development"),
         .scheduler_key = config.text("scheduler_key"),

@@ -49,6 +49,8 @@ std::span<const Setting> Config::table()
         {"workers", number, "0", "evaluations at once; 0: as many as there are processors", 0, 1024},
         {"warm", number, "8", "idle machines kept in memory", 0, 100'000},
         {"modules", text, "", "folder of compiled modules, shared by your nodes; by default inside the data folder"},
+        {"memory_offer", text, "16-gb",
+            "the most memory that a process may come to need here, at most 1-tb; one that may need more is refused"},
         {"image_gas", number, "20000000000", "gas after which a process is written as an image, to save replays"},
         {"scheduler_key", text, "ed25519", "kind of the scheduler's key, when it is made", 0, INT64_MAX,
             "ed25519|arweave|ethereum"},

@@ -115,6 +115,7 @@ Result<void> Node::open_compute(Files& files)
                     .workers = options_.workers,
                     .warm_max = options_.warm_max,
                     .image_gas = options_.image_gas,
+                    .memory_offer_bytes = options_.memory_offer_bytes,
                     .cron_unasked_max = options_.cron_unasked_max,
                     .tracker = options_.tracker,
                     .authority = options_.any_scheduler ? std::optional(authority()) : std::nullopt}));

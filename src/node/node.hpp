@@ -24,6 +24,7 @@ public:
         std::size_t workers = 1;
         std::size_t warm_max = 8;
         std::uint64_t image_gas = 20'000'000'000;
+        std::uint64_t memory_offer_bytes = std::uint64_t{16} << 30;  ///< the most memory that a process may come to need here
         std::size_t waiting_max = 4096;  ///< requests that wait for results at once
         bool any_scheduler = true;  ///< takes processes that name another scheduler; for development
         std::string scheduler_key = "ed25519";  ///< kind of a key that is made: "ed25519", "arweave" or "ethereum"

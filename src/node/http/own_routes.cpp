@@ -39,6 +39,7 @@ Result<Reply> status(Node& node)
     json.member("data", std::string_view(std::filesystem::absolute(node.options().data).string()));
     json.member("processes", static_cast<std::uint64_t>(processes.size()))
         .member("open_deliveries", static_cast<std::uint64_t>(open.size()));
+    json.member("memory_offer_bytes", node.options().memory_offer_bytes);
     json.member("evaluations_at_once", static_cast<std::uint64_t>(node.options().workers)).key("workers").begin_array();
     if (auto* const local = node.local_compute())
         for (const auto worker : local->worker_processes())

@@ -63,6 +63,8 @@ unsigned status_of(std::string_view code)
         {"compute.bad_cron", 422},
         {"units.not_offered", 501},
         {"vm.memory_over_limit", 413},
+        {"vm.memory_not_offered", 413},
+        {compute::errors::memory_not_offered, 413},
         {"compute.", 503},
         {"vm.", 503},
         {"memory.", 503},
