@@ -182,15 +182,16 @@ asio::awaitable<bool> Session::serve_one()
     parser.header_limit(static_cast<std::uint32_t>(options_.header_bytes_max));
     parser.body_limit(boost::none);
     // Silence between requests is one thing, a header that drips another.
+    // Until a header is whole there is no request, and nobody to wait for.
+    between_requests_ = true;
     if (buffer_.size() == 0) {
         stream_.expires_after(options_.idle_max);
-        between_requests_ = true;
         buffer_.commit(co_await stream_.async_read_some(buffer_.prepare(piece_bytes), asio::use_awaitable));
-        between_requests_ = false;
     }
     stream_.expires_after(options_.header_max);
     beast::error_code bad;
     co_await wire::async_read_header(stream_, buffer_, parser, asio::redirect_error(asio::use_awaitable, bad));
+    between_requests_ = false;
     const bool of_http = bad.category() == wire::make_error_code(wire::error::bad_method).category();
     if (bad && bad != beast::error::timeout
         && (!of_http || bad == wire::error::end_of_stream || bad == wire::error::partial_message))
