@@ -20,6 +20,8 @@ public:
     /// Writes all of it. @return base.file_failed, base.disk_full
     virtual Result<void> write_at(std::uint64_t offset, Bytes bytes) = 0;
     virtual Result<std::uint64_t> size() const = 0;
+    /// What it takes on the disk, holes left out.
+    virtual Result<std::uint64_t> stored_bytes() const { return size(); }
     virtual Result<void> truncate(std::uint64_t size_bytes) = 0;
     /// Durable when it returns. A failed sync is fatal for what was written: reopen from disk (law 7).
     virtual Result<void> sync() = 0;

@@ -113,6 +113,13 @@ public:
             return file_error(errno, "look at", path_);
         return static_cast<std::uint64_t>(status.st_size);
     }
+    Result<std::uint64_t> stored_bytes() const override
+    {
+        struct stat status{};
+        if (fstat(descriptor_, &status) != 0)
+            return file_error(errno, "look at", path_);
+        return static_cast<std::uint64_t>(status.st_blocks) * 512;
+    }
     Result<void> truncate(std::uint64_t size_bytes) override
     {
         if (ftruncate(descriptor_, static_cast<off_t>(size_bytes)) != 0)

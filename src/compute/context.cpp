@@ -163,6 +163,7 @@ Result<Evaluated> evaluate(
         return done;
     }
     TRY(done.state_root, machine.commit());
+    done.unsaved_bytes = machine.unsaved_bytes();
     return done;
 }
 

@@ -59,6 +59,7 @@ struct Evaluated {
     Digest state_root;
     std::uint64_t gas = 0;
     std::uint64_t gas_used = 0;  ///< as AO counts it
+    std::uint64_t unsaved_bytes = 0;  ///< that were committed since the machine was last saved; no part of the result
 };
 /// Runs one message to its end and commits, or rolls back what failed. @return a HostFault: destroy the machine
 Result<Evaluated> evaluate(

@@ -13,19 +13,20 @@ namespace altiplano::compute {
 enum class FrameType : std::uint8_t {
     load,  ///< memory limit, tracker, modules folder, wasm -> loaded
     start,  ///< nothing -> started
-    restore,  ///< an image's descriptor -> started
+    layer,  ///< the descriptor of an image, then of each overlay on it; answered by nothing
+    restore,  ///< nothing: from those -> started
     evaluate,  ///< a Work -> evaluated
-    save,  ///< a descriptor to write the image to -> saved
+    save,  ///< a descriptor to write the image to, and the state that an overlay may lie on -> saved
     item_reply,  ///< a file, or why not
     loaded,
     started,  ///< state root
     evaluated,  ///< an Evaluated
-    saved,
+    saved,  ///< whether it is an overlay, pages
     item,  ///< an item's id, and whether it was mapped before -> item_reply
     console,  ///< descriptor number, text; answered by nothing
     failed,  ///< an Error, instead of any answer
 };
-inline constexpr std::uint8_t frame_types = 13;
+inline constexpr std::uint8_t frame_types = 14;
 
 struct Frame {
     FrameType type;

@@ -4,6 +4,7 @@
 #include "compute/errors.hpp"
 #include "compute/outcome.hpp"
 #include "drive/files.hpp"
+#include "memory/errors.hpp"
 #include "store/errors.hpp"
 #include "vm/errors.hpp"
 
@@ -15,7 +16,6 @@ namespace altiplano::compute {
 
 namespace {
 constexpr int attempts_max = 3;  // a worker that dies each time is reported, not tried for ever
-constexpr std::size_t images_kept = 2;  // the newest may be cut by a crash
 }  // namespace
 
 LocalCompute::LocalCompute(
@@ -23,9 +23,9 @@ LocalCompute::LocalCompute(
     : scheduler_(scheduler)
     , weave_(weave)
     , cache_(cache)
-    , files_(files)
     , clock_(clock)
     , options_(std::move(options))
+    , images_(cache, files, options_.folder / "images", options_.background)
     , turns_(static_cast<std::ptrdiff_t>(options_.workers))
 {
 }
@@ -171,10 +171,13 @@ Result<void> LocalCompute::with_lane(const ProcessId& process, const std::functi
             if (done)
                 break;
             // Whatever state the machine is in, the log has it all: start again from an image or from slot 0.
+            const bool damaged = done.error().code == memory::errors::bad_image;
+            if (damaged && lane->restored_from)
+                images_.drop(*lane->restored_from);
             drop_worker(*lane);
-            if (lane->stopped || done.error().code != errors::worker_died || attempt == attempts_max)
+            if (lane->stopped || (!damaged && done.error().code != errors::worker_died) || attempt == attempts_max)
                 return std::unexpected(done.error());
-            log::warning("the worker of {} died at slot {}; tried again", process.text(), lane->next);
+            log::warning("slot {} of {} is tried again: {}", lane->next, process.text(), done.error().sentence);
         }
     }
     put_others_to_sleep();
@@ -226,11 +229,18 @@ Result<void> LocalCompute::advance(Lane& lane, std::uint64_t nonce)
             lane.stopped = Error{errors::disagreement, kept.error().sentence, kept.error().hint};
         if (!kept)
             return std::unexpected(kept.error());
-        if (lane.gas_since_image >= options_.image_gas)
+        if (checkpoint_is_due(lane))
             if (const auto saved = save_image(lane); !saved)
                 log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
     }
     return {};
+}
+
+bool LocalCompute::checkpoint_is_due(const Lane& lane) const
+{
+    const auto age_ms = (clock_.monotonic_ns() - lane.image_ns) / 1'000'000;
+    return lane.gas_since_image >= options_.image_gas || lane.unsaved_bytes >= options_.image_dirty_bytes
+        || (lane.gas_since_image > 0 && age_ms >= options_.image_ms);
 }
 
 Result<void> LocalCompute::load_context(Lane& lane)
@@ -262,6 +272,7 @@ void LocalCompute::drop_worker(Lane& lane)
     lane.worker_process = 0;
     lane.awake = false;
     lane.has_machine = false;
+    lane.restored_from.reset();
 }
 
 /// Makes the lane's machine ready for slot `nonce`: as it is, from an image, or by replaying the log; what is replayed
@@ -276,25 +287,23 @@ Result<void> LocalCompute::wake(Lane& lane, std::uint64_t nonce)
         TRY_OK(start_worker(lane));
     }
 
-    TRY(const auto images, cache_.images(lane.process));
-    for (const auto& image : images) {
-        if (image.nonce >= nonce)
-            continue;
-        TRY(const auto recorded, cache_.result(lane.process, image.nonce));
-        const auto file = files_.open(options_.folder / "images" / image.file, Files::Mode::read);
-        const auto restored = !file ? Result<Digest>(std::unexpected(file.error()))
-                                    : lane.worker->restore(**file, [&](const ItemId& item, bool) { return weave_.data(item); });
-        if (restored && recorded && *restored == recorded->state_root) {
-            lane.next = image.nonce + 1;
+    while (!lane.has_machine) {
+        TRY(auto chain, images_.before(lane.process, nonce));
+        if (!chain)
+            break;
+        const auto restored = lane.worker->restore(chain->layers, [&](const ItemId& item, bool) { return weave_.data(item); });
+        chain->layers.clear();
+        if (restored && *restored == chain->state().state_root) {
+            lane.next = chain->state().nonce + 1;
             lane.root = *restored;
             lane.has_machine = true;
+            lane.restored_from = std::move(*chain);
             break;
         }
-        // An image is a cache: one that is broken, or of another history, is worth nothing.
-        log::warning("the image of {} at slot {} is not used: {}", lane.process.text(), image.nonce,
-            restored ? "its state root is not that of the slot" : restored.error().sentence);
-        (void)cache_.remove_image(image).has_value();
-        (void)files_.remove(options_.folder / "images" / image.file).has_value();
+        // An image is a cache: one that is broken is worth nothing.
+        log::warning("the image of {} at slot {} is not used: {}", lane.process.text(), chain->state().nonce,
+            restored ? "its state root is not what it says" : restored.error().sentence);
+        images_.drop(*chain);
         drop_worker(lane);
         TRY_OK(start_worker(lane));
     }
@@ -304,6 +313,8 @@ Result<void> LocalCompute::wake(Lane& lane, std::uint64_t nonce)
         lane.has_machine = true;
     }
     lane.gas_since_image = 0;
+    lane.unsaved_bytes = 0;
+    lane.image_ns = clock_.monotonic_ns();
 
     while (lane.next < nonce) {
         const auto replaying = lane.next;
@@ -339,6 +350,7 @@ Result<units::SlotResult> LocalCompute::run(Lane& lane, std::uint64_t nonce)
     lane.next = nonce + 1;
     lane.root = done->state_root;
     lane.gas_since_image += done->gas;
+    lane.unsaved_bytes = std::max(lane.unsaved_bytes, done->unsaved_bytes);
     return units::SlotResult{.slot = {lane.process, nonce},
         .kind = done->kind,
         .output = std::move(done->output),
@@ -352,32 +364,11 @@ Result<void> LocalCompute::save_image(Lane& lane)
 {
     if (!lane.has_machine || lane.next == 0)
         return {};
-    const store::ImageRecord image{.process = lane.process,
-        .nonce = lane.next - 1,
-        .file = fmt::format("{}-{}", lane.process.text(), lane.next - 1),
-        .state_root = lane.root};
-    TRY(const auto before, cache_.images(lane.process));
-    if (!before.empty() && before.front().nonce == image.nonce)
-        return {};
-
-    const auto folder = options_.folder / "images";
-    const auto temporary = folder / (image.file + ".tmp");
-    TRY_OK(files_.remove(temporary));
-    {
-        TRY(const auto file, files_.open(temporary, Files::Mode::create_new));
-        if (const auto saved = lane.worker->save(*file); !saved) {
-            (void)files_.remove(temporary).has_value();
-            return saved;
-        }
-    }
-    TRY_OK(files_.rename(temporary, folder / image.file));
-    TRY_OK(files_.sync_directory(folder));
-    TRY_OK(cache_.put_image(image));
+    TRY_OK(images_.put(lane.process, lane.next - 1, lane.root,
+        [&](const File& file, const std::optional<Digest>& base) { return lane.worker->save(file, base); }));
     lane.gas_since_image = 0;
-    for (std::size_t i = images_kept - 1; i < before.size(); ++i) {
-        TRY_OK(cache_.remove_image(before[i]));
-        TRY_OK(files_.remove(folder / before[i].file));
-    }
+    lane.unsaved_bytes = 0;
+    lane.image_ns = clock_.monotonic_ns();
     return {};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "compute/images.hpp"
 #include "compute/worker_client.hpp"
 #include "store/records.hpp"
 #include "units/units.hpp"
@@ -22,7 +23,11 @@ public:
         WorkerStart start{};
         std::size_t workers = 1;  ///< evaluations at once
         std::size_t warm_max = 8;  ///< workers that wait with their machine; the rest is put to sleep as images
-        std::uint64_t image_gas = 20'000'000'000;  ///< an image is written when a process has spent this since the last
+        // A checkpoint is written when a process has spent this much since the last: what a replay would cost at most.
+        std::uint64_t image_gas = 20'000'000'000;
+        std::int64_t image_ms = 600'000;  ///< or when it is this old and something changed
+        std::uint64_t image_dirty_bytes = 256 << 20;  ///< or when this much changed
+        Executor* background = nullptr;  ///< merges images; null: whoever saves does it at once
         std::uint64_t dry_run_gas = 1'000'000'000'000;  ///< a dry run ends with this, or earlier with the process's own limit
         memory::Tracker tracker = memory::Tracker::automatic;
         /// Recorded as trusted by new processes that name authorities, but not this one; for development.
@@ -49,6 +54,8 @@ public:
     /// machines are put to sleep by the destructor.
     void stop();
 
+    Images& images() noexcept { return images_; }
+
     /// Workers that are there now, by their process ids: for the status and for tests that kill them.
     std::vector<std::int64_t> worker_processes();
 
@@ -67,6 +74,9 @@ private:
         std::uint64_t next = 0;  ///< the slot that the machine is ready for
         Digest root;  ///< of its state
         std::uint64_t gas_since_image = 0;
+        std::uint64_t unsaved_bytes = 0;
+        std::int64_t image_ns = 0;  ///< when the last was written or taken
+        std::optional<Images::Chain> restored_from{};  ///< without its files
         std::optional<Error> stopped;  ///< a disagreement: not served any more (law 7)
         std::int64_t used_ns = 0;
         std::atomic<bool> awake = false;  ///< has a worker; read without the mutex
@@ -79,6 +89,7 @@ private:
 
     LocalCompute(
         units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options);
+    bool checkpoint_is_due(const Lane& lane) const;
     std::shared_ptr<Lane> lane(const ProcessId& process);
     std::vector<std::shared_ptr<Lane>> all_lanes();
     Result<void> load_context(Lane& lane);
@@ -96,11 +107,11 @@ private:
     units::Scheduler& scheduler_;
     weave::Weave& weave_;
     store::Cache& cache_;
-    Files& files_;
     Clock& clock_;
     std::optional<Address> authority_for(const item::Tags& tags) const;
 
     Options options_;
+    Images images_;
     std::counting_semaphore<> turns_;
     std::atomic<bool> stopping_ = false;
     std::mutex mutex_;  ///< of the two maps

@@ -91,6 +91,10 @@ public:
             auto frame = channel_.receive();
             if (!frame)
                 return frame.error().code == errors::worker_died ? 0 : 1;  // the node is gone, which is how this life ends
+            if (frame->type == FrameType::layer) {
+                layers_.push_back(adopt_file(frame->descriptor));
+                continue;
+            }
             auto answer = serve(*frame);
             if (frame->descriptor >= 0)
                 close(frame->descriptor);
@@ -107,13 +111,20 @@ private:
         switch (frame.type) {
         case FrameType::load: return load(frame.payload);
         case FrameType::start: return start(vm::Machine::create(module_, limits_));
-        case FrameType::restore:
-            return start(vm::Machine::restore(module_, limits_, adopt_file(std::exchange(frame.descriptor, -1)), files_));
+        case FrameType::restore: {
+            const auto layers = std::exchange(layers_, {});
+            return start(vm::Machine::restore(module_, limits_, layers, files_));
+        }
         case FrameType::evaluate: return evaluate(frame.payload);
         case FrameType::save: {
             HandedFile file(std::exchange(frame.descriptor, -1));
-            TRY_OK(machine_->save(file, "image"));
-            return Frame{.type = FrameType::saved};
+            TRY(const auto text, Unpacker(frame.payload).text());
+            std::optional<Digest> base;
+            if (!text.empty()) {
+                TRY(base, Digest::from_bytes(text));
+            }
+            TRY(const auto saved, machine_->save(file, "image", base));
+            return Frame{.type = FrameType::saved, .payload = Packer().number(saved.overlay ? 1 : 0).number(saved.pages).bytes()};
         }
         default:
             return fail(errors::worker_protocol, fmt::format("a worker got a frame of type {}", static_cast<int>(frame.type)));
@@ -186,6 +197,7 @@ private:
                 .text(done->state_root.bytes())
                 .number(done->gas)
                 .number(done->gas_used)
+                .number(done->unsaved_bytes)
                 .bytes()};
     }
 
@@ -197,6 +209,7 @@ private:
     std::unique_ptr<vm::ModuleCache> cache_;
     std::shared_ptr<const vm::Module> module_;
     std::unique_ptr<vm::Machine> machine_;
+    std::vector<std::unique_ptr<File>> layers_;
 };
 
 }  // namespace

@@ -97,9 +97,11 @@ Result<Digest> WorkerClient::begin()
     return Unpacker(started.payload).id<Digest>();
 }
 
-Result<Digest> WorkerClient::restore(const File& image, const OpenItem& open)
+Result<Digest> WorkerClient::restore(std::span<const std::unique_ptr<File>> layers, const OpenItem& open)
 {
-    TRY_OK(channel_.send(FrameType::restore, {}, image.descriptor()));
+    for (const auto& layer : layers)
+        TRY_OK(channel_.send(FrameType::layer, {}, layer->descriptor()));
+    TRY_OK(channel_.send(FrameType::restore, {}));
     TRY(const auto started, answer(FrameType::started, open, {}));
     return Unpacker(started.payload).id<Digest>();
 }
@@ -127,14 +129,20 @@ Result<Evaluated> WorkerClient::evaluate(const Work& work, const OpenItem& open,
     TRY(done.state_root, fields.id<Digest>());
     TRY(done.gas, fields.number());
     TRY(done.gas_used, fields.number());
+    TRY(done.unsaved_bytes, fields.number());
     return done;
 }
 
-Result<void> WorkerClient::save(const File& file)
+Result<memory::SavedImage> WorkerClient::save(const File& file, const std::optional<Digest>& base)
 {
-    TRY_OK(channel_.send(FrameType::save, {}, file.descriptor()));
-    TRY(const auto saved, answer(FrameType::saved, {}, {}));
-    return {};
+    TRY_OK(channel_.send(FrameType::save, Packer().text(base ? base->bytes() : Bytes{}).bytes(), file.descriptor()));
+    TRY(const auto answered, answer(FrameType::saved, {}, {}));
+    Unpacker fields(answered.payload);
+    memory::SavedImage saved;
+    TRY(const auto overlay, fields.number());
+    saved.overlay = overlay != 0;
+    TRY(saved.pages, fields.number());
+    return saved;
 }
 
 /// Serves what the worker asks meanwhile, until it answers.

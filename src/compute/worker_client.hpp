@@ -32,12 +32,12 @@ public:
     Result<void> load(const Context& context, const Path& modules, memory::Tracker tracker);
     /// Begins with fresh memory. @return the root of the state after constructors; module.constructors_failed, vm.*
     Result<Digest> begin();
-    /// Begins with an image. @return the state root; vm.bad_image, vm.*
-    Result<Digest> restore(const File& image, const OpenItem& open);
+    /// Begins with an image and the overlays on it. @return the state root; vm.bad_image, memory.bad_image, vm.*
+    Result<Digest> restore(std::span<const std::unique_ptr<File>> layers, const OpenItem& open);
     /// @return a HostFault: compute.worker_died, vm.*, whatever `open` returned
     Result<Evaluated> evaluate(const Work& work, const OpenItem& open, const Console& console);
-    /// Writes the state into `file` and syncs it.
-    Result<void> save(const File& file);
+    /// Writes the state into `file` and syncs it: whole, or if that is worth it what changed since the state `base`.
+    Result<memory::SavedImage> save(const File& file, const std::optional<Digest>& base);
 
     std::int64_t process() const noexcept { return worker_.process; }
 

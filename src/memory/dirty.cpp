@@ -1,22 +1,16 @@
-// Talks to the kernel: userfaultfd, /proc/self/pagemap, page protection, SIGSEGV.
+// Talks to the kernel: userfaultfd and /proc/self/pagemap.
 #include "memory/dirty.hpp"
 
-#include "memory/errors.hpp"
+#include "memory/kernel.hpp"
+#include "memory/sparse_bytes.hpp"
 
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <linux/userfaultfd.h>
-#include <mutex>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <system_error>
 #include <unistd.h>
 
 // Newer than the headers of Debian 12 (Linux 6.1): linux/userfaultfd.h and linux/fs.h of 6.7.
@@ -42,20 +36,34 @@ struct ScanRequest {
         category_anyof_mask, return_mask;
 };
 constexpr std::uint64_t page_is_written = 1 << 1;
+constexpr std::uint64_t page_is_file = 1 << 2;
+constexpr std::uint64_t page_is_present = 1 << 3;
+constexpr std::uint64_t page_is_swapped = 1 << 4;
 constexpr std::uint64_t protect_matching = 1 << 0;
 constexpr std::uint64_t check_async = 1 << 1;
 const unsigned long pagemap_scan = _IOWR('f', 16, ScanRequest);
 
-std::unexpected<Error> kernel_error(std::string_view doing)
+void add(std::vector<PageRange>& found, std::uint64_t page)
 {
-    return fail(errors::kernel, fmt::format("the kernel refused to {}: {}", doing, std::generic_category().message(errno)));
+    if (!found.empty() && end_of(found.back()) == page)
+        ++found.back().count;
+    else
+        found.push_back({page, 1});
 }
 
 // ---- userfaultfd: the kernel itself clears a bit at the first write, and lists the pages where it is clear.
+//
+// Listing walks the page tables of everything that was ever touched. So a large memory is cut into chunks, and a chunk that
+// has not been written for some commits is closed: its first write is refused, which opens it again.
 
 class KernelTracker final : public DirtyTracker {
 public:
-    static Result<std::unique_ptr<DirtyTracker>> create(std::byte* base)
+    static constexpr std::uint64_t chunk_pages = (std::uint64_t{64} << 20) / page_bytes;
+    static constexpr std::uint8_t patience = 4;  ///< commits without a write before a chunk is closed
+    static constexpr std::uint8_t closed_chunk = 255;
+    static constexpr std::uint64_t few_chunks = 4;  ///< a memory this small is simply listed
+
+    static Result<std::unique_ptr<DirtyTracker>> create(std::byte* base, std::uint64_t reserved_bytes)
     {
         auto tracker = std::make_unique<KernelTracker>(base);
         tracker->fault_fd_ = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY));
@@ -69,6 +77,7 @@ public:
         tracker->pagemap_fd_ = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
         if (tracker->pagemap_fd_ < 0)
             return kernel_error("open the page map");
+        tracker->quiet_.resize(reserved_bytes / page_bytes / chunk_pages + 1);
         return tracker;
     }
 
@@ -88,23 +97,75 @@ public:
 
     Tracker kind() const noexcept override { return Tracker::kernel; }
 
-    // A page that nobody touched yet is not listed; one that was only read after it was mapped afresh is listed although
-    // nobody wrote it, which costs a hash and changes nothing. So a fresh mapping needs no arming.
-    Result<void> track(PageRange range) override
+    Openness openness(std::uint64_t page) const noexcept override
+    {
+        const auto chunk = page / chunk_pages;
+        return {quiet_[chunk] != closed_chunk, (chunk + 1) * chunk_pages};
+    }
+    PageRange write(std::uint64_t page) noexcept override
+    {
+        const auto chunk = page / chunk_pages;
+        if (quiet_[chunk] != closed_chunk)
+            return {};
+        quiet_[chunk] = 0;
+        return {chunk * chunk_pages, chunk_pages};
+    }
+
+    // A fresh mapping needs no arming: what was not written since is no private copy, see scan().
+    Result<PageRange> track(PageRange range) override
     {
         uffdio_register request{};
         request.range = {address(range.first), range.count * page_bytes};
         request.mode = UFFDIO_REGISTER_MODE_WP;
         if (ioctl(fault_fd_, UFFDIO_REGISTER, &request) != 0)
             return kernel_error("track a range of memory");
-        return {};
+        PageRange opened;
+        for (auto chunk = range.first / chunk_pages; chunk <= (end_of(range) - 1) / chunk_pages; ++chunk) {
+            if (std::exchange(quiet_[chunk], std::uint8_t{0}) != closed_chunk)
+                continue;
+            if (opened.count == 0)
+                opened.first = chunk * chunk_pages;
+            opened.count = (chunk + 1) * chunk_pages - opened.first;
+        }
+        return opened;
     }
     Result<void> written(PageRange range, std::vector<PageRange>& found) const override
     {
-        return scan(range, check_async, &found);
+        for (auto page = range.first; page < end_of(range);) {
+            const auto [open, until] = openness(page);
+            const auto stop = std::min(until, end_of(range));
+            if (open)
+                TRY_OK(scan({page, stop - page}, check_async, &found));
+            page = stop;
+        }
+        return {};
     }
-    Result<void> arm(PageRange range) override { return scan(range, check_async | protect_matching, nullptr); }
-    Result<void> expect_write(PageRange) override { return {}; }
+    Result<void> arm(std::span<const PageRange> runs, std::vector<PageRange>&) override
+    {
+        for (const auto& run : runs)
+            TRY_OK(scan(run, check_async | protect_matching, nullptr));
+        return {};
+    }
+    void settle(std::span<const std::uint64_t> written, std::uint64_t pages, std::vector<PageRange>& closed) override
+    {
+        const auto chunks = (pages + chunk_pages - 1) / chunk_pages;
+        if (chunks <= few_chunks)
+            return;
+        const auto* next = written.data();
+        const auto* const end = next + written.size();
+        for (std::uint64_t chunk = 0; chunk < chunks; ++chunk) {
+            auto& quiet = quiet_[chunk];
+            const auto stop = (chunk + 1) * chunk_pages;
+            const bool used = next != end && *next < stop;
+            next = std::lower_bound(next, end, stop);
+            if (used)
+                quiet = 0;
+            else if (quiet != closed_chunk && ++quiet >= patience) {
+                quiet = closed_chunk;
+                closed.push_back({chunk * chunk_pages, chunk_pages});
+            }
+        }
+    }
 
 private:
     std::uint64_t address(std::uint64_t page) const { return reinterpret_cast<std::uint64_t>(base_) + page * page_bytes; }
@@ -120,7 +181,11 @@ private:
         request.end = address(range.first + range.count);
         request.vec = reinterpret_cast<std::uint64_t>(ranges.data());
         request.vec_len = ranges.size();
-        request.category_mask = page_is_written;
+        // To the kernel, what was never armed counts as written, even where nothing is. What the guest wrote is a private
+        // copy, somewhere, and no page of the file behind.
+        request.category_mask = page_is_written | page_is_file;
+        request.category_inverted = page_is_file;
+        request.category_anyof_mask = page_is_present | page_is_swapped;
         request.return_mask = page_is_written;
         while (request.start < request.end) {
             const auto count = ioctl(pagemap_fd_, pagemap_scan, &request);
@@ -142,221 +207,106 @@ private:
     std::byte* base_;
     int fault_fd_ = -1;
     int pagemap_fd_ = -1;
+    std::vector<std::uint8_t> quiet_;  ///< per chunk: commits since its last write, or closed_chunk
 };
 
-// ---- mprotect and SIGSEGV: for kernels before 6.7.
-
-/// What the signal handler may look at: plain memory, found without locks.
-struct Watched {
-    std::atomic<std::uintptr_t> begin{0};  ///< 0: the row is free
-    std::atomic<std::uintptr_t> end{0};
-    std::atomic<std::atomic<std::uint8_t>*> state{nullptr};  ///< a byte per page
-};
-constexpr std::uint8_t page_watched = 1;  ///< readable only, until the first write
-constexpr std::uint8_t page_dirty = 2;
-
-std::array<Watched, 4096> watched;
-std::mutex watched_rows;
-
-// Wasmtime takes a write to a watched page for a trap of the guest, so our handler must come first, whoever was installed
-// first. There are two of ours: should Wasmtime come on top of the one, the other goes on top of it, and what neither
-// wants still ends at the handler that the program began with.
-constexpr std::size_t layers = 2;
-struct sigaction handler_before[layers];
-
-template <std::size_t layer> void on_fault(int signal, siginfo_t* info, void* context)
-{
-    const auto at = reinterpret_cast<std::uintptr_t>(info->si_addr);
-    for (auto& row : watched) {
-        const auto begin = row.begin.load(std::memory_order_acquire);
-        if (begin == 0 || at < begin || at >= row.end.load(std::memory_order_relaxed))
-            continue;
-        auto& state = row.state.load(std::memory_order_relaxed)[(at - begin) / page_bytes];
-        if (state.load(std::memory_order_relaxed) != page_watched)
-            break;
-        const int saved = errno;
-        auto* const page = static_cast<std::byte*>(info->si_addr) - at % page_bytes;
-        const bool opened = mprotect(page, page_bytes, PROT_READ | PROT_WRITE) == 0;
-        errno = saved;
-        if (!opened)
-            break;
-        state.store(page_dirty, std::memory_order_relaxed);
-        return;
-    }
-    const auto& before = handler_before[layer];
-    if ((before.sa_flags & SA_SIGINFO) != 0) {
-        before.sa_sigaction(signal, info, context);
-    } else if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN) {
-        // Nobody's fault but the program's: the instruction runs again and ends it.
-        sigaction(signal, &before, nullptr);
-    } else {
-        before.sa_handler(signal);
-    }
-}
+// ---- write protection and SIGSEGV: for kernels before 6.7.
 
 class FaultTracker final : public DirtyTracker {
 public:
-    static Result<std::unique_ptr<DirtyTracker>> create(std::byte* base, std::uint64_t reserved_bytes)
+    static Result<std::unique_ptr<DirtyTracker>> create(std::uint64_t reserved_bytes)
     {
-        install_fault_handler();
-        auto tracker = std::make_unique<FaultTracker>(base, reserved_bytes);
-        auto* state = mmap(
-            nullptr, reserved_bytes / page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (state == MAP_FAILED)
-            return kernel_error("reserve a map of written pages");
-        tracker->state_ = static_cast<std::atomic<std::uint8_t>*>(state);
-        const std::lock_guard lock(watched_rows);
-        for (auto& row : watched) {
-            if (row.state.load() != nullptr)
-                continue;
-            row.state.store(tracker->state_);
-            row.end.store(reinterpret_cast<std::uintptr_t>(base) + reserved_bytes);
-            row.begin.store(reinterpret_cast<std::uintptr_t>(base), std::memory_order_release);
-            tracker->row_ = &row;
-            return tracker;
-        }
-        return fail(errors::kernel, fmt::format("{} memories are watched already", watched.size()));
+        auto tracker = std::make_unique<FaultTracker>();
+        TRY(tracker->open_, SparseBytes::reserve(reserved_bytes / page_bytes + 1));
+        return tracker;
     }
-
-    FaultTracker(std::byte* base, std::uint64_t reserved_bytes)
-        : base_(base)
-        , reserved_bytes_(reserved_bytes)
-    {
-    }
-    ~FaultTracker() override
-    {
-        if (row_) {
-            row_->begin.store(0, std::memory_order_release);
-            const std::lock_guard lock(watched_rows);
-            row_->state.store(nullptr);
-        }
-        if (state_)
-            munmap(state_, reserved_bytes_ / page_bytes);
-    }
-    FaultTracker(const FaultTracker&) = delete;
-    FaultTracker& operator=(const FaultTracker&) = delete;
 
     Tracker kind() const noexcept override { return Tracker::fault; }
-    Result<void> track(PageRange range) override { return watch(range); }
+    Openness openness(std::uint64_t page) const noexcept override { return {open_[page] != 0, page + 1}; }
+    PageRange write(std::uint64_t page) noexcept override
+    {
+        if (std::exchange(open_[page], std::uint8_t{1}) != 0)
+            return {};
+        list_.push_back(page);
+        return {page, 1};
+    }
+    Result<PageRange> track(PageRange range) override
+    {
+        std::erase_if(list_, [&](std::uint64_t page) {
+            const bool inside = page >= range.first && page < end_of(range);
+            if (inside)
+                open_[page] = 0;
+            return inside;
+        });
+        return PageRange{};
+    }
     Result<void> written(PageRange range, std::vector<PageRange>& found) const override
     {
-        for (std::uint64_t page = range.first; page < range.first + range.count; ++page)
-            if (state_[page].load(std::memory_order_relaxed) == page_dirty)
-                add(found, page);
+        std::ranges::sort(list_);
+        for (auto at = std::ranges::lower_bound(list_, range.first); at != list_.end() && *at < end_of(range); ++at)
+            add(found, *at);
         return {};
     }
-    Result<void> arm(PageRange range) override
+    Result<void> arm(std::span<const PageRange> runs, std::vector<PageRange>& closed) override
     {
-        std::vector<PageRange> dirty;
-        TRY_OK(written(range, dirty));
-        for (const auto& one : dirty) {
-            TRY_OK(watch(one));
+        for (const auto& run : runs) {
+            for (auto page = run.first; page < end_of(run); ++page)
+                open_[page] = 0;
+            closed.push_back(run);
         }
+        std::erase_if(list_, [&](std::uint64_t page) { return open_[page] == 0; });
         return {};
-    }
-    Result<void> expect_write(PageRange range) override
-    {
-        for (std::uint64_t page = range.first; page < range.first + range.count; ++page) {
-            if (state_[page].load(std::memory_order_relaxed) != page_watched)
-                continue;
-            if (mprotect(base_ + page * page_bytes, page_bytes, PROT_READ | PROT_WRITE) != 0)
-                return kernel_error("open a page for writing");
-            state_[page].store(page_dirty, std::memory_order_relaxed);
-        }
-        return {};
-    }
-
-    static void add(std::vector<PageRange>& found, std::uint64_t page)
-    {
-        if (!found.empty() && found.back().first + found.back().count == page)
-            ++found.back().count;
-        else
-            found.push_back({page, 1});
     }
 
 private:
-    Result<void> watch(PageRange range)
-    {
-        if (mprotect(base_ + range.first * page_bytes, range.count * page_bytes, PROT_READ) != 0)
-            return kernel_error("protect written pages");
-        for (std::uint64_t page = range.first; page < range.first + range.count; ++page)
-            state_[page].store(page_watched, std::memory_order_relaxed);
-        return {};
-    }
-
-    std::byte* base_;
-    std::uint64_t reserved_bytes_;
-    std::atomic<std::uint8_t>* state_ = nullptr;
-    Watched* row_ = nullptr;
+    SparseBytes open_;  ///< a byte per page
+    mutable std::vector<std::uint64_t> list_;  ///< pages that are open, each once
 };
 
 // ---- comparison with the last commit.
 
 class CompareTracker final : public DirtyTracker {
 public:
-    CompareTracker(std::byte* base, int committed_file)
+    CompareTracker(std::byte* base, Committed committed)
         : base_(base)
-        , committed_file_(committed_file)
+        , committed_(std::move(committed))
     {
     }
 
     Tracker kind() const noexcept override { return Tracker::compare; }
-    Result<void> track(PageRange) override { return {}; }
+    Openness openness(std::uint64_t) const noexcept override { return {}; }
+    PageRange write(std::uint64_t) noexcept override { return {}; }
+    Result<PageRange> track(PageRange) override { return PageRange{}; }
     Result<void> written(PageRange range, std::vector<PageRange>& found) const override
     {
         std::array<std::byte, page_bytes> before;
-        for (std::uint64_t page = range.first; page < range.first + range.count; ++page) {
-            if (pread(committed_file_, before.data(), before.size(), static_cast<off_t>(page * page_bytes))
-                != static_cast<ssize_t>(before.size()))
-                return kernel_error("read a memory file");
+        for (std::uint64_t page = range.first; page < end_of(range); ++page) {
+            TRY_OK(committed_(page, before));
             if (std::memcmp(before.data(), base_ + page * page_bytes, page_bytes) != 0)
-                FaultTracker::add(found, page);
+                add(found, page);
         }
         return {};
     }
-    Result<void> arm(PageRange) override { return {}; }
-    Result<void> expect_write(PageRange) override { return {}; }
+    Result<void> arm(std::span<const PageRange>, std::vector<PageRange>&) override { return {}; }
 
 private:
     std::byte* base_;
-    int committed_file_;
+    Committed committed_;
 };
 
 }  // namespace
 
-void install_fault_handler()
-{
-    static std::mutex mutex;
-    static std::size_t installed = 0;
-    constexpr void (*ours[layers])(int, siginfo_t*, void*) = {on_fault<0>, on_fault<1>};
-
-    const std::lock_guard lock(mutex);
-    struct sigaction now{};
-    sigaction(SIGSEGV, nullptr, &now);
-    const bool on_top = installed > 0 && (now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == ours[installed - 1];
-    if (on_top || installed == layers)
-        return;
-    struct sigaction action{};
-    action.sa_sigaction = ours[installed];
-    // On the alternate stack: a guest's stack overflow arrives here too. Not deferred: the handler before us may leave
-    // by a jump.
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGSEGV, &action, &handler_before[installed]);
-    ++installed;
-}
-
 Result<std::unique_ptr<DirtyTracker>> DirtyTracker::create(
-    Tracker kind, std::byte* base, std::uint64_t reserved_bytes, int committed_file)
+    Tracker kind, std::byte* base, std::uint64_t reserved_bytes, Committed committed)
 {
     switch (kind) {
     case Tracker::automatic:
-        if (auto tracker = KernelTracker::create(base))
+        if (auto tracker = KernelTracker::create(base, reserved_bytes))
             return tracker;
-        return FaultTracker::create(base, reserved_bytes);
-    case Tracker::kernel: return KernelTracker::create(base);
-    case Tracker::fault: return FaultTracker::create(base, reserved_bytes);
-    case Tracker::compare: return std::make_unique<CompareTracker>(base, committed_file);
+        return FaultTracker::create(reserved_bytes);
+    case Tracker::kernel: return KernelTracker::create(base, reserved_bytes);
+    case Tracker::fault: return FaultTracker::create(reserved_bytes);
+    case Tracker::compare: return std::make_unique<CompareTracker>(base, std::move(committed));
     }
     return fail(errors::kernel, "there is no such tracker");
 }

@@ -1,161 +1,372 @@
 #include "memory/image.hpp"
 
-#include "memory/errors.hpp"
+#include "memory/image_front.hpp"
+#include "memory/kernel.hpp"
 
 #include <algorithm>
-#include <fmt/format.h>
+#include <cstring>
 
 namespace altiplano::memory {
 
 namespace {
 
-constexpr std::string_view magic = "ALTIMAGE";
-constexpr std::uint64_t format = 1;
-constexpr std::size_t fixed_bytes = 8 + 8 + 8 + 32 + 8 + 8 + 8;
-constexpr std::size_t range_bytes = 8 + 8 + 32 + 8;
-constexpr std::uint64_t front_pages_max = 4096;
-constexpr std::size_t step_bytes = 1 << 20;
+constexpr std::size_t step_pages = 256;  ///< copied at once
+constexpr std::size_t runs_max = 128;  ///< of a whole image: each is a mapping when it is restored
+constexpr std::uint64_t small_tree_bytes = 64 << 10;  ///< a level this small is read, not mapped
 
-bool all_zero(Bytes bytes)
+/// Reads one page of a state.
+using ReadPage = std::function<Result<void>(std::uint64_t page, std::span<std::byte> into)>;
+
+std::uint64_t group_end(std::uint64_t group)
 {
-    return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
+    return (group + 1) * PageTree::arity;
 }
 
-Buffer front(const Digest& root, std::uint64_t length, Bytes globals, const std::vector<MappedRange>& mapped)
+/// The pages that a whole image holds: those with a hash, by sixteens, neighbours joined over gaps until there are few
+/// enough; those of mapped items left out.
+std::vector<PageRange> runs_of_state(const PageTree& tree, const std::vector<MappedRange>& mapped, std::uint64_t pages)
 {
-    const auto used = fixed_bytes + globals.size() + mapped.size() * range_bytes + 32;
-    const auto pages = (used + page_bytes - 1) / page_bytes;
-    auto bytes = to_buffer(magic);
-    append_u64(bytes, format);
-    append_u64(bytes, pages);
-    append(bytes, root.bytes());
-    append_u64(bytes, length);
-    append_u64(bytes, globals.size());
-    append_u64(bytes, mapped.size());
-    append(bytes, globals);
-    for (const auto& range : mapped) {
-        append_u64(bytes, range.at);
-        append_u64(bytes, range.length);
-        append(bytes, range.item.bytes());
-        append_u64(bytes, range.item_offset);
+    std::vector<PageRange> runs;
+    tree.each_group([&](std::uint64_t group) {
+        auto page = group * PageTree::arity;
+        const auto stop = std::min(group_end(group), pages);
+        if (page >= stop)
+            return;
+        if (!runs.empty() && end_of(runs.back()) == page)
+            runs.back().count += stop - page;
+        else
+            runs.push_back({page, stop - page});
+    });
+    for (std::uint64_t gap = 4; runs.size() > runs_max; gap *= 2) {
+        std::vector<PageRange> joined;
+        for (const auto& run : runs)
+            if (!joined.empty() && run.first - end_of(joined.back()) <= gap)
+                joined.back().count = end_of(run) - joined.back().first;
+            else
+                joined.push_back(run);
+        runs = std::move(joined);
     }
-    append(bytes, keyed_hash(HashKind::root, bytes).bytes());
-    bytes.resize(pages * page_bytes);
-    return bytes;
-}
-
-std::unexpected<Error> bad(std::string sentence)
-{
-    return fail(
-        errors::bad_image, "the memory image " + std::move(sentence), "images are caches: delete it, the log rebuilds it");
-}
-
-/// The front, its checksum verified, and where the memory begins.
-Result<std::pair<Image, std::uint64_t>> read_front(const File& file)
-{
-    Buffer fixed(fixed_bytes);
-    TRY(const auto got, file.read_at(0, fixed));
-    if (got < fixed.size() || as_text(fixed).substr(0, 8) != magic)
-        return bad("does not begin as one");
-    if (read_u64(Bytes(fixed).subspan(8)) != format)
-        return bad(fmt::format("has format {}; this program reads {}", read_u64(Bytes(fixed).subspan(8)), format));
-    const auto pages = read_u64(Bytes(fixed).subspan(16));
-    if (pages == 0 || pages > front_pages_max)
-        return bad(fmt::format("says that its front has {} pages", pages));
-    Buffer bytes(pages * page_bytes);
-    TRY(const auto whole, file.read_at(0, bytes));
-    if (whole < bytes.size())
-        return bad("ends inside its front");
-
-    Image image;
-    const Bytes view(bytes);
-    TRY(image.root, Digest::from_bytes(view.subspan(24, 32)));
-    image.length_bytes = read_u64(view.subspan(56));
-    const auto globals_size = read_u64(view.subspan(64));
-    const auto range_count = read_u64(view.subspan(72));
-    if (globals_size > bytes.size() || range_count > bytes.size() / range_bytes
-        || fixed_bytes + globals_size + range_count * range_bytes + 32 > bytes.size())
-        return bad("has a front that is too short for what it says");
-    const auto checked = fixed_bytes + globals_size + range_count * range_bytes;
-    if (!equal(keyed_hash(HashKind::root, view.first(checked)).bytes(), view.subspan(checked, 32)))
-        return bad("has a front that was changed");
-    image.globals = to_buffer(view.subspan(fixed_bytes, globals_size));
-    for (std::size_t i = 0; i < range_count; ++i) {
-        const auto row = view.subspan(fixed_bytes + globals_size + i * range_bytes, range_bytes);
-        TRY(const auto item, ItemId::from_bytes(row.subspan(16, 32)));
-        image.mapped.push_back({read_u64(row), read_u64(row.subspan(8)), item, read_u64(row.subspan(48))});
+    std::vector<PageRange> without;
+    for (auto run : runs) {
+        for (const auto& range : mapped) {
+            const auto first = range.at / page_bytes;
+            const auto stop = (range.at + range.length) / page_bytes;
+            if (stop <= run.first || first >= end_of(run))
+                continue;
+            if (first > run.first)
+                without.push_back({run.first, first - run.first});
+            const auto end = end_of(run);
+            run = {std::min(stop, end), end - std::min(stop, end)};
+        }
+        if (run.count != 0)
+            without.push_back(run);
     }
-    return std::pair(std::move(image), pages * page_bytes);
+    return without;
 }
 
-}  // namespace
+/// Writes the pages of the image's runs; those without a hash stay holes.
+Result<std::uint64_t> write_pages(File& file, const Image& image, const PageTree& tree, const ReadPage& read)
+{
+    Buffer step(step_pages * page_bytes);
+    std::size_t filled = 0;
+    std::uint64_t written = 0;
+    auto at = image.front_bytes;
+    auto step_at = at;
+    const auto flush = [&]() -> Result<void> {
+        if (filled != 0)
+            TRY_OK(file.write_at(step_at, Bytes(step).first(filled * page_bytes)));
+        written += filled;
+        filled = 0;
+        return {};
+    };
+    for (const auto& run : image.runs)
+        for (auto page = run.first; page < end_of(run); ++page, at += page_bytes) {
+            if (!tree.has_page(page)) {
+                TRY_OK(flush());
+                continue;
+            }
+            if (filled == step_pages)
+                TRY_OK(flush());
+            if (filled == 0)
+                step_at = at;
+            TRY_OK(read(page, std::span(step).subspan(filled * page_bytes, page_bytes)));
+            ++filled;
+        }
+    TRY_OK(flush());
+    return written;
+}
 
-Result<void> save_image(Files& files, const Path& path, const Region& region, Bytes globals, const Digest& root)
+/// Writes the levels of the tree; groups of zeros stay holes.
+Result<void> write_tree(File& file, const Image& image, const PageTree& tree)
+{
+    std::array<std::uint64_t, PageTree::levels> level_at{};
+    auto at = image.tree_at();
+    for (std::size_t level = 0; level < PageTree::levels; ++level) {
+        level_at[level] = at;
+        at += PageTree::level_bytes(level, image.length_bytes / page_bytes);
+    }
+    std::array<std::uint64_t, PageTree::levels> last;
+    last.fill(UINT64_MAX);
+    Result<void> done;
+    // Whole pages of the arrays at once: eight groups each.
+    const auto write = [&](std::size_t level, std::uint64_t group) {
+        constexpr std::uint64_t groups = page_bytes / PageTree::group_bytes;
+        const auto block = group / groups;
+        if (!done || std::exchange(last[level], block) == block)
+            return;
+        done = file.write_at(level_at[level] + block * page_bytes,
+            {tree.group(level, block * groups).data(), static_cast<std::size_t>(page_bytes)});
+    };
+    tree.each_group([&](std::uint64_t group) {
+        for (std::size_t level = 0; level < PageTree::levels; ++level, group /= PageTree::arity)
+            write(level, group);
+    });
+    return done;
+}
+
+/// Makes a file under a temporary name, and gives it its name when it is whole and durable.
+Result<void> make_file(Files& files, const Path& path, const std::function<Result<void>(File&)>& fill)
 {
     auto temporary = path;
     temporary += ".tmp";
     TRY_OK(files.remove(temporary));
-    const auto write = [&]() -> Result<void> {
+    const auto made = [&]() -> Result<void> {
         TRY(const auto file, files.open(temporary, Files::Mode::create_new));
-        const auto memory = region.bytes();
-        const auto head = front(root, memory.size(), globals, region.mapped_ranges());
-        TRY_OK(file->write_at(0, head));
-        TRY_OK(file->truncate(head.size() + memory.size()));
-        // Runs of pages that hold something; the rest stays a hole.
-        std::uint64_t began = 0;
-        const auto pages = memory.size() / page_bytes;
-        for (std::uint64_t page = 0; page <= pages; ++page) {
-            if (page < pages && !region.is_mapped(page) && !all_zero(memory.subspan(page * page_bytes, page_bytes)))
-                continue;
-            if (page > began)
-                TRY_OK(file->write_at(
-                    head.size() + began * page_bytes, memory.subspan(began * page_bytes, (page - began) * page_bytes)));
-            began = page + 1;
-        }
+        TRY_OK(fill(*file));
         return file->sync();
-    };
-    if (auto written = write(); !written) {
+    }();
+    if (!made) {
         (void)files.remove(temporary).has_value();
-        return written;
+        return made;
     }
     TRY_OK(files.rename(temporary, path));
     return files.sync_directory(path.parent_path());
 }
 
-Result<Image> read_image(const File& file)
+Result<std::uint64_t> write_whole(File& file, Image& image, PageTree& tree, const ReadPage& read)
 {
-    TRY(auto read, read_front(file));
-    return std::move(read.first);
+    // A hash that was lost would leave its page out.
+    if (!tree.check_all())
+        return bad_image("that this state came from has other hashes than were saved");
+    image.runs = runs_of_state(tree, image.mapped, image.length_bytes / page_bytes);
+    TRY_OK(file.write_at(0, write_front(image)));
+    TRY_OK(file.truncate(image.file_bytes()));
+    TRY(const auto written, write_pages(file, image, tree, read));
+    TRY_OK(write_tree(file, image, tree));
+    return written;
 }
 
-Result<Image> load_image(const File& file, Region& region, PageTree& tree, const MapItem& map_item)
+Result<std::uint64_t> write_overlay(
+    File& file, Image& image, const PageTree& tree, std::vector<std::uint64_t> changed, const ReadPage& read)
 {
-    TRY(auto read, read_front(file));
-    auto& [image, memory_at] = read;
-    if (image.length_bytes % page_bytes != 0 || image.length_bytes > region.reserved_bytes())
-        return bad(fmt::format("holds {} bytes of memory", image.length_bytes));
-    TRY_OK(region.grow(image.length_bytes));
+    std::vector<std::pair<std::size_t, std::uint64_t>> groups;
+    auto at_level = changed;
+    for (std::size_t level = 0; level < PageTree::levels; ++level) {
+        for (auto& number : at_level)
+            number /= PageTree::arity;
+        const auto doubles = std::ranges::unique(at_level);
+        at_level.erase(doubles.begin(), doubles.end());
+        for (const auto number : at_level)
+            groups.emplace_back(level, number);
+    }
+    image.groups = groups.size();
+    TRY_OK(file.write_at(0, write_front(image)));
+    TRY_OK(file.truncate(image.file_bytes()));
+    TRY(const auto written, write_pages(file, image, tree, read));
+    Buffer records;
+    for (const auto& [level, number] : groups) {
+        append_u64(records, level);
+        append_u64(records, number);
+        append(records, tree.group(level, number));
+    }
+    TRY_OK(file.write_at(image.tree_at(), records));
+    return written;
+}
 
-    Buffer step(step_bytes);
-    for (std::uint64_t at = 0; at < image.length_bytes; at += step.size()) {
-        const auto wanted = std::min<std::uint64_t>(step.size(), image.length_bytes - at);
-        TRY(const auto got, file.read_at(memory_at + at, std::span(step).first(wanted)));
-        if (got < wanted)
-            return bad("ends inside its memory");
-        for (std::uint64_t offset = 0; offset < wanted; offset += page_bytes) {
-            const auto page = Bytes(step).subspan(offset, page_bytes);
-            if (all_zero(page))
-                continue;
-            TRY_OK(region.prepare_write(at + offset, page_bytes));
-            std::ranges::copy(page, region.bytes().begin() + static_cast<std::ptrdiff_t>(at + offset));
+/// The fronts of a chain, each overlay on the one before it.
+Result<std::vector<Image>> read_chain(std::span<const File* const> layers)
+{
+    if (layers.empty())
+        return bad_image("is missing");
+    std::vector<Image> images;
+    for (const auto* layer : layers) {
+        TRY(auto image, read_front(*layer));
+        const auto expected = images.empty() ? std::nullopt : std::optional(images.back().root);
+        if (image.base != expected)
+            return bad_image(
+                images.empty() ? "is an overlay, and what it lies on is missing" : "lies on another one than was given");
+        images.push_back(std::move(image));
+    }
+    return images;
+}
+
+Result<void> read_exactly(const File& file, std::uint64_t offset, std::span<std::byte> into)
+{
+    TRY(const auto got, file.read_at(offset, into));
+    if (got < into.size())
+        return bad_image("ends before its end");
+    return {};
+}
+
+/// The tree as of the newest layer, to be checked as it is used.
+Result<void> load_tree(std::span<const File* const> layers, std::span<const Image> images, PageTree& tree)
+{
+    const auto& whole = images.front();
+    auto at = whole.tree_at();
+    for (std::size_t level = 0; level < PageTree::levels; ++level) {
+        const auto bytes = PageTree::level_bytes(level, whole.length_bytes / page_bytes);
+        if (bytes > small_tree_bytes && layers.front()->descriptor() >= 0) {
+            TRY_OK(tree.load_level(level, bytes, layers.front()->descriptor(), at));
+        } else {
+            Buffer hashes(std::min(bytes, small_tree_bytes));
+            for (std::uint64_t done = 0; done < bytes; done += hashes.size()) {
+                const auto part = std::span(hashes).first(std::min<std::size_t>(hashes.size(), bytes - done));
+                TRY_OK(read_exactly(*layers.front(), at + done, part));
+                for (std::size_t i = 0; i < part.size(); i += PageTree::group_bytes) {
+                    const auto group = Bytes(part).subspan(i, PageTree::group_bytes);
+                    if (std::ranges::any_of(group, [](std::byte b) { return b != std::byte{0}; }))
+                        TRY_OK(tree.load_group(level, (done + i) / PageTree::group_bytes, group));
+                }
+            }
+        }
+        at += bytes;
+    }
+    for (std::size_t i = 1; i < layers.size(); ++i) {
+        Buffer records(images[i].groups * (16 + PageTree::group_bytes));
+        TRY_OK(read_exactly(*layers[i], images[i].tree_at(), records));
+        for (Bytes rest(records); !rest.empty(); rest = rest.subspan(16 + PageTree::group_bytes))
+            TRY_OK(tree.load_group(read_u64(rest), read_u64(rest.subspan(8)), rest.subspan(16, PageTree::group_bytes)));
+    }
+    tree.believe(images.back().pages_root);
+    return {};
+}
+
+Result<void> load_pages(const File& file, const Image& image, Region& region)
+{
+    std::vector<Region::Shown> shown;
+    Buffer page_buffer(page_bytes);
+    auto at = image.front_bytes;
+    const bool can_map = file.descriptor() >= 0;
+    for (const auto& run : image.runs) {
+        if (can_map && (!image.base || run.count >= mapped_run_pages)) {
+            shown.push_back({run, at});
+            at += run.count * page_bytes;
+            continue;
+        }
+        for (auto page = run.first; page < end_of(run); ++page, at += page_bytes) {
+            TRY_OK(read_exactly(file, at, page_buffer));
+            TRY_OK(region.put(page, page_buffer));
         }
     }
-    for (const auto& range : image.mapped)
+    if (shown.empty())
+        return {};
+    return region.show(shown, file.descriptor());
+}
+
+bool worth_an_overlay(const OverlayRule& rule, const PageTree& tree, std::span<const PageRange> runs, std::uint64_t changed)
+{
+    std::uint64_t scattered = 0;
+    for (const auto& run : runs)
+        if (run.count < mapped_run_pages)
+            scattered += run.count;
+    std::uint64_t state_pages = 0;
+    tree.each_group([&](std::uint64_t) { state_pages += PageTree::arity; });
+    return state_pages > rule.small_state_pages && changed < state_pages / 4 && scattered <= rule.scattered_pages_max;
+}
+
+}  // namespace
+
+Result<SavedImage> save_image(Files& files, const Path& path, Region& region, PageTree& tree, Bytes globals, const Digest& root,
+    const std::optional<Digest>& base, const OverlayRule& rule)
+{
+    Image image{.root = root,
+        .pages_root = tree.root(),
+        .length_bytes = region.bytes().size(),
+        .globals = to_buffer(globals),
+        .mapped = region.mapped_ranges(),
+        .runs = {}};
+    SavedImage saved;
+    auto changed = region.unsaved_pages();
+    std::ranges::sort(changed);
+    if (base) {
+        std::vector<std::uint64_t> written;
+        std::ranges::copy_if(changed, std::back_inserter(written), [&](std::uint64_t page) { return !region.is_mapped(page); });
+        image.runs = runs_of(written);
+        saved.overlay = worth_an_overlay(rule, tree, image.runs, changed.size());
+    }
+    // Copied by the guest's own way, so that pages nobody has seen yet are checked; the kernel would only refuse them.
+    const auto read = [&](std::uint64_t page, std::span<std::byte> into) -> Result<void> {
+        std::memcpy(into.data(), region.bytes().data() + page * page_bytes, page_bytes);
+        return {};
+    };
+    TRY_OK(make_file(files, path, [&](File& file) -> Result<void> {
+        if (saved.overlay)
+            image.base = base;
+        TRY(saved.pages, saved.overlay ? write_overlay(file, image, tree, changed, read) : write_whole(file, image, tree, read));
+        if (region.damaged())
+            return bad_image("that this state came from has other bytes than were saved");
+        return {};
+    }));
+    region.saved();
+    return saved;
+}
+
+Result<Image> read_image(const File& file)
+{
+    return read_front(file);
+}
+
+Result<Image> load_image(std::span<const File* const> layers, Region& region, PageTree& tree, const MapItem& map_item)
+{
+    TRY(auto images, read_chain(layers));
+    auto& newest = images.back();
+    if (newest.length_bytes > region.reserved_bytes())
+        return bad_image(fmt::format("holds {} bytes of memory", newest.length_bytes));
+    TRY(tree, PageTree::reserve(region.reserved_bytes()));
+    TRY_OK(load_tree(layers, images, tree));
+
+    TRY_OK(region.grow(newest.length_bytes));
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        if (!images[i].runs.empty() && end_of(images[i].runs.back()) * page_bytes > newest.length_bytes)
+            return bad_image("is longer than the overlay on it");
+        TRY_OK(load_pages(*layers[i], images[i], region));
+    }
+    for (const auto& range : newest.mapped)
         TRY_OK(map_item(region, range));
-    TRY(const auto root, tree.commit(region, image.globals));
-    if (root != image.root)
-        return bad(fmt::format("says that its state root is {}, its bytes give {}", image.root.text(), root.text()));
-    return std::move(image);
+    if (region.mapped_ranges() != newest.mapped)
+        return bad_image("maps items in ranges that overlap or touch");
+    TRY_OK(region.settle(tree));
+    return std::move(newest);
+}
+
+Result<void> merge_images(Files& files, const Path& path, std::span<const File* const> layers)
+{
+    TRY(const auto images, read_chain(layers));
+    TRY(auto tree, PageTree::reserve(images.back().length_bytes));
+    TRY_OK(load_tree(layers, images, tree));
+    // The newest layer that holds a page; pages between the runs are zero.
+    const auto read = [&](std::uint64_t page, std::span<std::byte> into) -> Result<void> {
+        for (std::size_t i = layers.size(); i-- > 0;) {
+            auto at = images[i].front_bytes;
+            for (const auto& run : images[i].runs) {
+                if (page >= run.first && page < end_of(run)) {
+                    TRY_OK(read_exactly(*layers[i], at + (page - run.first) * page_bytes, into));
+                    if (!tree.check_page(page, into))
+                        return bad_image(fmt::format("has other bytes in page {} than were saved", page));
+                    return {};
+                }
+                at += run.count * page_bytes;
+            }
+        }
+        return bad_image(fmt::format("holds no page {}, which it has a hash of", page));
+    };
+    auto merged = images.back();
+    merged.base.reset();
+    merged.groups = 0;
+    return make_file(files, path, [&](File& file) -> Result<void> {
+        TRY_OK(write_whole(file, merged, tree, read));
+        return {};
+    });
 }
 
 }  // namespace altiplano::memory

@@ -4,33 +4,64 @@
 #include "memory/page_tree.hpp"
 
 #include <functional>
+#include <optional>
 
 namespace altiplano::memory {
 
-/// A committed state as one sparse file: a cache of the log, never a source of truth.
+/// What an image says of itself: a committed state as a file, a cache of the log, never a source of truth.
 ///
-/// Layout, little-endian: "ALTIMAGE", u64 format 1, u64 page count of the front, state root (32), u64 memory length,
-/// u64 globals length, u64 mapped ranges, globals, ranges of 56 bytes each, BLAKE3 of all that (32); zero up to whole
-/// pages; then the memory, pages of zeros and mapped pages left out as holes.
+/// Layout, little-endian: the front (image_front.cpp), zero up to whole pages; then the pages of `runs`, one after the
+/// other, pages of zeros as holes; then the page tree: a whole image has its seven levels as arrays that can be mapped, an
+/// overlay the groups that changed. An overlay holds what changed since the image whose root is `base`.
 struct Image {
     Digest root;
+    Digest pages_root;  ///< the hash over all pages; with the rest of the front it gives `root`
+    std::optional<Digest> base{};
     std::uint64_t length_bytes = 0;
     Buffer globals;
     std::vector<MappedRange> mapped;
+    std::vector<PageRange> runs;  ///< ascending, apart
+    std::uint64_t groups = 0;  ///< of hashes, in an overlay
+
+    std::uint64_t front_bytes = 0;
+    std::uint64_t page_count() const;  ///< of `runs`
+    std::uint64_t tree_at() const { return front_bytes + page_count() * page_bytes; }
+    std::uint64_t file_bytes() const;
 };
 
-/// Writes the region's committed state. Whole or absent, durable when it returns.
-/// @return base.disk_full, base.file_failed
-Result<void> save_image(Files& files, const Path& path, const Region& region, Bytes globals, const Digest& root);
+/// When an overlay is worth it: a small state is written whole, and so is one of which much changed. What is scattered is
+/// copied when it is restored, so there may not be much of it.
+struct OverlayRule {
+    std::uint64_t small_state_pages = (std::uint64_t{64} << 20) / page_bytes;
+    std::uint64_t scattered_pages_max = 1024;  ///< in runs shorter than `mapped_run_pages`
+};
+inline constexpr std::uint64_t mapped_run_pages = 32;
 
-/// Reads the front of an image only. @return memory.bad_image, base.file_*
+struct SavedImage {
+    bool overlay = false;
+    std::uint64_t pages = 0;  ///< that were written
+};
+
+/// Writes the region's committed state whole, or what changed since `base` if the region was last saved as, or restored
+/// from, that state and an overlay is worth it. Whole or absent, durable when it returns; the region then counts as saved.
+/// @return base.disk_full, base.file_failed, memory.bad_image when what the region shows proves damaged
+Result<SavedImage> save_image(Files& files, const Path& path, Region& region, PageTree& tree, Bytes globals, const Digest& root,
+    const std::optional<Digest>& base = {}, const OverlayRule& rule = {});
+
+/// Reads the front of an image only, and checks it. @return memory.bad_image, base.file_*
 Result<Image> read_image(const File& file);
 
 /// Shows the bytes of an item in the region, for a mapped range.
 using MapItem = std::function<Result<void>(Region&, const MappedRange&)>;
 
-/// Fills a fresh region and its tree, then checks that the state root is the image's, which finds any changed byte.
+/// Fills a fresh region and its tree from an image and the overlays on it, oldest first. Pages are mapped, not read: each
+/// is checked against the state root before its first use (Region::settle), and `tree` is lent to the region for life.
+/// Cost: tens of microseconds, and a microsecond per page of an overlay that is too scattered to be mapped.
 /// @return memory.bad_image, memory.kernel, base.file_*, what `map_item` returns
-Result<Image> load_image(const File& file, Region& region, PageTree& tree, const MapItem& map_item);
+Result<Image> load_image(std::span<const File* const> layers, Region& region, PageTree& tree, const MapItem& map_item);
+
+/// Makes one whole image of an image and its overlays, oldest first, checking every page. Touches no machine.
+/// @return memory.bad_image, base.*
+Result<void> merge_images(Files& files, const Path& path, std::span<const File* const> layers);
 
 }  // namespace altiplano::memory

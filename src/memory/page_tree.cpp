@@ -1,7 +1,11 @@
 #include "memory/page_tree.hpp"
 
+#include "memory/errors.hpp"
+
 #include <algorithm>
 #include <altiplano_shim.h>
+#include <cstring>
+#include <fmt/format.h>
 
 namespace altiplano::memory {
 
@@ -15,9 +19,26 @@ Digest blake3(Bytes bytes, const std::byte* key)
     return Digest(out);
 }
 
-bool all_zero(Bytes page)
+bool all_zero(Bytes bytes)
 {
-    return page[0] == std::byte{0} && std::memcmp(page.data(), page.data() + 1, page.size() - 1) == 0;
+    return bytes[0] == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
+}
+
+Digest page_hash(Bytes page)
+{
+    return all_zero(page) ? Digest{} : keyed_hash(HashKind::page, page);
+}
+Digest node_hash(Bytes children)
+{
+    return all_zero(children) ? Digest{} : keyed_hash(HashKind::node, children);
+}
+
+/// Groups that level `level` needs for that many pages.
+std::uint64_t groups_of(std::size_t level, std::uint64_t pages)
+{
+    for (std::size_t i = 0; i <= level; ++i)
+        pages = (pages + PageTree::arity - 1) / PageTree::arity;
+    return pages;
 }
 
 }  // namespace
@@ -32,23 +53,141 @@ Digest keyed_hash(HashKind kind, Bytes bytes)
     return blake3(bytes, keys[static_cast<std::size_t>(kind)].bytes().data());
 }
 
-void PageTree::set(std::size_t level, std::uint64_t number, const Digest& hash)
+std::uint64_t PageTree::level_bytes(std::size_t level, std::uint64_t pages)
 {
-    auto& groups = levels_[level];
-    const auto group = groups.find(number / arity);
-    if (group != groups.end()) {
-        (*group->second)[number % arity] = hash;
-    } else if (!hash.is_zero()) {
-        auto children = std::make_unique<Children>();
-        (*children)[number % arity] = hash;
-        groups.emplace(number / arity, std::move(children));
-    }
+    return (groups_of(level, pages) * group_bytes + page_bytes - 1) / page_bytes * page_bytes;
 }
 
-void PageTree::set_page(std::uint64_t number, Bytes page)
+Result<PageTree> PageTree::reserve(std::uint64_t bytes_max)
 {
-    set(0, number, all_zero(page) ? Digest{} : keyed_hash(HashKind::page, page));
+    PageTree tree;
+    bytes_max = std::min(bytes_max, Region::memory_bytes_max);
+    for (std::size_t level = 0; level < levels; ++level) {
+        TRY(tree.levels_[level], SparseBytes::reserve(level_bytes(level, std::max<std::uint64_t>(bytes_max / page_bytes, 1))));
+    }
+    return tree;
+}
+
+PageTree::Children& PageTree::children(std::size_t level, std::uint64_t number) const noexcept
+{
+    return reinterpret_cast<Children*>(levels_[level].data())[number];
+}
+bool PageTree::fits(std::size_t level, std::uint64_t number) const noexcept
+{
+    return number < levels_[level].size() / group_bytes;
+}
+Bytes PageTree::group(std::size_t level, std::uint64_t number) const noexcept
+{
+    return {levels_[level].data() + number * group_bytes, group_bytes};
+}
+
+bool PageTree::has_page(std::uint64_t page) const noexcept
+{
+    return fits(0, page / arity) && !children(0, page / arity)[page % arity].is_zero();
+}
+
+void PageTree::each_group(const std::function<void(std::uint64_t)>& visit) const
+{
+    const auto descend = [&](const auto& self, std::size_t level, std::uint64_t number) -> void {
+        if (level == 0) {
+            visit(number);
+            return;
+        }
+        for (std::size_t i = 0; i < arity; ++i)
+            if (!children(level, number)[i].is_zero())
+                self(self, level - 1, number * arity + i);
+    };
+    if (fits(levels - 1, 0) && !all_zero(group(levels - 1, 0)))
+        descend(descend, levels - 1, 0);
+}
+
+// ---- what was loaded
+
+Result<void> PageTree::load_level(std::size_t level, std::uint64_t bytes, int descriptor, std::uint64_t offset)
+{
+    return levels_[level].show(0, bytes, descriptor, offset);
+}
+
+Result<void> PageTree::load_group(std::size_t level, std::uint64_t number, Bytes hashes)
+{
+    if (level >= levels || hashes.size() != group_bytes || !fits(level, number))
+        return fail(errors::bad_image, fmt::format("there is no group {} of hashes at level {}", number, level));
+    std::memcpy(levels_[level].data() + number * group_bytes, hashes.data(), group_bytes);
+    return {};
+}
+
+void PageTree::believe(const Digest& root) noexcept
+{
+    loaded_ = true;
+    loaded_root_ = root;
+}
+
+/// Whether a group hashes to what stands above it. What was checked once is ours from then on.
+bool PageTree::checked(std::size_t level, std::uint64_t number) noexcept
+{
+    if (!loaded_)
+        return true;
+    if (checked_[level].data() == nullptr) {
+        auto reserved = SparseBytes::reserve(levels_[level].size() / group_bytes);
+        if (!reserved)
+            return false;
+        checked_[level] = *std::move(reserved);
+    }
+    if (checked_[level][number] != 0)
+        return true;
+    Digest above = loaded_root_;
+    if (level + 1 < levels) {
+        if (!checked(level + 1, number / arity))
+            return false;
+        above = children(level + 1, number / arity)[number % arity];
+    }
+    if (node_hash(group(level, number)) != above)
+        return false;
+    checked_[level][number] = 1;
+    return true;
+}
+
+bool PageTree::check_page(std::uint64_t page, Bytes bytes) noexcept
+{
+    const auto number = page / arity;
+    if (!fits(0, number) || !checked(0, number) || children(0, number)[page % arity] != page_hash(bytes)) {
+        broken_ = true;
+        return false;
+    }
+    return true;
+}
+
+bool PageTree::check_all() noexcept
+{
+    each_group([this](std::uint64_t group) {
+        if (!checked(0, group))
+            broken_ = true;
+    });
+    return !broken_ && checked(levels - 1, 0);
+}
+
+// ---- what is written
+
+void PageTree::set(std::size_t level, std::uint64_t number, const Digest& hash)
+{
+    ENSURE(fits(level, number / arity), "a tree is reserved for all that its region can hold");
+    if (!checked(level, number / arity))
+        broken_ = true;
+    auto& place = children(level, number / arity)[number % arity];
+    // A zero over a zero stays unwritten: the array costs memory only where it is written.
+    if (place != hash)
+        place = hash;
+}
+
+bool PageTree::set_page(std::uint64_t number, Bytes page)
+{
+    const auto hash = page_hash(page);
+    ENSURE(fits(0, number / arity), "a tree is reserved for all that its region can hold");
+    if (children(0, number / arity)[number % arity] == hash && checked(0, number / arity))
+        return false;
+    set(0, number, hash);
     stale_.push_back(number / arity);
+    return true;
 }
 
 void PageTree::update()
@@ -58,18 +197,8 @@ void PageTree::update()
         std::ranges::sort(stale);
         const auto doubles = std::ranges::unique(stale);
         stale.erase(doubles.begin(), doubles.end());
-        auto& groups = levels_[level];
         for (auto& number : stale) {
-            Digest hash;
-            if (const auto group = groups.find(number); group != groups.end()) {
-                const bool empty = std::ranges::all_of(*group->second, [](const Digest& child) { return child.is_zero(); });
-                if (empty)
-                    groups.erase(group);
-                else
-                    hash =
-                        keyed_hash(HashKind::node, {reinterpret_cast<const std::byte*>(group->second->data()), sizeof(Children)});
-            }
-            set(level + 1, number, hash);
+            set(level + 1, number, node_hash(group(level, number)));
             number /= arity;
         }
     }
@@ -77,21 +206,24 @@ void PageTree::update()
 
 Digest PageTree::root() const
 {
-    const auto& top = levels_[levels - 1];
-    const auto group = top.find(0);
-    if (group == top.end() || std::ranges::all_of(*group->second, [](const Digest& child) { return child.is_zero(); }))
-        return {};
-    return keyed_hash(HashKind::node, {reinterpret_cast<const std::byte*>(group->second->data()), sizeof(Children)});
+    return fits(levels - 1, 0) ? node_hash(group(levels - 1, 0)) : Digest{};
 }
 
 Result<Digest> PageTree::commit(Region& region, Bytes globals)
 {
+    if (levels_[0].data() == nullptr) {
+        TRY(*this, reserve(region.reserved_bytes()));
+    }
     TRY(const auto dirty, region.dirty_pages());
     const Bytes memory = region.bytes();
-    for (const auto page : dirty)
-        set_page(page, memory.subspan(page * page_bytes, page_bytes));
+    std::vector<bool> changed(dirty.size());
+    for (std::size_t i = 0; i < dirty.size(); ++i)
+        changed[i] = set_page(dirty[i], memory.subspan(dirty[i] * page_bytes, page_bytes));
     update();
-    TRY_OK(region.commit());
+    if (broken_ || region.damaged())
+        return fail(errors::bad_image, "the memory image has other bytes, or other hashes, than were saved",
+            "images are caches: delete it, the log rebuilds it");
+    TRY_OK(region.commit(dirty, changed));
     return state_root(root(), memory.size(), globals, region.mapped_ranges());
 }
 
@@ -115,11 +247,21 @@ Digest state_root(const Digest& pages, std::uint64_t length_bytes, Bytes globals
 
 Digest state_root_of(Bytes memory, Bytes globals, const std::vector<MappedRange>& mapped)
 {
-    PageTree tree;
-    for (std::uint64_t page = 0; page < memory.size() / page_bytes; ++page)
-        tree.set_page(page, memory.subspan(page * page_bytes, page_bytes));
-    tree.update();
-    return state_root(tree.root(), memory.size(), globals, mapped);
+    // Level by level, each as a plain list.
+    std::vector<Digest> hashes(memory.size() / page_bytes);
+    for (std::size_t page = 0; page < hashes.size(); ++page)
+        hashes[page] = page_hash(memory.subspan(page * page_bytes, page_bytes));
+    for (std::size_t level = 0; level < PageTree::levels; ++level) {
+        std::vector<Digest> above;
+        for (std::size_t first = 0; first < hashes.size(); first += PageTree::arity) {
+            std::array<Digest, PageTree::arity> children{};
+            std::copy_n(hashes.begin() + static_cast<std::ptrdiff_t>(first),
+                std::min<std::size_t>(PageTree::arity, hashes.size() - first), children.begin());
+            above.push_back(node_hash({reinterpret_cast<const std::byte*>(children.data()), sizeof children}));
+        }
+        hashes = std::move(above);
+    }
+    return state_root(hashes.empty() ? Digest{} : hashes.front(), memory.size(), globals, mapped);
 }
 
 }  // namespace altiplano::memory

@@ -1,9 +1,10 @@
 #pragma once
 
 #include "memory/region.hpp"
+#include "memory/sparse_bytes.hpp"
 
 #include <array>
-#include <unordered_map>
+#include <functional>
 
 namespace altiplano::memory {
 
@@ -14,37 +15,74 @@ Digest keyed_hash(HashKind kind, Bytes bytes);
 /// The hashes over a memory, kept so that a commit hashes what changed and nothing else.
 ///
 /// Leaves are pages, nodes have 16 children, the height is fixed at 7 (2^28 pages, 2^40 bytes). A page of zeros, and a
-/// node over nothing but such, hashes to 32 zero bytes and is not kept: what was never touched costs nothing.
-class PageTree {
+/// node over nothing but such, hashes to 32 zero bytes: what was never touched costs nothing. Each level is one sparse
+/// array, of a shape that a file can hold, so that a tree comes back by mapping it. What comes from a file is believed only
+/// as far as it hashes to the root: each group of hashes is checked at its first use.
+///
+/// One thread. The address is lent to a region that was restored: it stays for that region's life.
+class PageTree final : public PageCheck {
 public:
+    static constexpr std::size_t arity = 16;
+    static constexpr std::size_t levels = 7;
+    static constexpr std::uint64_t group_bytes = arity * Digest::size;  ///< the hashes of the children of one node
+
+    /// An empty tree for a memory of up to `bytes_max`. @return memory.kernel
+    static Result<PageTree> reserve(std::uint64_t bytes_max);
+    PageTree() = default;
+
     /// Takes the region's written pages into the tree, commits the region, and says what its state is now.
     /// @param globals  what else is state, as bytes
-    /// @return memory.kernel; the region is then as it was, the tree is not: drop both
+    /// @return memory.kernel, memory.bad_image; the region and the tree may then differ: drop both
     Result<Digest> commit(Region& region, Bytes globals);
 
     /// The hash over all pages.
     Digest root() const;
-    /// Sets one leaf. @param page  4096 bytes
-    void set_page(std::uint64_t number, Bytes page);
+    /// Sets one leaf. @param page  4096 bytes @return whether the hash is another one
+    /// Cost: a hash; checks what was loaded and is not checked yet, see `broken`.
+    bool set_page(std::uint64_t number, Bytes page);
     /// Brings the nodes above the leaves that were set up to date.
     void update();
 
-private:
-    static constexpr std::size_t arity = 16;
-    static constexpr std::size_t levels = 7;
-    using Children = std::array<Digest, arity>;
+    bool check_page(std::uint64_t page, Bytes bytes) noexcept override;
+    /// Whether hashes that were loaded proved wrong. Nothing that followed from them counts.
+    bool broken() const noexcept { return broken_; }
+    /// Checks every group of hashes that is there. @return whether all are what the root says
+    bool check_all() noexcept;
+    /// Whether a page has a hash, that is, anything but zeros. What was loaded is believed.
+    bool has_page(std::uint64_t page) const noexcept;
+    /// Visits the groups of level 0 that hold a hash, ascending; costs what is there.
+    void each_group(const std::function<void(std::uint64_t group)>& visit) const;
 
+    /// How many bytes level `level` takes for a memory of `pages`; whole pages.
+    static std::uint64_t level_bytes(std::size_t level, std::uint64_t pages);
+    /// The 16 hashes of one node's children, as bytes.
+    Bytes group(std::size_t level, std::uint64_t number) const noexcept;
+    /// Loads a level from a file, or one group from bytes, to be checked against `root`, the hash over all pages.
+    Result<void> load_level(std::size_t level, std::uint64_t bytes, int descriptor, std::uint64_t offset);
+    Result<void> load_group(std::size_t level, std::uint64_t number, Bytes hashes);
+    void believe(const Digest& root) noexcept;
+
+private:
+    using Children = std::array<Digest, arity>;
+    static_assert(sizeof(Children) == group_bytes);
+
+    Children& children(std::size_t level, std::uint64_t number) const noexcept;
+    bool fits(std::size_t level, std::uint64_t number) const noexcept;
+    bool checked(std::size_t level, std::uint64_t number) noexcept;
     void set(std::size_t level, std::uint64_t number, const Digest& hash);
 
-    /// Level 0 holds the hashes of pages, by sixteens; level 6 the children of the one node at the top.
-    std::array<std::unordered_map<std::uint64_t, std::unique_ptr<Children>>, levels> levels_;
+    std::array<SparseBytes, levels> levels_;  ///< level 0: the hashes of pages; level 6: the children of the one node at the top
+    std::array<SparseBytes, levels> checked_;  ///< a byte per group, only where `loaded_`
+    bool loaded_ = false;
+    bool broken_ = false;
+    Digest loaded_root_;
     std::vector<std::uint64_t> stale_;  ///< groups of level 0 whose parents are not up to date; may repeat
 };
 
 /// What a state is, as one hash (docs/state-root.md, format 1).
 Digest state_root(const Digest& pages, std::uint64_t length_bytes, Bytes globals, const std::vector<MappedRange>& mapped);
 
-/// The same from nothing but the bytes: the oracle.
+/// The same from nothing but the bytes: the oracle, which shares no code with the tree but the hash.
 Digest state_root_of(Bytes memory, Bytes globals, const std::vector<MappedRange>& mapped);
 
 }  // namespace altiplano::memory

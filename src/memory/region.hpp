@@ -15,7 +15,7 @@ inline constexpr std::uint64_t page_bytes = 4096;  ///< unit of tracking, hashin
 enum class Tracker {
     automatic,  ///< kernel where it can, else fault
     kernel,  ///< userfaultfd WP_ASYNC + PAGEMAP_SCAN (Linux 6.7 and later)
-    fault,  ///< mprotect + SIGSEGV
+    fault,  ///< write protection + SIGSEGV
     compare,  ///< byte by byte with the last commit: the oracle of the tests
 };
 
@@ -28,6 +28,21 @@ struct MappedRange {
     friend bool operator==(const MappedRange&, const MappedRange&) = default;
 };
 
+struct PageRange {
+    std::uint64_t first = 0;
+    std::uint64_t count = 0;
+    friend bool operator==(const PageRange&, const PageRange&) = default;
+};
+
+/// Knows what a page must hold.
+class PageCheck {
+public:
+    virtual bool check_page(std::uint64_t page, Bytes bytes) noexcept = 0;
+
+protected:
+    ~PageCheck() = default;
+};
+
 /// Reserved address space whose front holds a machine's memory: what was last committed, overlaid with what the guest
 /// wrote since.
 ///
@@ -36,7 +51,8 @@ struct MappedRange {
 class Region {
 public:
     static constexpr std::uint64_t page_bytes = memory::page_bytes;
-    static constexpr std::uint64_t reserved_bytes_max = std::uint64_t{1} << 40;
+    static constexpr std::uint64_t memory_bytes_max = std::uint64_t{1} << 40;  ///< what the state root can cover
+    static constexpr std::uint64_t reserved_bytes_max = memory_bytes_max + (std::uint64_t{4} << 30);
 
     /// An empty region. Costs address space, not memory.
     /// @return memory.bad_length, memory.over_reservation, memory.kernel
@@ -68,16 +84,42 @@ public:
     bool is_mapped(std::uint64_t page) const noexcept;
     /// Whether the guest may write there: usable and nowhere mapped.
     bool is_writable(std::uint64_t at, std::uint64_t length) const noexcept;
-    /// Before the kernel writes there for us (read(2) and the like), which would not raise the signal that `fault` needs.
+    /// Before the kernel writes there for us (read(2) and the like), which would not raise the signal that we need.
     Result<void> prepare_write(std::uint64_t at, std::uint64_t length);
+
+    // How a state comes back: `show` and `put` into a region that has grown, `map` as ever, then `settle`.
+
+    /// Pages that lie in a file, from an offset on.
+    struct Shown {
+        PageRange pages;
+        std::uint64_t file_offset = 0;
+    };
+    /// These pages, as of the last commit, lie in a file that nobody changes. Shown, not read; the descriptor is duplicated.
+    /// A later call wins where they overlap. @return memory.bad_range, memory.kernel
+    Result<void> show(std::span<const Shown> runs, int descriptor);
+    /// The same for a page that is copied. Cost: two copies.
+    Result<void> put(std::uint64_t page, Bytes bytes);
+    /// What is there now is the last commit, and saved. A page that was shown, put or mapped is looked at by `check` (which
+    /// the region borrows for life) before anybody sees it, together with its neighbours. @return memory.kernel
+    Result<void> settle(PageCheck& check);
+    /// Whether a page failed its check: then whatever the guest did since counts for nothing, and the region is to be dropped.
+    bool damaged() const noexcept;
 
     /// Pages whose bytes may differ from the last commit, ascending, each once. Written, not different: a page may be
     /// named whose bytes went back to what they were.
     Result<std::vector<std::uint64_t>> dirty_pages() const;
-    /// What is there now is what roll_back returns to.
+    /// What is there now is what roll_back returns to. Cost: the dirty pages.
     Result<void> commit();
+    /// The same for who knows more. @param dirty  what dirty_pages gave; `changed` for each, whether its bytes are others
+    Result<void> commit(std::span<const std::uint64_t> dirty, const std::vector<bool>& changed);
     /// Bytes, length and mapped ranges as of the last commit. Cost: the dirty pages.
     Result<void> roll_back();
+
+    /// Pages that were committed with other bytes since the last `saved` or `settle`, in no order, each once.
+    const std::vector<std::uint64_t>& unsaved_pages() const noexcept;
+    void saved() noexcept;
+    /// Pages that are written so often that they are no longer watched: they count as dirty every time.
+    std::size_t hot_pages() const noexcept;
 
 private:
     Region();
@@ -85,7 +127,7 @@ private:
     std::unique_ptr<Private> private_;
 };
 
-/// Puts the signal handler of Tracker::fault in front of what is installed now, unless it is there. Regions do it
+/// Puts the signal handler of this room in front of what is installed now, unless it is there. Regions do it
 /// themselves.
 void install_fault_handler();
 

@@ -3,6 +3,7 @@
 #include "vm/engine.hpp"
 
 #include "base/hash.hpp"
+#include "memory/region.hpp"
 #include "vm/fault_address.hpp"
 #include "vm/native.hpp"
 #include "vm/stack.hpp"
@@ -28,7 +29,7 @@ std::uint8_t* get_guest_memory(void* env, std::size_t* length, std::size_t* capa
 {
     auto& source = *static_cast<MemorySource*>(env);
     *length = source.length();
-    *capacity = memory_reservation_bytes;
+    *capacity = source.capacity();
     return reinterpret_cast<std::uint8_t*>(source.base());
 }
 
@@ -95,7 +96,7 @@ wasmtime_error_t* new_memory(void*, const wasm_memorytype_t*, std::size_t minimu
 
 // ---- settings
 
-wasm_config_t* settings()
+wasm_config_t* settings(std::uint64_t reservation_bytes)
 {
     wasm_config_t* c = wasm_config_new();
     // What modules may use: the list of shim/src/rewrite.rs, `accepted`.
@@ -120,7 +121,7 @@ wasm_config_t* settings()
     // Memory is ours; with copy-on-write initialisation left on Wasmtime panics (trap 7).
     wasmtime_config_memory_init_cow_set(c, false);
     wasmtime_config_memory_may_move_set(c, false);
-    wasmtime_config_memory_reservation_set(c, memory_reservation_bytes);
+    wasmtime_config_memory_reservation_set(c, reservation_bytes);
     wasmtime_config_memory_guard_size_set(c, memory_guard_bytes);
     altiplano_config_gc_heap(c, gc_reservation_bytes, wasm_page_bytes, false);
     altiplano_config_collector(c, 1);  // the null collector never frees an exception (trap 5)
@@ -156,9 +157,10 @@ Buffer cpu_features()
 
 class OneWasmPage final : public MemorySource {
 public:
-    OneWasmPage()
-        : base_(mmap(nullptr, memory_reservation_bytes + memory_guard_bytes, PROT_NONE,
-              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))
+    explicit OneWasmPage(std::uint64_t reservation_bytes)
+        : reservation_bytes_(reservation_bytes)
+        , base_(mmap(
+              nullptr, reservation_bytes + memory_guard_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))
     {
         if (base_ != MAP_FAILED && mprotect(base_, wasm_page_bytes, PROT_READ | PROT_WRITE) != 0)
             close();
@@ -169,21 +171,23 @@ public:
     bool mapped() const noexcept { return base_ != MAP_FAILED; }
     std::byte* base() noexcept override { return static_cast<std::byte*>(base_); }
     std::size_t length() noexcept override { return wasm_page_bytes; }
+    std::size_t capacity() noexcept override { return reservation_bytes_; }
     bool grow(std::size_t) noexcept override { return false; }
 
 private:
     void close() noexcept
     {
         if (base_ != MAP_FAILED)
-            munmap(base_, memory_reservation_bytes + memory_guard_bytes);
+            munmap(base_, reservation_bytes_ + memory_guard_bytes);
         base_ = MAP_FAILED;
     }
+    std::uint64_t reservation_bytes_;
     void* base_;
 };
 
 /// A store made by compiled code must be seen through our pointer, and a read must see what we put there: Wasmtime
 /// issue 12053 reports a creator whose memory no longer received writes.
-Result<void> prove_memory_is_ours(wasm_engine_t* engine)
+Result<void> prove_memory_is_ours(wasm_engine_t* engine, std::uint64_t reservation_bytes)
 {
     const auto failed = [](std::string what) {
         return fail(errors::host_engine, "the engine's self-test failed: " + std::move(what));
@@ -199,7 +203,7 @@ Result<void> prove_memory_is_ours(wasm_engine_t* engine)
             wasmtime_module_new(engine, reinterpret_cast<const std::uint8_t*>(wasm.vec.data), wasm.vec.size, &raw)})
         return failed(message_of(e.get()));
     const OwnedModule module(raw);
-    OneWasmPage page;
+    OneWasmPage page(reservation_bytes);
     if (!page.mapped())
         return failed("no address space for a memory's reservation");
 
@@ -266,19 +270,26 @@ Engine::Engine()
 }
 Engine::~Engine() = default;
 
-Result<std::shared_ptr<Engine>> Engine::create()
+std::uint64_t Engine::reservation_bytes() const noexcept
 {
+    return native_->reservation_bytes;
+}
+
+Result<std::shared_ptr<Engine>> Engine::create(std::uint64_t reservation_bytes)
+{
+    // Under Wasmtime's handler, for what neither it nor the one on top of it wants.
+    memory::install_fault_handler();
     std::shared_ptr<Engine> engine(new Engine);
-    engine->native_->engine.reset(wasm_engine_new_with_config(settings()));
+    engine->native_->reservation_bytes = reservation_bytes;
+    engine->native_->engine.reset(wasm_engine_new_with_config(settings(reservation_bytes)));
     if (!engine->native_->engine)
         return fail(errors::host_engine, "Wasmtime refused our settings");
     note_fault_addresses();
-    engine->fingerprint_ =
-        fmt::format("wasmtime {} rewrite {} memory {}+{} stack {} cpu {}", WASMTIME_VERSION, altiplano_rewrite_version(),
-            memory_reservation_bytes, memory_guard_bytes, guest_stack_bytes, sha256(cpu_features()).text());
+    engine->fingerprint_ = fmt::format("wasmtime {} rewrite {} memory {}+{} stack {} cpu {}", WASMTIME_VERSION,
+        altiplano_rewrite_version(), reservation_bytes, memory_guard_bytes, guest_stack_bytes, sha256(cpu_features()).text());
 
     Result<void> proved = fail(errors::host_stack, "no address space for a guest's stack");
-    on_guest_stack([&] { proved = prove_memory_is_ours(engine->native_->engine.get()); });
+    on_guest_stack([&] { proved = prove_memory_is_ours(engine->native_->engine.get(), reservation_bytes); });
     TRY_OK(std::move(proved));
     return engine;
 }

@@ -8,18 +8,29 @@
 
 namespace altiplano::vm {
 
-/// Wasmtime with the settings that make outcomes equal everywhere. One per process, used from any thread.
+/// Wasmtime with the settings that make outcomes equal everywhere. Used from any thread.
 class Engine {
 public:
+    /// The address space that compiled code assumes behind every memory base: bounds checks are constants because of it. It
+    /// is also the largest memory that a process can have on this engine. There are two sizes: a process's whole address
+    /// space is 128 TiB, so many machines in one want the smaller. Shows in no outcome.
+    static constexpr std::uint64_t small_reservation_bytes = std::uint64_t{16} << 30;
+    static constexpr std::uint64_t large_reservation_bytes = std::uint64_t{1} << 40;
+    static std::uint64_t reservation_for(std::uint64_t memory_bytes) noexcept
+    {
+        return memory_bytes <= small_reservation_bytes ? small_reservation_bytes : large_reservation_bytes;
+    }
+
     /// Builds the engine and proves on a small module that a wasm store is visible through our pointer
     /// (Wasmtime issue 12053). @return vm.host_engine
-    static Result<std::shared_ptr<Engine>> create();
+    static Result<std::shared_ptr<Engine>> create(std::uint64_t reservation_bytes = small_reservation_bytes);
     ~Engine();
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
     /// Engine version, settings and this machine's CPU features: what a compiled artefact depends on besides the module.
     const std::string& fingerprint() const noexcept { return fingerprint_; }
+    std::uint64_t reservation_bytes() const noexcept;
 
     struct Native;
     Native& native() noexcept { return *native_; }

@@ -49,6 +49,8 @@ inline constexpr std::string_view trap_out_of_memory = "trap.out_of_memory";  //
 
 // This node's troubles.
 inline constexpr std::string_view memory_over_limit = "vm.memory_over_limit";  ///< starts above the process's Memory-Limit
+inline constexpr std::string_view memory_not_offered =
+    "vm.memory_not_offered";  ///< the process may have more memory than this host offers
 inline constexpr std::string_view bad_image = "vm.bad_image";  ///< an image that does not fit the module
 inline constexpr std::string_view host_engine = "vm.host_engine";  ///< Wasmtime failed or is built otherwise
 inline constexpr std::string_view host_stack = "vm.host_stack";  ///< native stack exhausted before the depth limit

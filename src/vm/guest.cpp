@@ -1,6 +1,7 @@
 #include "vm/guest.hpp"
 
 #include "base/log.hpp"
+#include "memory/errors.hpp"
 #include "vm/abi/emscripten/emscripten.hpp"
 #include "vm/fault_address.hpp"
 
@@ -394,7 +395,7 @@ Answer<Value> Guest::throw_longjmp()
 Answer<bool> Guest::grow_memory(std::uint64_t wasm_pages)
 {
     constexpr std::uint64_t page_gas = 255;  // as memory.grow costs, shim/src/config.rs
-    if (wasm_pages > memory_reservation_bytes / wasm_page_bytes)
+    if (wasm_pages > memory::Region::memory_bytes_max / wasm_page_bytes)
         return false;
     if (auto paid = charge(page_gas * (wasm_pages + 1)); !paid)
         return std::unexpected(std::move(paid).error());
@@ -457,6 +458,9 @@ Stop Guest::stop_of(OwnedError error, OwnedTrap trap)
         return *std::exchange(stopped_, std::nullopt);
     if (grow_failed_)
         return *grow_failed_;
+    if (region_.damaged())
+        return Error{memory::errors::bad_image, "the memory image of this process has other bytes than were saved",
+            "images are caches: the log rebuilds it"};
     wasmtime_trap_code_t code = 0;
     if (trap && wasmtime_trap_code(trap.get(), &code)) {
         if (code == WASMTIME_TRAP_CODE_STACK_OVERFLOW)

@@ -101,6 +101,7 @@ public:
 private:
     std::byte* base() noexcept override;
     std::size_t length() noexcept override;
+    std::size_t capacity() noexcept override { return module_->native().engine->reservation_bytes(); }
     bool grow(std::size_t length) noexcept override;
 
     Answer<void> invoke_entry(const BoundImport& bound, wasmtime_val_raw_t* values);

@@ -1,5 +1,6 @@
 #include "vm/machine.hpp"
 
+#include "memory/errors.hpp"
 #include "memory/image.hpp"
 #include "vm/abi/calls.hpp"
 #include "vm/errors.hpp"
@@ -14,7 +15,10 @@ namespace altiplano::vm {
 
 namespace {
 
-constexpr std::uint64_t reserved_bytes = memory_reservation_bytes + memory_guard_bytes;
+std::uint64_t reserved_bytes(const Module& module)
+{
+    return module.native().engine->reservation_bytes() + memory_guard_bytes;
+}
 
 /// Runs guest code on its stack. A stop that is an Error is a HostFault and comes back as one.
 template <class T> Result<std::expected<T, GuestFault>> on_stack(const std::function<Answer<T>()>& task)
@@ -47,6 +51,10 @@ Result<void> fits(const Module& module, Machine::Limits limits)
             fmt::format("the module starts with {} bytes of memory; the process may have {}", module.memory_bytes_min(),
                 limits.memory_bytes),
             "spawn with a larger Memory-Limit");
+    if (const auto needed = memory_bytes_max(module, limits); needed > module.native().engine->reservation_bytes())
+        return fail(errors::memory_not_offered,
+            fmt::format("the process may have {} bytes of memory; this engine offers {}", needed,
+                module.native().engine->reservation_bytes()));
     return {};
 }
 
@@ -96,6 +104,7 @@ struct Machine::Private {
     memory::PageTree tree{};
     Buffer state{};  ///< what is state besides memory, as of the last commit
     Digest root{};  ///< as of the last commit
+    std::optional<Digest> saved{};  ///< the state that the newest image has
     bool lost = false;  ///< a HostFault left the state in between
 
     Result<void> usable() const;
@@ -118,7 +127,7 @@ Result<void> Machine::Private::usable() const
 Result<std::unique_ptr<Machine>> Machine::create(std::shared_ptr<const Module> module, Limits limits)
 {
     TRY_OK(fits(*module, limits));
-    TRY(auto region, memory::Region::fresh(reserved_bytes, limits.tracker));
+    TRY(auto region, memory::Region::fresh(reserved_bytes(*module), limits.tracker));
     TRY_OK(region.grow(module->memory_bytes_min()));
     const auto limit = memory_bytes_max(*module, limits);
     const auto hash = module->hash();
@@ -150,6 +159,12 @@ Result<Run> Machine::handle(const Call& call)
     if (!done) {
         private_->lost = true;
         return std::unexpected(std::move(done).error());
+    }
+    // What host code read of a damaged image ended no message yet, but must not count.
+    if (guest.region().damaged()) {
+        private_->lost = true;
+        return fail(memory::errors::bad_image, "the memory image of this process has other bytes than were saved",
+            "images are caches: the log rebuilds it");
     }
     if (*done)
         return **std::move(done);
@@ -198,20 +213,35 @@ Result<void> Machine::Private::again()
     return {};
 }
 
-Result<void> Machine::save(Files& files, const Path& path)
+Result<memory::SavedImage> Machine::save(Files& files, const Path& path, const std::optional<Digest>& base)
 {
     TRY_OK(private_->usable());
-    return memory::save_image(files, path, private_->guest->region(), private_->state, private_->root);
+    auto& mine = *private_;
+    TRY(const auto saved,
+        memory::save_image(files, path, mine.guest->region(), mine.tree, mine.state, mine.root,
+            base && base == mine.saved ? base : std::nullopt));
+    mine.saved = mine.root;
+    return saved;
+}
+
+std::uint64_t Machine::unsaved_bytes() const noexcept
+{
+    return private_->guest->region().unsaved_pages().size() * memory::page_bytes;
 }
 
 Result<std::unique_ptr<Machine>> Machine::restore(
-    std::shared_ptr<const Module> module, Limits limits, std::unique_ptr<File> image, GuestFiles& files)
+    std::shared_ptr<const Module> module, Limits limits, const std::vector<std::unique_ptr<File>>& layers, GuestFiles& files)
 {
     TRY_OK(fits(*module, limits));
     const auto limit = memory_bytes_max(*module, limits);
     const auto bad = [](std::string_view what) { return fail(errors::bad_image, fmt::format("the image {}", what)); };
     // What it claims, before anything is done for it.
-    TRY(const auto front, memory::read_image(*image));
+    std::vector<const File*> files_of_layers;
+    for (const auto& layer : layers)
+        files_of_layers.push_back(layer.get());
+    if (layers.empty())
+        return bad("is missing");
+    TRY(const auto front, memory::read_image(*layers.back()));
     if (front.globals.size() < Digest::size || !equal(Bytes(front.globals).first(Digest::size), module->hash().bytes()))
         return bad("is of another module");
     if (front.length_bytes % wasm_page_bytes != 0 || front.length_bytes < module->memory_bytes_min())
@@ -220,17 +250,18 @@ Result<std::unique_ptr<Machine>> Machine::restore(
         return fail(errors::memory_over_limit,
             fmt::format("the image holds {} bytes of memory; the process may have {}", front.length_bytes, limit));
 
-    TRY(auto region, memory::Region::fresh(reserved_bytes, limits.tracker));
+    TRY(auto region, memory::Region::fresh(reserved_bytes(*module), limits.tracker));
     std::unique_ptr<Machine> machine(new Machine);
     TRY(auto loaded,
-        memory::load_image(
-            *image, region, machine->private_->tree, [&](memory::Region& into, const memory::MappedRange& range) -> Result<void> {
+        memory::load_image(files_of_layers, region, machine->private_->tree,
+            [&](memory::Region& into, const memory::MappedRange& range) -> Result<void> {
                 TRY(const auto file, files.mapped_item(range.item));
                 if (range.item_offset >= file->size() || range.length - 1 > file->size() - range.item_offset + memory::page_bytes)
                     return bad("maps more of an item than there is");
                 return map_file(into, *file, range.item_offset, range.length, range.at);
             }));
     machine->private_->root = loaded.root;
+    machine->private_->saved = loaded.root;
     machine->private_->state = std::move(loaded.globals);
     machine->private_->guest = std::make_unique<Guest>(std::move(module), std::move(region), limit);
     auto& guest = *machine->private_->guest;

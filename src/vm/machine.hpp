@@ -4,7 +4,7 @@
 #include "base/clock.hpp"
 #include "base/files.hpp"
 #include "base/id.hpp"
-#include "memory/region.hpp"
+#include "memory/image.hpp"
 #include "vm/extension.hpp"
 #include "vm/module.hpp"
 
@@ -51,11 +51,13 @@ public:
     /// @return module.constructors_failed, vm.memory_over_limit, other vm.* for HostFaults
     static Result<std::unique_ptr<Machine>> create(std::shared_ptr<const Module> module, Limits limits);
 
-    /// A process as a file of `save` has it, its root checked. Constructors do not run again.
+    /// A process as files of `save` have it: a whole image, then overlays, oldest first. Constructors do not run again. Nothing
+    /// is read through: bytes that are not what was saved are found at their first use, which is a HostFault then
+    /// (memory.bad_image).
     /// @param files  answers `mapped_item` for ranges that were mapped
-    /// @return vm.bad_image, vm.*
+    /// @return vm.bad_image, memory.bad_image, vm.*
     static Result<std::unique_ptr<Machine>> restore(
-        std::shared_ptr<const Module> module, Limits limits, std::unique_ptr<File> image, GuestFiles& files);
+        std::shared_ptr<const Module> module, Limits limits, const std::vector<std::unique_ptr<File>>& layers, GuestFiles& files);
 
     /// AO's modules of the first generations boot Lua there, and count it: AO's usual Compute-Limit.
     static constexpr std::uint64_t constructor_metered = 9'000'000'000'000;
@@ -78,8 +80,12 @@ public:
     std::uint64_t memory_bytes() const noexcept;
 
     /// Writes the state as an image that `restore` takes; durable when it returns. Right after a commit or roll-back.
-    /// @return base.disk_full, base.file_failed
-    Result<void> save(Files& files, const Path& path);
+    /// @param base  the state that the newest image is of: if this machine was last saved as that or restored from it, and
+    /// it is worth it, only what changed since is written
+    /// @return base.disk_full, base.file_failed, memory.bad_image
+    Result<memory::SavedImage> save(Files& files, const Path& path, const std::optional<Digest>& base = {});
+    /// Bytes of pages that were committed since the last save.
+    std::uint64_t unsaved_bytes() const noexcept;
 
 private:
     Machine();

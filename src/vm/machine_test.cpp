@@ -1,6 +1,7 @@
 #include "vm/machine.hpp"
 
 #include "base/hash.hpp"
+#include "memory/errors.hpp"
 #include "vm/errors.hpp"
 #include "vm/test_wat.hpp"
 
@@ -598,7 +599,9 @@ protected:
     Result<std::unique_ptr<Machine>> restored(const std::shared_ptr<const Module>& module, Machine::Limits limits = {})
     {
         limits.tracker = GetParam();
-        return Machine::restore(module, limits, system_files().open(path, Files::Mode::read).value(), no_files());
+        std::vector<std::unique_ptr<File>> layers;
+        layers.push_back(system_files().open(path, Files::Mode::read).value());
+        return Machine::restore(module, limits, layers, no_files());
     }
     const Path folder = Path(testing::TempDir()) / ("altiplano-image-" + std::to_string(getpid()));
     const Path path = folder / "image";
@@ -651,16 +654,25 @@ TEST_P(Image, is_refused_when_it_does_not_fit)
     ASSERT_TRUE(warm->save(system_files(), path));
     EXPECT_EQ(restored(module_of(guest_wat("(i64.const 8)"))).error().code, errors::bad_image);
     EXPECT_EQ(restored(module_of(counter), {.memory_bytes = 2 * 65536}).error().code, errors::memory_over_limit);
-    // Any changed byte of it is found: the root no longer follows.
+    // Any changed byte of it is found before it decides anything.
     const auto good = read_file(system_files(), path).value();
+    const auto expected = text(run(*warm, "x"));
+    ASSERT_TRUE(warm->roll_back());
     for (std::size_t place = 0; place < good.size(); place += 997) {
         auto bad = good;
         bad[place] ^= std::byte{4};
-        ASSERT_TRUE(write_file(system_files(), path, bad));
+        const auto file = system_files().open(path, Files::Mode::create).value();
+        ASSERT_TRUE(file->write_at(0, bad));
         auto machine = restored(module_of(counter));
-        if (machine) {  // the padding between front and memory says nothing
-            EXPECT_EQ((*machine)->root(), warm->root()) << place;
-        }
+        if (!machine)
+            continue;
+        // Found when it is touched, or it never decides anything: padding, or a page that nobody looked at.
+        EXPECT_EQ((*machine)->root(), warm->root()) << place;
+        const auto done = (*machine)->handle({.message_json = "x", .env_json = "{}", .gas_limit = plenty});
+        if (done)
+            EXPECT_EQ(text(*done), expected) << place;
+        else
+            EXPECT_EQ(done.error().code, memory::errors::bad_image) << place;
     }
     ASSERT_TRUE(write_file(system_files(), path, Bytes(good).first(good.size() / 2)));
     EXPECT_FALSE(restored(module_of(counter)));

@@ -2,6 +2,7 @@
 
 #include "base/hash.hpp"
 #include "base/log.hpp"
+#include "memory/region.hpp"
 #include "vm/abi/calls.hpp"
 #include "vm/abi/emscripten/emscripten.hpp"
 #include "vm/abi/wasi/wasi.hpp"
@@ -438,11 +439,11 @@ Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm, const For
         "the rewriting pass exports the memory");
     const auto* memory = wasm_externtype_as_memorytype_const(memory_type);
     module->wasm64_ = wasmtime_memorytype_is64(memory);
-    const auto pages_max = memory_reservation_bytes / wasm_page_bytes;
+    constexpr auto pages_max = altiplano::memory::Region::memory_bytes_max / wasm_page_bytes;
     const auto minimum = wasmtime_memorytype_minimum(memory);
     if (minimum > pages_max)
         return fail(errors::over_limit,
-            fmt::format("the module's memory starts with {} wasm pages; at most {} (16 GiB) are offered", minimum, pages_max));
+            fmt::format("the module's memory starts with {} wasm pages; a state has at most {} (1 TiB)", minimum, pages_max));
     std::uint64_t maximum = pages_max;
     if (std::uint64_t declared = 0; wasmtime_memorytype_maximum(memory, &declared))
         maximum = std::min(maximum, declared);

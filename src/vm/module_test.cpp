@@ -184,5 +184,5 @@ TEST(Compile, refuses_a_module_without_the_exports_of_the_abi)
 
 TEST(Compile, refuses_a_memory_that_starts_above_the_ceiling)
 {
-    EXPECT_THAT(refusal(guest_wat("(i64.const 8)", "", "", "i64 262145")), testing::StartsWith("module.over_limit"));
+    EXPECT_THAT(refusal(guest_wat("(i64.const 8)", "", "", "i64 16777217")), testing::StartsWith("module.over_limit"));
 }

@@ -47,9 +47,6 @@ struct OwnedBytes {
 
 inline constexpr std::uint64_t wasm_page_bytes = 65536;
 
-/// The address space that compiled code assumes behind every memory base: bounds checks are constants because of it.
-/// It is also the largest memory that a process can have here.
-inline constexpr std::uint64_t memory_reservation_bytes = std::uint64_t{16} << 30;
 /// Inaccessible bytes behind the reservation.
 inline constexpr std::uint64_t memory_guard_bytes = std::uint64_t{2} << 30;
 /// The GC heap (exceptions) comes to the memory creator too; nothing but this odd size tells the two apart.
@@ -59,6 +56,7 @@ struct Engine::Native {
     OwnedEngine engine;
     std::mutex references_mutex{};
     std::map<Digest, OwnedModule> references{};  ///< compiled reference modules; each lives as long as the engine
+    std::uint64_t reservation_bytes = 0;
 };
 
 /// Memory for the next instance of this thread. Wasmtime's creator has no argument of ours, so it goes through here.
@@ -67,6 +65,7 @@ public:
     virtual ~MemorySource() = default;
     virtual std::byte* base() noexcept = 0;
     virtual std::size_t length() noexcept = 0;
+    virtual std::size_t capacity() noexcept = 0;  ///< the engine's reservation
     /// @return false: memory.grow answers -1
     virtual bool grow(std::size_t length) noexcept = 0;
 };

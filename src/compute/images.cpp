@@ -1,0 +1,227 @@
+#include "compute/images.hpp"
+
+#include "base/log.hpp"
+#include "memory/errors.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <set>
+
+namespace altiplano::compute {
+
+namespace {
+constexpr std::size_t states_kept = 2;  // the newest may be cut by a crash
+constexpr std::size_t overlays_max = 6;  // then they are merged; a restore opens them all
+constexpr std::uint64_t overlay_share = 4;  // or when they take a fourth of what they lie on
+
+/// What the overlays hold, compared with the image under them.
+std::uint64_t bytes_of(const File& file)
+{
+    return file.stored_bytes().value_or(0);
+}
+}  // namespace
+
+Result<Images::Chain> Images::chain(const std::vector<store::ImageRecord>& newest_first, std::size_t state)
+{
+    Chain found;
+    for (auto at = state;;) {
+        const auto& record = newest_first[at];
+        TRY(auto file, files_.open(folder_ / record.file, Files::Mode::read));
+        TRY(const auto image, memory::read_image(*file));
+        if (image.root != record.state_root)
+            return fail(memory::errors::bad_image,
+                fmt::format("{} is of the state {}, not {}", record.file, image.root.text(), record.state_root.text()));
+        found.records.insert(found.records.begin(), record);
+        found.layers.insert(found.layers.begin(), std::move(file));
+        if (!image.base)
+            return found;
+        // By its state: which image of it, a merged one or not, makes no difference.
+        ++at;
+        while (at < newest_first.size() && newest_first[at].state_root != *image.base)
+            ++at;
+        if (at == newest_first.size())
+            return fail(memory::errors::bad_image, fmt::format("what {} lies on is missing", record.file));
+    }
+}
+
+Result<std::optional<Images::Chain>> Images::before(const ProcessId& process, std::uint64_t nonce)
+{
+    const std::lock_guard lock(mutex_);
+    TRY(const auto images, cache_.images(process));
+    for (std::size_t i = 0; i < images.size(); ++i) {
+        if (images[i].nonce >= nonce)
+            continue;
+        TRY(const auto recorded, cache_.result(process, images[i].nonce));
+        auto found = recorded && recorded->state_root == images[i].state_root
+            ? chain(images, i)
+            : fail(memory::errors::bad_image, "its state root is not that of the slot");
+        if (found)
+            return std::optional(*std::move(found));
+        log::warning("the image of {} at slot {} is not used: {}", process.text(), images[i].nonce, found.error().sentence);
+        (void)remove(images[i]).has_value();
+    }
+    return std::optional<Chain>{};
+}
+
+Result<void> Images::remove(const store::ImageRecord& image)
+{
+    TRY_OK(cache_.remove_image(image));
+    return files_.remove(folder_ / image.file);
+}
+
+void Images::drop(const Chain& chain)
+{
+    const std::lock_guard lock(mutex_);
+    for (const auto& record : chain.records)
+        if (const auto removed = remove(record); !removed)
+            log::warning("the broken image {} cannot be removed: {}", record.file, removed.error().sentence);
+}
+
+Result<void> Images::put(const ProcessId& process, std::uint64_t nonce, const Digest& root, const Save& save)
+{
+    std::vector<store::ImageRecord> before;
+    {
+        const std::lock_guard lock(mutex_);
+        TRY(before, cache_.images(process));
+    }
+    if (!before.empty() && before.front().nonce == nonce)
+        return {};
+
+    const store::ImageRecord image{
+        .process = process, .nonce = nonce, .file = fmt::format("{}-{}", process.text(), nonce), .state_root = root};
+    const auto base = before.empty() || before.front().nonce > nonce || before.front().state_root == root
+        ? std::nullopt
+        : std::optional(before.front().state_root);
+    const auto temporary = folder_ / (image.file + ".tmp");
+    TRY_OK(files_.remove(temporary));
+    memory::SavedImage saved;
+    {
+        TRY(const auto file, files_.open(temporary, Files::Mode::create_new));
+        const auto written = save(*file, base);
+        if (!written) {
+            (void)files_.remove(temporary).has_value();
+            return std::unexpected(written.error());
+        }
+        saved = *written;
+    }
+    TRY_OK(files_.rename(temporary, folder_ / image.file));
+    TRY_OK(files_.sync_directory(folder_));
+    bool merging = false;
+    {
+        const std::lock_guard lock(mutex_);
+        TRY_OK(cache_.put_image(image));
+        TRY_OK(retire(process));
+        if (saved.overlay) {
+            TRY(const auto images, cache_.images(process));
+            const auto now = chain(images, 0);
+            merging = now && much_in_overlays(*now);
+        }
+    }
+    if (!merging)
+        return {};
+    const auto work = [this, process, nonce] {
+        if (const auto merged = merge(process, nonce); !merged)
+            log::warning("the images of {} are not merged: {}", process.text(), merged.error().sentence);
+    };
+    if (background_ != nullptr)
+        background_->post(work);
+    else
+        work();
+    return {};
+}
+
+bool Images::much_in_overlays(const Chain& chain)
+{
+    std::uint64_t overlays = 0;
+    for (std::size_t i = 1; i < chain.layers.size(); ++i)
+        overlays += bytes_of(*chain.layers[i]);
+    return chain.layers.size() > overlays_max || overlays > bytes_of(*chain.layers.front()) / overlay_share;
+}
+
+/// Removes what is neither one of the newest states nor under one of them.
+Result<void> Images::retire(const ProcessId& process)
+{
+    TRY(const auto images, cache_.images(process));
+    std::set<std::string> needed;
+    std::size_t states = 0;
+    for (std::size_t i = 0; i < images.size() && states < states_kept; ++i)
+        if (const auto found = chain(images, i)) {
+            ++states;
+            for (const auto& record : found->records)
+                needed.insert(record.file);
+        }
+    for (const auto& image : images)
+        if (!needed.contains(image.file))
+            TRY_OK(remove(image));
+    return {};
+}
+
+Result<void> Images::merge(const ProcessId& process, std::uint64_t nonce)
+{
+    std::optional<Chain> old;
+    {
+        const std::lock_guard lock(mutex_);
+        TRY(const auto images, cache_.images(process));
+        const auto at = std::ranges::find(images, nonce, &store::ImageRecord::nonce);
+        if (at == images.end())
+            return {};
+        TRY(old, chain(images, static_cast<std::size_t>(at - images.begin())));
+    }
+    if (old->layers.size() < 2)
+        return {};
+    std::vector<const File*> layers;
+    for (const auto& layer : old->layers)
+        layers.push_back(layer.get());
+    auto merged = old->state();
+    merged.file += "-merged";
+    TRY_OK(memory::merge_images(files_, folder_ / merged.file, layers));
+
+    const std::lock_guard lock(mutex_);
+    TRY(const auto images, cache_.images(process));
+    const auto at = std::ranges::find(images, nonce, &store::ImageRecord::nonce);
+    if (at == images.end() || at->file != old->state().file)
+        return files_.remove(folder_ / merged.file);
+    TRY_OK(cache_.put_image(merged));
+    TRY_OK(files_.remove(folder_ / old->state().file));
+    return retire(process);
+}
+
+Result<std::uint64_t> Images::stored_bytes(const ProcessId& process)
+{
+    TRY(const auto images, cache_.images(process));
+    std::uint64_t bytes = 0;
+    for (const auto& image : images)
+        if (const auto file = files_.open(folder_ / image.file, Files::Mode::read))
+            bytes += bytes_of(**file);
+    return bytes;
+}
+
+Result<Images::Total> Images::total()
+{
+    TRY(const auto names, files_.list(folder_));
+    Total all;
+    for (const auto& name : names)
+        if (const auto file = files_.open(folder_ / name, Files::Mode::read)) {
+            ++all.files;
+            all.bytes += bytes_of(**file);
+        }
+    return all;
+}
+
+Result<void> Images::sweep(const std::vector<ProcessId>& processes)
+{
+    const std::lock_guard lock(mutex_);
+    std::set<std::string> known;
+    for (const auto& process : processes) {
+        TRY(const auto images, cache_.images(process));
+        for (const auto& image : images)
+            known.insert(image.file);
+    }
+    TRY(const auto names, files_.list(folder_));
+    for (const auto& name : names)
+        if (!known.contains(name))
+            TRY_OK(files_.remove(folder_ / name));
+    return {};
+}
+
+}  // namespace altiplano::compute

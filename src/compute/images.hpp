@@ -1,0 +1,68 @@
+#pragma once
+
+#include "base/executor.hpp"
+#include "base/files.hpp"
+#include "memory/image.hpp"
+#include "store/records.hpp"
+
+#include <functional>
+#include <mutex>
+
+namespace altiplano::compute {
+
+/// The checkpoints of processes on this node: image files and their records. All are caches of the log. Safe from any thread.
+///
+/// A large state is one whole image and overlays on it; when there are many, or much in them, they are merged in the
+/// background. What is kept: the newest two states and what they lie on.
+class Images {
+public:
+    /// A state on disk: a whole image, then the overlays on it.
+    struct Chain {
+        std::vector<store::ImageRecord> records;  ///< oldest first; the last one is the state
+        std::vector<std::unique_ptr<File>> layers;
+        const store::ImageRecord& state() const { return records.back(); }
+    };
+    /// Writes an image into the file, or if it can an overlay on the state `base`.
+    using Save = std::function<Result<memory::SavedImage>(const File& file, const std::optional<Digest>& base)>;
+
+    /// @param background  merges run there; null: at once, by whoever saves
+    Images(store::Cache& cache, Files& files, Path folder, Executor* background)
+        : cache_(cache)
+        , files_(files)
+        , folder_(std::move(folder))
+        , background_(background)
+    {
+    }
+
+    /// The newest state before slot `nonce`. What is broken, or of another history than the results, is dropped on the way.
+    Result<std::optional<Chain>> before(const ProcessId& process, std::uint64_t nonce);
+    /// Forgets the images of a chain that proved broken.
+    void drop(const Chain& chain);
+    /// Keeps the state after slot `nonce`, unless there is an image of that slot. Durable when it returns.
+    Result<void> put(const ProcessId& process, std::uint64_t nonce, const Digest& root, const Save& save);
+    /// What the images of a process take on disk.
+    Result<std::uint64_t> stored_bytes(const ProcessId& process);
+    /// What all images take on disk, and how many files there are.
+    struct Total {
+        std::uint64_t files = 0;
+        std::uint64_t bytes = 0;
+    };
+    Result<Total> total();
+    /// Removes files without a record: what a crash left.
+    Result<void> sweep(const std::vector<ProcessId>& processes);
+
+private:
+    Result<Chain> chain(const std::vector<store::ImageRecord>& newest_first, std::size_t state);
+    Result<void> remove(const store::ImageRecord& image);
+    Result<void> retire(const ProcessId& process);
+    Result<void> merge(const ProcessId& process, std::uint64_t nonce);
+    bool much_in_overlays(const Chain& chain);
+
+    store::Cache& cache_;
+    Files& files_;
+    Path folder_;
+    Executor* background_;
+    std::mutex mutex_;  ///< of the records, against a merge that ends
+};
+
+}  // namespace altiplano::compute
