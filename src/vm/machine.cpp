@@ -271,6 +271,14 @@ Result<std::unique_ptr<Machine>> Machine::restore(
     return machine;
 }
 
+Result<std::unique_ptr<Machine>> Machine::restore(
+    std::shared_ptr<const Module> module, Limits limits, std::unique_ptr<File> image, GuestFiles& files)
+{
+    std::vector<std::unique_ptr<File>> layers;
+    layers.push_back(std::move(image));
+    return restore(std::move(module), limits, layers, files);
+}
+
 Digest Machine::root() const noexcept
 {
     return private_->root;

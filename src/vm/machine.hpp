@@ -61,6 +61,10 @@ public:
 
     /// AO's modules of the first generations boot Lua there, and count it: AO's usual Compute-Limit.
     static constexpr std::uint64_t constructor_metered = 9'000'000'000'000;
+    /// The same from one whole image.
+    static Result<std::unique_ptr<Machine>> restore(
+        std::shared_ptr<const Module> module, Limits limits, std::unique_ptr<File> image, GuestFiles& files);
+
     static constexpr std::uint64_t constructor_gas = 1'000'000'000;  ///< a constant of the semantics, as the clock 0 there
 
     ~Machine();
