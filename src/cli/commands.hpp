@@ -15,6 +15,7 @@ void add_item_commands(CLI::App& app, Common& common, Exit& exit);  ///< put, ge
 void add_process_commands(CLI::App& app, Common& common, Exit& exit);  ///< spawn, send, eval, result
 void add_ask_command(CLI::App& app, Common& common, Exit& exit);
 void add_console_command(CLI::App& app, Common& common, Exit& exit);
+void add_past_commands(CLI::App& app, Common& common, Exit& exit);  ///< state, read, fork, diff
 void add_verify_commands(CLI::App& app, Common& common, Exit& exit);  ///< verify, recompute
 
 /// The path of this program, for starting itself again.

@@ -62,6 +62,7 @@ int main(int argc, char** argv)
     add_process_commands(app, common, exit);
     add_ask_command(app, common, exit);
     add_console_command(app, common, exit);
+    add_past_commands(app, common, exit);
     add_verify_commands(app, common, exit);
     take_shields_off(app);
     try {

@@ -33,7 +33,8 @@ Exit exit_of(std::string_view code)
     if (code == errors::bad_argument || code == "base.bad_id")
         return Exit::usage;
     for (const std::string_view refusing : {"item.", "module.", "scheduler.", "messenger.", "compute.not_a_module",
-             "compute.bad_limit", "vm.memory_over_limit", "node.bad_", "node.body_", "node.folder_in_use", "node.newer_folder"})
+             "compute.bad_limit", "compute.memory_not_offered", "vm.memory_over_limit", "node.bad_", "node.body_",
+             "node.folder_in_use", "node.newer_folder"})
         if (code.starts_with(refusing))
             return Exit::refused;
     return Exit::failure;

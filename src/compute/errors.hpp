@@ -9,6 +9,8 @@ inline constexpr std::string_view worker_protocol = "compute.worker_protocol";  
 inline constexpr std::string_view not_a_module = "compute.not_a_module";  ///< the item that Module names is no module
 inline constexpr std::string_view unknown_format = "compute.unknown_format";  ///< a Module-Format that this node does not run
 inline constexpr std::string_view bad_limit = "compute.bad_limit";  ///< a Memory-Limit or Compute-Limit that says nothing
+inline constexpr std::string_view memory_not_offered =
+    "compute.memory_not_offered";  ///< the process may need more memory than this node offers
 inline constexpr std::string_view other_semantics =
     "compute.other_semantics";  ///< slot 0 records semantics that this program does not have
 inline constexpr std::string_view disagreement = "compute.disagreement";  ///< a recomputation differs: the process is not served

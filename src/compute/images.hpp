@@ -13,7 +13,8 @@ namespace altiplano::compute {
 /// The checkpoints of processes on this node: image files and their records. All are caches of the log. Safe from any thread.
 ///
 /// A large state is one whole image and overlays on it; when there are many, or much in them, they are merged in the
-/// background. What is kept: the newest two states and what they lie on.
+/// background. What is kept: the newest two states, as many older ones as `history` says, spread over the log, and what
+/// they lie on.
 class Images {
 public:
     /// A state on disk: a whole image, then the overlays on it.
@@ -26,11 +27,12 @@ public:
     using Save = std::function<Result<memory::SavedImage>(const File& file, const std::optional<Digest>& base)>;
 
     /// @param background  merges run there; null: at once, by whoever saves
-    Images(store::Cache& cache, Files& files, Path folder, Executor* background)
+    Images(store::Cache& cache, Files& files, Path folder, Executor* background, std::size_t history = 0)
         : cache_(cache)
         , files_(files)
         , folder_(std::move(folder))
         , background_(background)
+        , history_(history)
     {
     }
 
@@ -38,8 +40,16 @@ public:
     Result<std::optional<Chain>> before(const ProcessId& process, std::uint64_t nonce);
     /// Forgets the images of a chain that proved broken.
     void drop(const Chain& chain);
-    /// Keeps the state after slot `nonce`, unless there is an image of that slot. Durable when it returns.
-    Result<void> put(const ProcessId& process, std::uint64_t nonce, const Digest& root, const Save& save);
+    /// Keeps the state after slot `nonce`, unless there is an image of that slot.
+    Result<void> put(const ProcessId& process, std::uint64_t nonce, const Digest& root, bool durable, const Save& save);
+    /// A state that there is an image of, and the files that it takes, oldest first.
+    struct State {
+        std::uint64_t nonce = 0;
+        Digest root;
+        std::vector<Path> layers;
+    };
+    /// Oldest first. What is broken is left out.
+    Result<std::vector<State>> states(const ProcessId& process);
     /// What the images of a process take on disk.
     Result<std::uint64_t> stored_bytes(const ProcessId& process);
     /// What all images take on disk, and how many files there are.
@@ -62,6 +72,7 @@ private:
     Files& files_;
     Path folder_;
     Executor* background_;
+    std::size_t history_;
     std::mutex mutex_;  ///< of the records, against a merge that ends
 };
 

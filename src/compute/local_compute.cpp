@@ -25,8 +25,10 @@ LocalCompute::LocalCompute(
     , cache_(cache)
     , clock_(clock)
     , options_(std::move(options))
-    , images_(cache, files, options_.folder / "images", options_.background)
-    , turns_(static_cast<std::ptrdiff_t>(options_.workers))
+    , background_(options_.merge_in_background ? thread_pool("merge", 1) : nullptr)
+    , images_(cache, files, options_.folder / "images", background_.get(), options_.history_states)
+    , pool_(options_.start, options_.modules, options_.tracker, options_.idle_workers)
+    , turns_(options_.workers)
 {
 }
 
@@ -45,29 +47,27 @@ Result<std::unique_ptr<LocalCompute>> LocalCompute::open(
 LocalCompute::~LocalCompute()
 {
     stopping_ = true;
-    for (const auto& lane : all_lanes()) {
+    for (const auto& lane : awake_lanes()) {
         const std::lock_guard busy(lane->mutex);
-        if (const auto saved = save_image(*lane); !saved)
+        if (const auto saved = save_image(*lane, true); !saved)
             log::warning("no image of {}: {} (it will be replayed)", lane->process.text(), saved.error().sentence);
         drop_worker(*lane);
     }
+    pool_.clear();
+    background_.reset();
 }
 
 /// A lane's mutex comes before `mutex_`: whoever wants many lanes takes them out first.
-std::vector<std::shared_ptr<LocalCompute::Lane>> LocalCompute::all_lanes()
+std::vector<std::shared_ptr<LocalCompute::Lane>> LocalCompute::awake_lanes()
 {
     const std::lock_guard lock(mutex_);
-    std::vector<std::shared_ptr<Lane>> all;
-    all.reserve(lanes_.size());
-    for (const auto& [process, lane] : lanes_)
-        all.push_back(lane);
-    return all;
+    return {awake_.begin(), awake_.end()};
 }
 
 void LocalCompute::stop()
 {
     stopping_ = true;
-    for (const auto& lane : all_lanes())
+    for (const auto& lane : awake_lanes())
         if (const std::unique_lock idle(lane->mutex, std::try_to_lock); !idle)
             if (const auto id = lane->worker_process.load(); id != 0)
                 kill(static_cast<pid_t>(id), SIGKILL);
@@ -85,10 +85,21 @@ std::shared_ptr<LocalCompute::Lane> LocalCompute::lane(const ProcessId& process)
 std::vector<std::int64_t> LocalCompute::worker_processes()
 {
     std::vector<std::int64_t> all;
-    for (const auto& lane : all_lanes())
+    for (const auto& lane : awake_lanes())
         if (const auto id = lane->worker_process.load())
             all.push_back(id);
     return all;
+}
+
+LocalCompute::Life LocalCompute::life()
+{
+    Life now{.idle_workers = pool_.processes().size(), .long_evaluations = long_now_.load()};
+    const std::lock_guard lock(mutex_);
+    now.known = lanes_.size();
+    now.awake = awake_.size();
+    for (const auto& lane : awake_)
+        now.resident_bytes += lane->resident_bytes;
+    return now;
 }
 
 /// Whom a new process trusts besides those that it names. Clients of AO's public network write that network's authority
@@ -116,12 +127,14 @@ Result<units::Assignment::Semantics> LocalCompute::admit(const item::DataItem& p
         TRY(const auto real, weave_.real(ItemId(named)));
         if (real != ItemId(named))
             added.module = ModuleId(real);
-        TRY(lane->context, context_of(weave_, process.header(), added));
+        TRY(lane->context, context_of(weave_, process.header(), added, &code_));
+        TRY_OK(check_offer(*lane->context, options_.memory_offer_bytes));
         TRY_OK(start_worker(*lane));
         // Constructors run now: what cannot begin within its limits is refused, not stuck at slot 0.
-        TRY(lane->root, lane->worker->begin());
+        TRY(lane->root, lane->worker->begin(lane->context->limits.memory_bytes));
         lane->next = 0;
         lane->has_machine = true;
+        lane->image_ns = clock_.monotonic_ns();
         return lane->context->semantics;
     }();
     if (!admitted) {
@@ -198,15 +211,7 @@ Result<units::SlotResult> LocalCompute::dry_run(const units::DryRun& run)
             TRY_OK(wake(lane, info.slots));
         TRY_OK(load_context(lane));
         TRY(const auto work, work_of(run, last, *lane.context, options_.dry_run_gas));
-        const drive::Reader reader{
-            .process = lane.context->item.tags(), .module = lane.context->module.tags(), .height = last.assignment.height};
-        turns_.acquire();
-        auto answer =
-            lane.worker->evaluate(work, [&](const ItemId& item, bool) { return drive::open_admitted(weave_, reader, item); }, {});
-        turns_.release();
-        if (!answer)
-            return std::unexpected(answer.error());
-        done = *std::move(answer);
+        TRY(done, evaluate(lane, work, reader_of(lane, last), {}));
         return {};
     }));
     return units::SlotResult{.slot = last.assignment.slot,
@@ -220,8 +225,10 @@ Result<units::SlotResult> LocalCompute::dry_run(const units::DryRun& run)
 /// Evaluates every slot up to `nonce` that has no result yet.
 Result<void> LocalCompute::advance(Lane& lane, std::uint64_t nonce)
 {
-    TRY(auto first, cache_.results_end(lane.process));
-    for (; first <= nonce; ++first) {
+    if (!lane.results_end) {
+        TRY(lane.results_end, cache_.results_end(lane.process));
+    }
+    for (auto& first = *lane.results_end; first <= nonce; ++first) {
         TRY_OK(wake(lane, first));
         TRY(const auto result, run(lane, first));
         const auto kept = cache_.put_result(to_record(result), outbox_of(result));
@@ -230,7 +237,7 @@ Result<void> LocalCompute::advance(Lane& lane, std::uint64_t nonce)
         if (!kept)
             return std::unexpected(kept.error());
         if (checkpoint_is_due(lane))
-            if (const auto saved = save_image(lane); !saved)
+            if (const auto saved = save_image(lane, true); !saved)
                 log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
     }
     return {};
@@ -249,30 +256,50 @@ Result<void> LocalCompute::load_context(Lane& lane)
         return {};
     TRY(const auto spawn, scheduler_.entry({lane.process, 0}));
     TRY(auto context,
-        context_of(weave_, spawn.message.header(), spawn.assignment.semantics.value_or(units::Assignment::Semantics{})));
+        context_of(weave_, spawn.message.header(), spawn.assignment.semantics.value_or(units::Assignment::Semantics{}), &code_));
     if (!spawn.assignment.semantics)
         return fail(errors::other_semantics, "slot 0 records no semantics version");
     TRY_OK(check_semantics(*spawn.assignment.semantics, context.semantics));
+    TRY_OK(check_offer(context, options_.memory_offer_bytes));
     lane.context = std::move(context);
     return {};
 }
 
 Result<void> LocalCompute::start_worker(Lane& lane)
 {
-    TRY(lane.worker, WorkerClient::start(options_.start));
+    TRY(lane.worker, pool_.take(*lane.context));
     lane.worker_process = lane.worker->process();
-    lane.awake = true;
     lane.has_machine = false;
-    return lane.worker->load(*lane.context, options_.modules, options_.tracker);
+    if (lane.past)
+        return {};
+    const std::lock_guard lock(mutex_);
+    if (const auto found = lanes_.find(lane.process); found != lanes_.end() && found->second.get() == &lane)
+        awake_.insert(found->second);
+    return {};
 }
 
 void LocalCompute::drop_worker(Lane& lane)
 {
     lane.worker.reset();
     lane.worker_process = 0;
-    lane.awake = false;
     lane.has_machine = false;
     lane.restored_from.reset();
+    lane.resident_bytes = 0;
+    const std::lock_guard lock(mutex_);
+    std::erase_if(awake_, [&](const auto& one) { return one.get() == &lane; });
+}
+
+/// An image stays, the worker goes to whoever needs one next.
+void LocalCompute::sleep(Lane& lane)
+{
+    // Not durable: losing it costs a replay, and one that a crash cut is found like any other damage.
+    const auto saved = save_image(lane, false);
+    if (!saved)
+        log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
+    if (saved && lane.worker && !lane.worker->is_idle())
+        pool_.give_back(std::move(lane.worker), *lane.context);
+    drop_worker(lane);
+    lane.context.reset();
 }
 
 /// Makes the lane's machine ready for slot `nonce`: as it is, from an image, or by replaying the log; what is replayed
@@ -291,7 +318,8 @@ Result<void> LocalCompute::wake(Lane& lane, std::uint64_t nonce)
         TRY(auto chain, images_.before(lane.process, nonce));
         if (!chain)
             break;
-        const auto restored = lane.worker->restore(chain->layers, [&](const ItemId& item, bool) { return weave_.data(item); });
+        const auto restored = lane.worker->restore(
+            lane.context->limits.memory_bytes, chain->layers, [&](const ItemId& item, bool) { return weave_.data(item); });
         chain->layers.clear();
         if (restored && *restored == chain->state().state_root) {
             lane.next = chain->state().nonce + 1;
@@ -308,14 +336,19 @@ Result<void> LocalCompute::wake(Lane& lane, std::uint64_t nonce)
         TRY_OK(start_worker(lane));
     }
     if (!lane.has_machine) {
-        TRY(lane.root, lane.worker->begin());
+        TRY(lane.root, lane.worker->begin(lane.context->limits.memory_bytes));
         lane.next = 0;
         lane.has_machine = true;
     }
     lane.gas_since_image = 0;
     lane.unsaved_bytes = 0;
     lane.image_ns = clock_.monotonic_ns();
+    return replay(lane, nonce);
+}
 
+/// Evaluates again what lies between the machine and slot `nonce`.
+Result<void> LocalCompute::replay(Lane& lane, std::uint64_t nonce)
+{
     while (lane.next < nonce) {
         const auto replaying = lane.next;
         TRY(const auto again, run(lane, replaying));
@@ -332,66 +365,98 @@ Result<void> LocalCompute::wake(Lane& lane, std::uint64_t nonce)
     return {};
 }
 
+drive::Reader LocalCompute::reader_of(const Lane& lane, const units::LogEntry& entry)
+{
+    return {.process = lane.context->item.tags(), .module = lane.context->code->header.tags(), .height = entry.assignment.height};
+}
+
+/// One message on the lane's machine, in a turn of its owner's.
+Result<Evaluated> LocalCompute::evaluate(
+    Lane& lane, const Work& work, const drive::Reader& reader, const WorkerClient::Console& console)
+{
+    Turns::Turn turn(turns_, lane.context->item.owner().text());
+    // What takes long goes on beside the others, at idle priority. A message ends only by its own limits.
+    bool is_long = false;
+    const WhenLong when_long{.clock = &clock_, .after_ms = options_.long_ms, .note = [&] {
+                                 if (long_now_.fetch_add(1) >= options_.long_max) {
+                                     --long_now_;
+                                     return;
+                                 }
+                                 is_long = true;
+                                 lane.worker->be_idle();
+                                 turn.end();
+                             }};
+    auto done = lane.worker->evaluate(
+        work, [&](const ItemId& item, bool) { return drive::open_admitted(weave_, reader, item); }, console, when_long);
+    if (is_long)
+        --long_now_;
+    if (done)
+        lane.resident_bytes = done->resident_bytes;
+    return done;
+}
+
 /// Evaluates one slot on the machine that is ready for it.
 Result<units::SlotResult> LocalCompute::run(Lane& lane, std::uint64_t nonce)
 {
     TRY(const auto entry, scheduler_.entry({lane.process, nonce}));
-    const drive::Reader reader{
-        .process = lane.context->item.tags(), .module = lane.context->module.tags(), .height = entry.assignment.height};
-
-    turns_.acquire();
-    auto done = lane.worker->evaluate(
-        work_of(entry, *lane.context), [&](const ItemId& item, bool) { return drive::open_admitted(weave_, reader, item); },
-        [&](int fd, std::string_view text) { tell({.slot = {lane.process, nonce}, .stream = fd, .text = std::string(text)}); });
-    turns_.release();
-    if (!done)
-        return std::unexpected(done.error());
+    const auto console = [&](int fd, std::string_view text) {
+        tell({.slot = {lane.process, nonce}, .stream = fd, .text = std::string(text)});
+    };
+    TRY(auto done,
+        evaluate(lane, work_of(entry, *lane.context), reader_of(lane, entry), lane.past ? WorkerClient::Console{} : console));
 
     lane.next = nonce + 1;
-    lane.root = done->state_root;
-    lane.gas_since_image += done->gas;
-    lane.unsaved_bytes = std::max(lane.unsaved_bytes, done->unsaved_bytes);
+    lane.root = done.state_root;
+    lane.gas_since_image += done.gas;
+    lane.unsaved_bytes = std::max(lane.unsaved_bytes, done.unsaved_bytes);
+    // An idle priority cannot always be taken back: then the machine comes back from an image, in another worker.
+    if (lane.worker->is_idle() && !lane.worker->be_normal() && !lane.past && save_image(lane, false))
+        drop_worker(lane);
     return units::SlotResult{.slot = {lane.process, nonce},
-        .kind = done->kind,
-        .output = std::move(done->output),
-        .state_root = done->state_root,
-        .gas = done->gas,
-        .gas_used = done->gas_used};
+        .kind = done.kind,
+        .output = std::move(done.output),
+        .state_root = done.state_root,
+        .gas = done.gas,
+        .gas_used = done.gas_used};
 }
 
 /// Writes what the machine is now. Nothing when an image of this slot is there.
-Result<void> LocalCompute::save_image(Lane& lane)
+Result<void> LocalCompute::save_image(Lane& lane, bool durable)
 {
-    if (!lane.has_machine || lane.next == 0)
+    if (!lane.has_machine || lane.next == 0 || lane.past)
         return {};
-    TRY_OK(images_.put(lane.process, lane.next - 1, lane.root,
-        [&](const File& file, const std::optional<Digest>& base) { return lane.worker->save(file, base); }));
+    TRY_OK(images_.put(lane.process, lane.next - 1, lane.root, durable,
+        [&](const File& file, const std::optional<Digest>& base) { return lane.worker->save(file, base, durable); }));
     lane.gas_since_image = 0;
     lane.unsaved_bytes = 0;
     lane.image_ns = clock_.monotonic_ns();
     return {};
 }
 
-/// Keeps `warm_max` machines; those unused for longest become images. One that is busy is left alone.
+/// Keeps `warm_max` machines, and what they may take in memory; those unused for longest become images. One that is busy
+/// is left alone.
 void LocalCompute::put_others_to_sleep()
 {
-    auto awake = all_lanes();
-    std::erase_if(awake, [](const auto& lane) { return !lane->awake; });
-    if (awake.size() <= options_.warm_max)
-        return;
-    std::vector<std::pair<std::int64_t, std::shared_ptr<Lane>>> idle;
+    auto awake = awake_lanes();
+    std::uint64_t bytes = 0;
     for (const auto& lane : awake)
-        if (const std::unique_lock busy(lane->mutex, std::try_to_lock); busy)
-            idle.emplace_back(lane->used_ns, lane);
-    std::ranges::sort(idle, {}, [](const auto& pair) { return pair.first; });
-    for (std::size_t i = 0; i < idle.size() && awake.size() - i > options_.warm_max; ++i) {
-        auto& lane = *idle[i].second;
-        const std::unique_lock busy(lane.mutex, std::try_to_lock);
-        if (!busy || !lane.worker)
+        bytes += lane->resident_bytes;
+    auto count = awake.size();
+    if (count <= options_.warm_max && bytes <= options_.warm_bytes_max)
+        return;
+    std::vector<std::pair<std::int64_t, std::shared_ptr<Lane>>> by_age;
+    for (auto& lane : awake)
+        by_age.emplace_back(lane->used_ns.load(), std::move(lane));
+    std::ranges::sort(by_age, {}, [](const auto& pair) { return pair.first; });
+    for (const auto& [used_ns, lane] : by_age) {
+        if (count <= options_.warm_max && bytes <= options_.warm_bytes_max)
+            return;
+        const std::unique_lock busy(lane->mutex, std::try_to_lock);
+        if (!busy || !lane->worker)
             continue;
-        if (const auto saved = save_image(lane); !saved)
-            log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
-        drop_worker(lane);
+        --count;
+        bytes -= std::min<std::uint64_t>(bytes, lane->resident_bytes);
+        sleep(*lane);
     }
 }
 

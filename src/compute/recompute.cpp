@@ -2,6 +2,9 @@
 
 #include "compute/errors.hpp"
 #include "drive/files.hpp"
+#include "memory/errors.hpp"
+
+#include <fmt/format.h>
 
 namespace altiplano::compute {
 
@@ -30,30 +33,52 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<Recomputation>> Recomputation::begin(
-    weave::Weave& weave, const units::LogEntry& spawn, const Path& modules, bool reference)
+Result<std::unique_ptr<Recomputation>> Recomputation::prepare(weave::Weave& weave, const units::LogEntry& spawn,
+    const Path& modules, bool reference, std::shared_ptr<const vm::Module>& module)
 {
     TRY(auto context,
         context_of(weave, spawn.message.header(), spawn.assignment.semantics.value_or(units::Assignment::Semantics{})));
-    TRY_OK(weave.check(context.module.id()));
+    TRY_OK(weave.check(context.code->header.id()));
     if (!spawn.assignment.semantics)
         return fail(errors::other_semantics, "slot 0 records no semantics version");
     TRY_OK(check_semantics(*spawn.assignment.semantics, context.semantics));
 
     std::unique_ptr<Recomputation> made(new Recomputation(weave, std::move(context)));
-    TRY(made->engine_, vm::Engine::create());
+    TRY(made->engine_, vm::Engine::create(vm::Engine::reservation_for(made->context_.memory_bytes)));
     TRY(made->cache_,
         vm::ModuleCache::open(
             made->engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions(reference)}));
-    TRY(auto module, made->cache_->compile(made->context_.wasm, *made->context_.format));
+    TRY(module, made->cache_->compile(made->context_.code->wasm, *made->context_.format));
+    return made;
+}
+
+Result<std::unique_ptr<Recomputation>> Recomputation::begin(
+    weave::Weave& weave, const units::LogEntry& spawn, const Path& modules, bool reference)
+{
+    std::shared_ptr<const vm::Module> module;
+    TRY(auto made, prepare(weave, spawn, modules, reference, module));
     TRY(made->machine_, vm::Machine::create(std::move(module), {.memory_bytes = made->context_.limits.memory_bytes}));
+    return made;
+}
+
+Result<std::unique_ptr<Recomputation>> Recomputation::resume(weave::Weave& weave, const units::LogEntry& spawn,
+    const Path& modules, bool reference, const std::vector<std::unique_ptr<File>>& layers, const Digest& root)
+{
+    std::shared_ptr<const vm::Module> module;
+    TRY(auto made, prepare(weave, spawn, modules, reference, module));
+    CheckedFiles files(weave, {.process = made->context_.item.tags(), .module = made->context_.code->header.tags(), .height = 0});
+    TRY(made->machine_,
+        vm::Machine::restore(std::move(module), {.memory_bytes = made->context_.limits.memory_bytes}, layers, files));
+    if (made->machine_->root() != root)
+        return fail(memory::errors::bad_image,
+            fmt::format("the image is of the state {}, not {}", made->machine_->root().text(), root.text()));
     return made;
 }
 
 Result<units::SlotResult> Recomputation::next(const units::LogEntry& entry)
 {
     CheckedFiles files(
-        weave_, {.process = context_.item.tags(), .module = context_.module.tags(), .height = entry.assignment.height});
+        weave_, {.process = context_.item.tags(), .module = context_.code->header.tags(), .height = entry.assignment.height});
     TRY(auto done, evaluate(*machine_, work_of(entry, context_), files, {}));
     return units::SlotResult{.slot = entry.assignment.slot,
         .kind = done.kind,

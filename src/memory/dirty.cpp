@@ -74,8 +74,10 @@ public:
         api.features = UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED;
         if (ioctl(tracker->fault_fd_, UFFDIO_API, &api) != 0)
             return kernel_error("track writes (Linux 6.7 and later do)");
-        tracker->pagemap_fd_ = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-        if (tracker->pagemap_fd_ < 0)
+        // One for all: a worker may open nothing any more when it gets its second machine.
+        static const int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+        tracker->pagemap_fd_ = pagemap;
+        if (pagemap < 0)
             return kernel_error("open the page map");
         tracker->quiet_.resize(reserved_bytes / page_bytes / chunk_pages + 1);
         return tracker;
@@ -89,8 +91,6 @@ public:
     {
         if (fault_fd_ >= 0)
             close(fault_fd_);
-        if (pagemap_fd_ >= 0)
-            close(pagemap_fd_);
     }
     KernelTracker(const KernelTracker&) = delete;
     KernelTracker& operator=(const KernelTracker&) = delete;

@@ -125,7 +125,7 @@ Result<void> write_tree(File& file, const Image& image, const PageTree& tree)
 }
 
 /// Makes a file under a temporary name, and gives it its name when it is whole and durable.
-Result<void> make_file(Files& files, const Path& path, const std::function<Result<void>(File&)>& fill)
+Result<void> make_file(Files& files, const Path& path, bool durable, const std::function<Result<void>(File&)>& fill)
 {
     auto temporary = path;
     temporary += ".tmp";
@@ -133,13 +133,17 @@ Result<void> make_file(Files& files, const Path& path, const std::function<Resul
     const auto made = [&]() -> Result<void> {
         TRY(const auto file, files.open(temporary, Files::Mode::create_new));
         TRY_OK(fill(*file));
-        return file->sync();
+        if (durable)
+            TRY_OK(file->sync());
+        return {};
     }();
     if (!made) {
         (void)files.remove(temporary).has_value();
         return made;
     }
     TRY_OK(files.rename(temporary, path));
+    if (!durable)
+        return {};
     return files.sync_directory(path.parent_path());
 }
 
@@ -263,7 +267,7 @@ Result<void> load_pages(const File& file, const Image& image, Region& region)
     return region.show(shown, file.descriptor());
 }
 
-bool worth_an_overlay(const OverlayRule& rule, const PageTree& tree, std::span<const PageRange> runs, std::uint64_t changed)
+bool worth_an_overlay(const SaveRule& rule, const PageTree& tree, std::span<const PageRange> runs, std::uint64_t changed)
 {
     std::uint64_t scattered = 0;
     for (const auto& run : runs)
@@ -277,7 +281,7 @@ bool worth_an_overlay(const OverlayRule& rule, const PageTree& tree, std::span<c
 }  // namespace
 
 Result<SavedImage> save_image(Files& files, const Path& path, Region& region, PageTree& tree, Bytes globals, const Digest& root,
-    const std::optional<Digest>& base, const OverlayRule& rule)
+    const std::optional<Digest>& base, const SaveRule& rule)
 {
     Image image{.root = root,
         .pages_root = tree.root(),
@@ -299,7 +303,7 @@ Result<SavedImage> save_image(Files& files, const Path& path, Region& region, Pa
         std::memcpy(into.data(), region.bytes().data() + page * page_bytes, page_bytes);
         return {};
     };
-    TRY_OK(make_file(files, path, [&](File& file) -> Result<void> {
+    TRY_OK(make_file(files, path, rule.durable, [&](File& file) -> Result<void> {
         if (saved.overlay)
             image.base = base;
         TRY(saved.pages, saved.overlay ? write_overlay(file, image, tree, changed, read) : write_whole(file, image, tree, read));
@@ -363,7 +367,7 @@ Result<void> merge_images(Files& files, const Path& path, std::span<const File* 
     auto merged = images.back();
     merged.base.reset();
     merged.groups = 0;
-    return make_file(files, path, [&](File& file) -> Result<void> {
+    return make_file(files, path, true, [&](File& file) -> Result<void> {
         TRY_OK(write_whole(file, merged, tree, read));
         return {};
     });

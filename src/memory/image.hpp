@@ -31,9 +31,11 @@ struct Image {
 
 /// When an overlay is worth it: a small state is written whole, and so is one of which much changed. What is scattered is
 /// copied when it is restored, so there may not be much of it.
-struct OverlayRule {
+struct SaveRule {
     std::uint64_t small_state_pages = (std::uint64_t{64} << 20) / page_bytes;
     std::uint64_t scattered_pages_max = 1024;  ///< in runs shorter than `mapped_run_pages`
+    /// Without, the file may be lost or cut by a crash, which is found as any other damage is.
+    bool durable = true;
 };
 inline constexpr std::uint64_t mapped_run_pages = 32;
 
@@ -43,10 +45,10 @@ struct SavedImage {
 };
 
 /// Writes the region's committed state whole, or what changed since `base` if the region was last saved as, or restored
-/// from, that state and an overlay is worth it. Whole or absent, durable when it returns; the region then counts as saved.
+/// from, that state and an overlay is worth it. Whole or absent; the region then counts as saved.
 /// @return base.disk_full, base.file_failed, memory.bad_image when what the region shows proves damaged
 Result<SavedImage> save_image(Files& files, const Path& path, Region& region, PageTree& tree, Bytes globals, const Digest& root,
-    const std::optional<Digest>& base = {}, const OverlayRule& rule = {});
+    const std::optional<Digest>& base = {}, const SaveRule& rule = {});
 
 /// Reads the front of an image only, and checks it. @return memory.bad_image, base.file_*
 Result<Image> read_image(const File& file);

@@ -18,7 +18,7 @@ using namespace altiplano::memory;
 namespace {
 
 constexpr auto page = page_bytes;
-constexpr OverlayRule always{.small_state_pages = 0};
+constexpr SaveRule always{.small_state_pages = 0};
 const auto globals = to_buffer("globals");
 
 Result<void> no_items(Region&, const MappedRange&)
@@ -55,7 +55,7 @@ struct State {
         return {};
     }
     void commit() { root = tree.commit(region, globals).value(); }
-    Result<SavedImage> save(const Path& path, std::optional<Digest> base = {}, const OverlayRule& rule = always)
+    Result<SavedImage> save(const Path& path, std::optional<Digest> base = {}, const SaveRule& rule = always)
     {
         return save_image(system_files(), path, region, tree, globals, root, base, rule);
     }
@@ -306,7 +306,7 @@ TEST(Image, that_is_an_overlay_holds_what_changed_and_needs_what_it_lies_on)
     // By its own rule a small state is written whole.
     write(state->region, 0, 'q');
     state->commit();
-    EXPECT_FALSE(state->save(folder / "small", base, OverlayRule{}).value().overlay);
+    EXPECT_FALSE(state->save(folder / "small", base, SaveRule{}).value().overlay);
 }
 
 TEST(Region, watches_no_longer_what_every_commit_changes)

@@ -101,6 +101,41 @@ void PageTree::each_group(const std::function<void(std::uint64_t)>& visit) const
         descend(descend, levels - 1, 0);
 }
 
+std::vector<PageTree::Leaf> PageTree::pages() const
+{
+    std::vector<Leaf> all;
+    each_group([&](std::uint64_t group) {
+        for (std::size_t i = 0; i < arity; ++i)
+            if (const auto& hash = children(0, group)[i]; !hash.is_zero())
+                all.push_back({group * arity + i, hash});
+    });
+    return all;
+}
+
+std::vector<PageRange> differences(std::span<const PageTree::Leaf> before, std::span<const PageTree::Leaf> after)
+{
+    std::vector<PageRange> found;
+    const auto add = [&](std::uint64_t page) {
+        if (!found.empty() && found.back().first + found.back().count == page)
+            ++found.back().count;
+        else
+            found.push_back({page, 1});
+    };
+    while (!before.empty() || !after.empty()) {
+        const bool only_before = after.empty() || (!before.empty() && before.front().page < after.front().page);
+        const bool only_after = before.empty() || (!after.empty() && after.front().page < before.front().page);
+        if (only_before || only_after)
+            add(only_before ? before.front().page : after.front().page);
+        else if (before.front().hash != after.front().hash)
+            add(after.front().page);
+        if (!only_after)
+            before = before.subspan(1);
+        if (!only_before)
+            after = after.subspan(1);
+    }
+    return found;
+}
+
 // ---- what was loaded
 
 Result<void> PageTree::load_level(std::size_t level, std::uint64_t bytes, int descriptor, std::uint64_t offset)

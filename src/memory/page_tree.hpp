@@ -50,6 +50,12 @@ public:
     bool check_all() noexcept;
     /// Whether a page has a hash, that is, anything but zeros. What was loaded is believed.
     bool has_page(std::uint64_t page) const noexcept;
+    struct Leaf {
+        std::uint64_t page = 0;
+        Digest hash;
+    };
+    /// Every page that has a hash, ascending. What was loaded is believed.
+    std::vector<Leaf> pages() const;
     /// Visits the groups of level 0 that hold a hash, ascending; costs what is there.
     void each_group(const std::function<void(std::uint64_t group)>& visit) const;
 
@@ -78,6 +84,9 @@ private:
     Digest loaded_root_;
     std::vector<std::uint64_t> stale_;  ///< groups of level 0 whose parents are not up to date; may repeat
 };
+
+/// The pages that differ, as ranges.
+std::vector<PageRange> differences(std::span<const PageTree::Leaf> before, std::span<const PageTree::Leaf> after);
 
 /// What a state is, as one hash (docs/state-root.md, format 1).
 Digest state_root(const Digest& pages, std::uint64_t length_bytes, Bytes globals, const std::vector<MappedRange>& mapped);

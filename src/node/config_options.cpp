@@ -1,6 +1,10 @@
 #include "node/config_options.hpp"
 
+#include "compute/limits.hpp"
 #include "node/http/access_log.hpp"
+
+#include <algorithm>
+#include <unistd.h>
 
 namespace altiplano::node {
 
@@ -9,12 +13,21 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
     const auto tracker = config.text("tracker");
     const auto worker = config.text("worker_program");
     const auto workers = config.number("workers");
+    // Half of what this machine has, for machines that wait; the rest of it caches their images.
+    auto warm_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) / 2;
+    if (const auto text = config.text("warm_memory"); !text.empty()) {
+        TRY(warm_bytes, compute::memory_size(text, "warm_memory"));
+    }
+    TRY(const auto memory_offer, compute::memory_size(config.text("memory_offer"), "memory_offer"));
     return Node::Options{.data = config.text("data"),
         .modules = config.text("modules"),
         .program = worker.empty() ? program : Path(worker),
         .workers = workers == 0 ? processors : workers,
         .warm_max = config.number("warm"),
         .image_gas = config.number("image_gas"),
+        .history_states = config.number("checkpoints"),
+        .warm_bytes_max = warm_bytes,
+        .memory_offer_bytes = std::min(memory_offer, memory::Region::memory_bytes_max),
         .waiting_max = config.number("waiting"),
         .any_scheduler = config.boolean("development"),
         .tracker = tracker == "kernel" ? memory::Tracker::kernel

@@ -45,7 +45,11 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
                 .start = compute::worker_process(options.program),
                 .workers = options.workers,
                 .warm_max = options.warm_max,
+                .warm_bytes_max = options.warm_bytes_max,
                 .image_gas = options.image_gas,
+                .history_states = options.history_states,
+                .merge_in_background = true,
+                .memory_offer_bytes = options.memory_offer_bytes,
                 .tracker = options.tracker,
                 .authority = options.any_scheduler ? std::optional(node->authority()) : std::nullopt}));
     node->messenger_ =

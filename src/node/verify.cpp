@@ -13,8 +13,9 @@
 
 namespace altiplano::node {
 
-Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::optional<std::uint64_t> last, const Path& modules,
-    bool reference, const std::function<void(bool)>& isolated, const std::function<void(const units::SlotResult&)>& each)
+Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::optional<std::uint64_t> last,
+    const std::optional<compute::Images::State>& start, const Path& modules, bool reference,
+    const std::function<void(bool)>& isolated, const std::function<void(const units::SlotResult&)>& each)
 {
     auto& files = system_files();
     TRY_OK(folder.check(files));
@@ -23,6 +24,11 @@ Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::
     TRY(const auto records, store::open_records(folder.records(), {.to_read = true}));
     // The first read makes the files that readers share, so that they are there to be named below.
     TRY(const auto tip, records->tip());
+    std::vector<std::unique_ptr<File>> layers;
+    for (const auto& path : start ? start->layers : std::vector<Path>{}) {
+        TRY(auto layer, files.open(path, Files::Mode::read));
+        layers.push_back(std::move(layer));
+    }
     const std::array<Path, 1> read{folder.blobs()};
     const std::array<Path, 4> write{
         folder.records(), Path(folder.records().string() + "-wal"), Path(folder.records().string() + "-shm"), modules};
@@ -39,7 +45,18 @@ Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::
     std::unique_ptr<compute::Recomputation> machine;
     std::optional<units::Assignment> previous;
     const auto end = last ? *last + 1 : info.slots;
-    for (std::uint64_t nonce = 0; nonce < end; ++nonce) {
+    std::uint64_t first = 0;
+    if (start) {
+        if (start->nonce >= end)
+            return fail(scheduler::errors::unknown_slot,
+                fmt::format("there is nothing between the checkpoint at slot {} and slot {}", start->nonce, end - 1));
+        TRY(const auto spawn, log.entry({process, 0}));
+        TRY(machine, compute::Recomputation::resume(*weave, spawn, modules, reference, layers, start->root));
+        TRY(auto before, log.entry({process, start->nonce}));
+        previous = std::move(before.assignment);
+        first = start->nonce + 1;
+    }
+    for (auto nonce = first; nonce < end; ++nonce) {
         TRY(auto entry, log.entry({process, nonce}));
         // The item that spawned the process names its scheduler, and its signature is checked here as well.
         const auto scheduler =
@@ -57,6 +74,14 @@ Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::
         previous = std::move(entry.assignment);
     }
     return {};
+}
+
+Result<std::vector<compute::Images::State>> checkpoints(const DataFolder& folder, const ProcessId& process)
+{
+    if (!system_files().exists(folder.cache()))
+        return std::vector<compute::Images::State>{};
+    TRY(const auto cache, store::open_cache(folder.cache(), {.to_read = true}));
+    return compute::Images(*cache, system_files(), folder.images(), nullptr).states(process);
 }
 
 Result<std::optional<units::SlotResult>> recorded(const DataFolder& folder, const units::Slot& slot)

@@ -214,6 +214,7 @@ Answer<void> Guest::begin(const Surroundings& surroundings)
     longjmp_ = false;
     stopped_.reset();
     grow_failed_.reset();
+    grow_refused_bytes_ = 0;
     const wasmtime_val_t zero{.kind = WASMTIME_I32, .of = {.i32 = 0}};
     if (const OwnedError e{wasmtime_global_set(context(), &depth_, &zero)})
         return stop(Error{errors::host_engine, message_of(e.get()), {}});
@@ -540,8 +541,13 @@ std::size_t Guest::length() noexcept
 
 bool Guest::grow(std::size_t length) noexcept
 {
-    if (length > memory_bytes_max_)
+    if (length > memory_bytes_max_) {
+        // Wasmtime asks us about no more than its engine reserves. Which engine it is shows in no outcome: we say no more
+        // than the smaller one would.
+        if (length <= Engine::reservation_for(memory_bytes_max_))
+            grow_refused_bytes_ = length;
         return false;
+    }
     if (auto grown = region_.grow(length); !grown) {
         grow_failed_ =
             Error{errors::host_memory, "the kernel refused memory that the process may have: " + grown.error().sentence, {}};

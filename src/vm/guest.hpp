@@ -45,6 +45,9 @@ public:
     bool set_globals(Bytes bytes);
 
     memory::Region& region() noexcept { return region_; }
+    /// The last length of memory that this message was refused for the process's limit, and that limit.
+    std::uint64_t grow_refused_bytes() const noexcept { return grow_refused_bytes_; }
+    std::uint64_t memory_bytes_max() const noexcept { return memory_bytes_max_; }
     const Module& module() const noexcept { return *module_; }
 
     // CallContext
@@ -148,6 +151,7 @@ private:
     std::uint64_t meter_limit_ = 0;
 
     std::optional<Stop> stopped_;  ///< why a host call ended the message
+    std::uint64_t grow_refused_bytes_ = 0;  ///< the last length that the process's limit forbade in this message
     std::optional<Error> grow_failed_;  ///< the kernel refused memory that the process may have
     std::map<std::uint32_t, OpenFile> open_;
     GuestFiles* files_ = nullptr;

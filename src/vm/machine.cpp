@@ -105,6 +105,7 @@ struct Machine::Private {
     Buffer state{};  ///< what is state besides memory, as of the last commit
     Digest root{};  ///< as of the last commit
     std::optional<Digest> saved{};  ///< the state that the newest image has
+    std::vector<memory::PageTree::Leaf> marked{};
     bool lost = false;  ///< a HostFault left the state in between
 
     Result<void> usable() const;
@@ -170,8 +171,12 @@ Result<Run> Machine::handle(const Call& call)
         return **std::move(done);
 
     // The guest's fault: everything but the gas is as before the message.
+    const auto refused_bytes = guest.grow_refused_bytes();
     TRY_OK(private_->again());
     auto fault = std::move(*done).error();
+    if (refused_bytes != 0)
+        fault.sentence += fmt::format(
+            " (it asked for {} bytes of memory; its Memory-Limit allows {})", refused_bytes, guest.memory_bytes_max());
     return Run{.kind = Run::Kind::guest_fault,
         .fault_code = fault.code,
         .fault_sentence = std::move(fault.sentence),
@@ -213,15 +218,35 @@ Result<void> Machine::Private::again()
     return {};
 }
 
-Result<memory::SavedImage> Machine::save(Files& files, const Path& path, const std::optional<Digest>& base)
+Result<memory::SavedImage> Machine::save(Files& files, const Path& path, const std::optional<Digest>& base, bool durable)
 {
     TRY_OK(private_->usable());
     auto& mine = *private_;
     TRY(const auto saved,
         memory::save_image(files, path, mine.guest->region(), mine.tree, mine.state, mine.root,
-            base && base == mine.saved ? base : std::nullopt));
+            base && base == mine.saved ? base : std::nullopt, {.durable = durable}));
     mine.saved = mine.root;
     return saved;
+}
+
+Machine::Description Machine::describe() const
+{
+    const auto& mine = *private_;
+    return {.root = mine.root,
+        .memory_bytes = mine.guest->region().bytes().size(),
+        .used_pages = mine.tree.pages().size(),
+        .globals = to_buffer(globals_in(mine.state)),
+        .mapped = mine.guest->region().mapped_ranges()};
+}
+
+void Machine::mark()
+{
+    private_->marked = private_->tree.pages();
+}
+
+std::vector<memory::PageRange> Machine::changes_since_mark() const
+{
+    return memory::differences(private_->marked, private_->tree.pages());
 }
 
 std::uint64_t Machine::unsaved_bytes() const noexcept

@@ -83,11 +83,25 @@ public:
     Digest root() const noexcept;
     std::uint64_t memory_bytes() const noexcept;
 
-    /// Writes the state as an image that `restore` takes; durable when it returns. Right after a commit or roll-back.
+    /// Writes the state as an image that `restore` takes; durable when it returns, if it is to be. Right after a commit or
+    /// roll-back.
     /// @param base  the state that the newest image is of: if this machine was last saved as that or restored from it, and
     /// it is worth it, only what changed since is written
     /// @return base.disk_full, base.file_failed, memory.bad_image
-    Result<memory::SavedImage> save(Files& files, const Path& path, const std::optional<Digest>& base = {});
+    Result<memory::SavedImage> save(Files& files, const Path& path, const std::optional<Digest>& base = {}, bool durable = true);
+    /// The state of the last commit, as far as people look at it.
+    struct Description {
+        Digest root{};
+        std::uint64_t memory_bytes = 0;
+        std::uint64_t used_pages = 0;  ///< of 4 KiB, that hold anything but zeros
+        Buffer globals{};  ///< the exposed mutable ones, 16 bytes each
+        std::vector<memory::MappedRange> mapped{};
+    };
+    Description describe() const;
+    /// Remembers the state of the last commit; `changes_since_mark` gives the pages that differ from it now, as ranges.
+    void mark();
+    std::vector<memory::PageRange> changes_since_mark() const;
+
     /// Bytes of pages that were committed since the last save.
     std::uint64_t unsaved_bytes() const noexcept;
 

@@ -58,6 +58,8 @@ unsigned status_of(std::string_view code)
         {"compute.unknown_format", 422},
         {"compute.bad_limit", 422},
         {"vm.memory_over_limit", 413},
+        {"vm.memory_not_offered", 413},
+        {compute::errors::memory_not_offered, 413},
         {"compute.", 503},
         {"vm.", 503},
         {"memory.", 503},
