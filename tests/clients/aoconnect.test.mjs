@@ -7,13 +7,14 @@ import { address_of, as_tags, authority, cu, differs, eventually, module, mu, ne
 // of a private network lets that name lead to the node, as this does; nothing else leaves the machine.
 const outside = 'https://su-router.ao-testnet.xyz'
 const plain_fetch = globalThis.fetch
+let router_leads_here = true
 globalThis.fetch = (to, options) => {
   const there = String(to?.url ?? to)
-  if (there.startsWith(outside)) return plain_fetch(su + there.slice(outside.length), options)
-  if (!there.startsWith(url)) throw new Error(`a request to ${there}`)
+  if (there.startsWith(outside)) return router_leads_here ? plain_fetch(su + there.slice(outside.length), options) : Promise.resolve(new Response('{}', { status: 404 }))
+  if (!there.startsWith('http://127.0.0.1:')) throw new Error(`a request to ${there}`)
   return plain_fetch(to, options)
 }
-const { connect, createDataItemSigner, createSigner } = await import('@permaweb/aoconnect')
+const { connect, createDataItemSigner, createSigner, serializeCron } = await import('@permaweb/aoconnect')
 
 
 const ao = connect({ MODE: 'legacy', MU_URL: mu, CU_URL: cu, GATEWAY_URL: url, noLog: true })
@@ -98,6 +99,12 @@ differs("message: returnAssignmentSlot gives the slot, returnMessageId the id be
   assert.equal((await ao.result({ process, message: both.id })).Error, undefined)
 })
 
+works("message: to a wallet is stored on the weave, and there is nothing to compute", async () => {
+  const message = await ao.message({ process: own, signer, data: 'dear diary' })
+  assert.equal(await (await fetch(`${url}/${message}`)).text(), 'dear diary')
+  assert.match((await ao.result({ process: own, message })).error, /not found/)
+})
+
 works("result: an error of the program is its Error, and the state is as before", async () => {
   const process = await spawn()
   await evaluate(process, 'Kept = 1')
@@ -124,6 +131,13 @@ works("results: pages go up and down by cursor, which is base64 of JSON", async 
   assert.deepEqual(second.edges.map((edge) => edge.node.Output.data), ['line 2', 'line 3', 'line 4'])
   const newest = await ao.results({ process, sort: 'DESC', limit: 2 })
   assert.deepEqual(newest.edges.map((edge) => edge.node.Output.data), ['line 4', 'line 3'])
+  // As the original has it, and as aos counts on: `from` is the lower end whatever the order.
+  const newer = await ao.results({ process, sort: 'DESC', from: second.edges[0].cursor })
+  assert.deepEqual(newer.edges.map((edge) => edge.node.Output.data), ['line 3', 'line 4'])
+  const back = await ao.results({ process, sort: 'DESC', limit: 2, from: newest.edges[1].cursor })
+  assert.deepEqual(back.edges.map((edge) => edge.node.Output.data), ['line 4'])
+  const older = await ao.results({ process, sort: 'DESC', limit: 2, to: newest.edges[1].cursor })
+  assert.deepEqual(older.edges.map((edge) => edge.node.Output.data), ['line 3', 'line 2'])
   const between = await ao.results({ process, from: first.edges[0].cursor, to: first.edges[2].cursor })
   assert.equal(between.edges.length, 2)
 })
@@ -228,4 +242,34 @@ differs("getLastSlot: gives the newest slot", "the client looks for the schedule
   const process = await spawn()
   for (let i = 0; i < 3; ++i) await ao.message({ process, signer, data: String(i) })
   assert.equal(await ao.getLastSlot({ processId: process }), '3')
+})
+
+works("ao-scheduler-utils locate: where that host answers but knows nothing, the scheduler is found by its Scheduler-Location in GraphQL", async () => {
+  const process = await spawn()
+  router_leads_here = false
+  try {
+    const utils = (await import('@permaweb/ao-scheduler-utils')).connect({ GRAPHQL_URL: `${url}/graphql`, followRedirects: true })
+    const found = await utils.locate(process)
+    const { address } = await (await fetch(found.url)).json()
+    assert.deepEqual([found.address, address], [scheduler, scheduler])
+    assert.equal(await utils.validate(scheduler), true)
+    assert.equal((await utils.raw(scheduler)).url, found.url)
+  } finally {
+    router_leads_here = true
+  }
+})
+
+works("serializeCron: its tags make a process that a monitor keeps going, until it is unmonitored", async () => {
+  const tags = serializeCron({ interval: '1-second', tags: as_tags({ Action: 'Tick' }) })
+  const process = await ao.spawn({ module, scheduler, signer, data: `Ticks = 0 Handlers.add('Tick', function(msg) Ticks = Ticks + 1 end)`,
+    tags: [...as_tags({ Authority: authority, 'On-Boot': 'Data' }), ...tags] })
+  assert.match(await ao.monitor({ process, signer }), /^[\w-]{43}$/)
+  const ticks = async () => Number((await evaluate(process, 'return Ticks')).Output.data)
+  await eventually(async () => (await ticks()) >= 2)
+  assert.match(await ao.unmonitor({ process, signer }), /^[\w-]{43}$/)
+})
+
+works("monitor: of a process that does not exist is refused; so is an unmonitor of one that nobody monitors", async () => {
+  await assert.rejects(ao.monitor({ process: random_id(), signer }), /^Error: [45]\d\d: /)
+  await assert.rejects(ao.unmonitor({ process: await spawn(), signer }), /monitor not found/)
 })

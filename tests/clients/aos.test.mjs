@@ -1,8 +1,8 @@
 // What the aos console (2.0.16, published as a repository only) asks of its units, asked through aoconnect as it does: find
-// or spawn by name, connect, evaluate, load, list.
+// or spawn by name, connect, evaluate, load, listen, cron, list.
 import assert from 'node:assert/strict'
 import { connect, createDataItemSigner } from '@permaweb/aoconnect'
-import { address_of, as_tags, cu, module, mu, new_wallet, random_id, scheduler, tag, url, works } from './node.mjs'
+import { address_of, as_tags, authority, cu, eventually, module, mu, new_wallet, random_id, scheduler, tag, url, works } from './node.mjs'
 
 const ao = connect({ MU_URL: mu, CU_URL: cu, GATEWAY_URL: url, noLog: true })
 const wallet = new_wallet()
@@ -20,6 +20,12 @@ const by_name = (name) => graphql(
 const open = (name, more = [], data) => ao.spawn({ module, scheduler, signer, data,
   tags: [...as_tags({ 'App-Name': 'aos', Name: name }), ...more, ...as_tags({ Authority: other_network, 'aos-Version': '2.0.16' })] })
 const evaluate = async (process, data) => ao.result({ process, message: await ao.message({ process, signer, data, tags: as_tags({ Action: 'Eval' }) }) })
+/** The lines that the console shows by itself: what was printed while nobody had typed. */
+const live = async (process, cursor) => {
+  const { edges } = await ao.results({ process, ...(cursor ? { from: cursor, limit: 1000 } : { limit: 5, sort: 'DESC' }) })
+  return edges.filter((edge) => edge.node.Output?.print === true)
+}
+
 works("spawn by name: no process of that name yet, then exactly one, at once", async () => {
   const name = `aos-${random_id()}`
   assert.deepEqual((await by_name(name)).transactions.edges, [])
@@ -76,6 +82,30 @@ works(".load, .editor: many lines in one Eval, modules put into package.loaded",
   assert.equal(Messages[0].Data, 'hello, you')
 })
 
+works("inbox: a message that nobody handles is in Inbox, in the prompt, and in the live lines", async () => {
+  const process = await open('inbox')
+  await evaluate(process, 'return 1')
+  const before = (await ao.results({ process, sort: 'DESC', limit: 1 })).edges[0].cursor
+  await ao.message({ process, signer, data: 'hello there', tags: as_tags({ Action: 'Greeting' }) })
+  const { Output } = await evaluate(process, 'return Inbox[#Inbox].Data')
+  assert.equal(Output.data, 'hello there')
+  assert.match(Output.prompt.replace(/\x1b\[\d+m/g, ''), /\[Inbox:[12]\]/)
+  const lines = await eventually(async () => { const found = await live(process, before); return found.length ? found : undefined })
+  assert.equal(lines.length, 1)
+  assert.match(lines[0].node.Output.data.replace(/\x1b\[\d+m/g, ''), /New Message From .*Greeting/)
+  assert.equal(JSON.parse(atob(lines[0].cursor)).ordinate, '2')
+})
+
+works("live: an answer of another process arrives while nobody types", async () => {
+  const first = await open('first', as_tags({ Authority: authority }))
+  const second = await open('second', as_tags({ Authority: authority }))
+  await evaluate(second, "Handlers.add('Ping', 'Ping', function(msg) msg.reply({ Data = 'pong' }) end)")
+  const before = (await ao.results({ process: first, sort: 'DESC', limit: 1 })).edges[0].cursor
+  await evaluate(first, `Send({ Target = '${second}', Action = 'Ping' })`)
+  const lines = await eventually(async () => { const found = await live(first, before); return found.length ? found : undefined })
+  assert.match(lines[0].node.Output.data, /pong/)
+})
+
 works("list: all processes of the wallet with their names", async () => {
   const names = [random_id(), random_id()]
   const ids = []
@@ -89,6 +119,14 @@ works("module by name: is found by its tags, with the time of its block in secon
   const { edges } = (await graphql('query Modules($name: String!) { transactions(tags: [{ name: "Type", values: ["Module"] }, { name: "Data-Protocol", values: ["ao"] }, { name: "Name", values: [$name] }], sort: HEIGHT_DESC, first: 100) { edges { node { id tags { name value } block { timestamp } } } } }', { name: 'altiplano-lua' })).transactions
   assert.equal(edges[0].node.id, module)
   assert.ok(Math.abs(edges[0].node.block.timestamp - Date.now() / 1000) < 3600)
+})
+
+works("cron, monitor: a process spawned with --cron ticks once it is monitored", async () => {
+  const process = await open('cron', as_tags({ 'Cron-Interval': '1-second', 'Cron-Tag-Action': 'Cron' }))
+  await evaluate(process, "Handlers.add('Cron', 'Cron', function() print('tick') end)")
+  await ao.monitor({ process, signer })
+  await eventually(async () => (await live(process)).some((edge) => /tick/.test(edge.node.Output.data)))
+  await ao.unmonitor({ process, signer })
 })
 
 works("dryrun mode: a line is evaluated for the owner and leaves nothing", async () => {

@@ -59,7 +59,7 @@ def put_modules(node, folder):
 
 def run(name):
     folder, program = installed()
-    node = harness.Node()
+    node = harness.Node(options=["--cron-poll-ms", "500"])
     node.port = five_ports()
     with node:
         work = node.folder / "tests"

@@ -5,6 +5,7 @@ import base64
 import json
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import harness
@@ -273,6 +274,20 @@ def the_compute_unit_has_every_endpoint():
         down = get(node, f"/cu/results/{a}?sort=DESC&limit=1")
         assert json.loads(base64.b64decode(down["edges"][0]["cursor"]))["ordinate"] == "4" and down["pageInfo"]["hasNextPage"]
         assert len(get(node, f"/cu/results/{a}?from={cursor['timestamp']}")["edges"]) == 0
+        # Whatever the order, `from` is the lower end and left out, `to` the upper and taken in; a cursor brings its order along.
+        at = {"ASC": {}, "DESC": {}}
+        for sort in at:
+            for edge in get(node, f"/cu/results/{a}?sort={sort}")["edges"]:
+                at[sort][json.loads(base64.b64decode(edge["cursor"]))["ordinate"]] = urllib.parse.quote(edge["cursor"])
+        assert list(at["ASC"]) == ["0", "1", "3", "4"] and list(at["DESC"]) == ["4", "3", "1", "0"], at
+        time_of = lambda slot: node.get(f"/~altiplano/log/{a}/{slot}")["timestamp"]
+        slots = lambda query: [json.loads(base64.b64decode(edge["cursor"]))["ordinate"] for edge in get(node, f"/cu/results/{a}?{query}")["edges"]]
+        for query, expected in [
+                (f"from={at['DESC']['1']}", ["4", "3"]), (f"from={at['ASC']['1']}&sort=DESC", ["3", "4"]),
+                (f"from={at['DESC']['4']}", []), (f"to={at['DESC']['3']}&sort=DESC", ["3", "1", "0"]),
+                (f"from={at['DESC']['0']}&to={at['DESC']['3']}", ["3", "1"]), (f"sort=DESC&from={time_of(1)}", ["4", "3"]),
+                (f"sort=DESC&to={time_of(3)}&limit=2", ["3", "1"]), (f"from={time_of(0)}&to={time_of(3)}", ["1", "3"])]:
+            assert slots(query) == expected, (query, slots(query), expected)
         assert get(node, f"/cu/cron/{a}") == {"edges": [], "pageInfo": {"hasNextPage": False}}
         refused(node, 400, "neither a time nor a cursor", "GET", f"/cu/results/{a}?from=x")
 
@@ -295,7 +310,15 @@ def a_process_that_slept_long_says_that_it_is_parked():
         pid = spawned(node, code="N = 0 Handlers.add('t', function(m) return m.Cron end, function() N = N + 1 end)", more=[("Cron-Interval", "1-second")])
         assert get(node, f"/cu/result/{pid}?process-id={pid}")
         clock.write_text("1800000030000")
-        assert len(get(node, f"/cu/cron/{pid}")["edges"]) == 30
+        ticks = get(node, f"/cu/cron/{pid}")["edges"]
+        assert len(ticks) == 30
+        # The newest first, then what is newer than those: nothing yet; and what lies between two.
+        newest = get(node, f"/cu/cron/{pid}?sort=DESC&limit=5")["edges"]
+        times = lambda edges: [json.loads(base64.b64decode(edge["cursor"]))["timestamp"] for edge in edges]
+        assert times(newest) == times(ticks)[:-6:-1]
+        between = lambda low, high: get(node, f"/cu/cron/{pid}?from={urllib.parse.quote(low['cursor'])}&to={urllib.parse.quote(high['cursor'])}")["edges"]
+        assert get(node, f"/cu/cron/{pid}?from={urllib.parse.quote(newest[0]['cursor'])}")["edges"] == []
+        assert times(between(newest[4], newest[0])) == times(newest)[:4] and times(between(ticks[3], ticks[7])) == times(ticks)[4:8]
         clock.write_text("1800000200000000")
         refused(node, 503, "is parked", "GET", f"/cu/cron/{pid}")
         late = sent(node, pid)

@@ -128,8 +128,9 @@ std::string cursor_of(const units::SlotResult& result, std::string_view sort)
     return base64(as_bytes(json.text()));
 }
 
-/// Results that are there, those with an Error left out, so that a page is as long as was asked for (5.3).
-/// `from` is exclusive, `to` inclusive; going down `from` is the upper end.
+/// Results that are there, those with an Error left out, so that a page is as long as was asked for (5.3). `from` is the lower
+/// end, exclusive, and `to` the upper, inclusive, whatever the order: so it is in the original, and aos, which asks for its
+/// newest five going down and then for what is `from` the first of them, would never see anything new otherwise.
 Result<Reply> page(Node& node, const Request& request, units::ResultQuery query, std::uint64_t limit)
 {
     TRY(const auto from, place_of(request, "from"));
@@ -147,23 +148,14 @@ Result<Reply> page(Node& node, const Request& request, units::ResultQuery query,
     query.descending = sort == "DESC";
     query.limit = limit + 1;  // one more says whether there is a next page
 
-    const auto& low = query.descending ? to : from;
-    const auto& high = query.descending ? from : to;
-    // An upper bound that is exclusive begins before the first evaluation of its slot; cron counts from 1.
-    if (low && low->slot)
-        query.first = query.descending ? *low->slot : units::Slot{{}, low->slot->nonce, low->slot->cron + 1};
-    else if (low)
-        query.after_ms = query.descending ? low->time_ms - 1 : low->time_ms;
-    if (high && high->slot && !query.descending)
-        query.last = *high->slot;
-    else if (high && high->slot && high->slot->cron > 0)
-        query.last = {{}, high->slot->nonce, high->slot->cron - 1};
-    else if (high && high->slot && high->slot->nonce > 0)
-        query.last = {{}, high->slot->nonce - 1, INT64_MAX};
-    else if (high && high->slot)
-        query.limit = 0;
-    else if (high)
-        query.until_ms = query.descending ? high->time_ms - 1 : high->time_ms;
+    if (from && from->slot)
+        query.first = {{}, from->slot->nonce, from->slot->cron + 1};
+    else if (from)
+        query.after_ms = from->time_ms;
+    if (to && to->slot)
+        query.last = *to->slot;
+    else if (to)
+        query.until_ms = to->time_ms;
     if (query.after_ms > INT64_MIN) {
         // Times grow with slots: nothing before the slot at that time has to be looked at.
         TRY(const auto after, node.scheduler().slot_after(query.process, query.after_ms));
