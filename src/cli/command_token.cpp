@@ -69,12 +69,12 @@ Result<void> transfer(const TokenOptions& options, const Common& common)
             refused = error.empty() ? "the token refused the transfer" : error;
     }
     if (!refused.empty() || !moved)
-        return fail(errors::process_failed, refused.empty() ? "the token sent no notice: nothing is known to have moved" : refused);
+        return fail(
+            errors::process_failed, refused.empty() ? "the token sent no notice: nothing is known to have moved" : refused);
     JsonWriter json;
     json.begin_object().member("id", std::string_view(sent.id)).member("token", std::string_view(sent.process));
     json.member("quantity", std::string_view(units)).member("recipient", std::string_view(options.recipient)).end_object();
-    print(common, json.text(),
-        {{"id", sent.id}, {"token", sent.process}, {"quantity", units}, {"recipient", options.recipient}});
+    print(common, json.text(), {{"id", sent.id}, {"token", sent.process}, {"quantity", units}, {"recipient", options.recipient}});
     return {};
 }
 

@@ -85,8 +85,7 @@ public:
     {
         int status = 0;
         if (process_ > 0)
-            while (waitpid(process_, &status, 0) < 0 && errno == EINTR) {
-            }
+            while (waitpid(process_, &status, 0) < 0 && errno == EINTR) { }
         process_ = 0;
         return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
     }
@@ -219,7 +218,8 @@ Result<void> run(UpOptions& options, const Common& common, Exit& exit)
     const Path guest = options.guest.empty() ? own_program().parent_path() / "../../guest" : Path(options.guest);
 
     // The ids of what is spawned follow from the node's keys: they are made before it starts.
-    Development::Options plan{.scheduler = {}, .authority = {}, .guest = guest, .model_id = {}, .workers = options.workers, .funded = {}};
+    Development::Options plan{
+        .scheduler = {}, .authority = {}, .guest = guest, .model_id = {}, .workers = options.workers, .funded = {}};
     Path model = options.model.empty() ? bundled_model() : Path(options.model);
     if (!options.ai || !system_files().exists(guest / "llama.wasm"))
         model.clear();

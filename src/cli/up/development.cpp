@@ -33,8 +33,8 @@ public:
     {
         return item::build({.anchor = anchor(what), .tags = std::move(tags), .data = std::move(data)}, key_);
     }
-    Result<item::DataItem> process(const std::string& name, const std::string& module, const std::vector<item::Tag>& more,
-        const std::string& code) const
+    Result<item::DataItem> process(
+        const std::string& name, const std::string& module, const std::vector<item::Tag>& more, const std::string& code) const
     {
         item::Tags tags{{"Data-Protocol", "ao"}, {"Variant", "ao.TN.1"}, {"Type", "Process"}, {"Module", module},
             {"Scheduler", options_.scheduler.text()}, {"Authority", options_.authority.text()}, {"Name", name}};
@@ -75,12 +75,24 @@ Result<item::DataItem> module(const Signer& owner, Files& files, const Path& pat
         std::move(bytes));
 }
 
-std::string publication(std::string_view vendor, std::string_view name, std::string_view version, std::string_view about, const std::string& source)
+std::string publication(
+    std::string_view vendor, std::string_view name, std::string_view version, std::string_view about, const std::string& source)
 {
     JsonWriter json;
-    json.begin_object().member("Name", name).member("Vendor", vendor).member("Version", version).key("PackageData").begin_object();
+    json.begin_object()
+        .member("Name", name)
+        .member("Vendor", vendor)
+        .member("Version", version)
+        .key("PackageData")
+        .begin_object();
     json.member("Description", about).member("Main", "main.lua").key("Items").begin_array().begin_object();
-    json.key("meta").begin_object().member("name", "main.lua").end_object().member("data", std::string_view(source)).end_object().end_array();
+    json.key("meta")
+        .begin_object()
+        .member("name", "main.lua")
+        .end_object()
+        .member("data", std::string_view(source))
+        .end_object()
+        .end_array();
     json.end_object().end_object();
     return json.text();
 }
@@ -106,7 +118,8 @@ std::string with_local_ids(std::string text, const std::vector<std::pair<std::st
 Result<Development> Development::make(const Options& options, Files& files)
 {
     Development made;
-    const auto owner_key = development_wallet("owner"), faucet_key = development_wallet("faucet"), sam_key = development_wallet("sam");
+    const auto owner_key = development_wallet("owner"), faucet_key = development_wallet("faucet"),
+               sam_key = development_wallet("sam");
     const Signer owner(owner_key, options), faucet(faucet_key, options), sam(sam_key, options);
     const auto send = [&](std::string what, Result<item::DataItem> item) -> Result<std::string> {
         TRY(auto signed_item, std::move(item));
@@ -124,7 +137,8 @@ Result<Development> Development::make(const Options& options, Files& files)
     TRY(made.war,
         send("wAR",
             owner.process("Wrapped AR", made.aos_module,
-                {{"Ticker", "wAR"}, {"Denomination", "12"}, {"Minter", faucet_key.address().text()}, {"Note", "test AR, no value"}},
+                {{"Ticker", "wAR"}, {"Denomination", "12"}, {"Minter", faucet_key.address().text()},
+                    {"Note", "test AR, no value"}},
                 lua_text("blueprints/token.lua"))));
     made.aliases.emplace_back(published::war, made.war);
     auto funded = options.funded;

@@ -31,7 +31,8 @@ struct Development {
     };
     std::vector<Step> items;  ///< to be stored: modules
     std::vector<Step> messages;  ///< to be sent, in this order
-    std::vector<Step> later;  ///< to be sent when the node is shown as ready: the AI's module is compiled first, which takes seconds
+    std::vector<Step>
+        later;  ///< to be sent when the node is shown as ready: the AI's module is compiled first, which takes seconds
     std::vector<std::pair<std::string, std::string>> aliases;  ///< published id, local id
     std::string war, registry, herder, aos_module, llama_module;
     std::vector<std::string> workers;

@@ -43,8 +43,9 @@ Result<ResultRecord> read_result(const Statement& row)
 Result<std::optional<ResultRecord>> find_result(
     Database& database, const ProcessId& process, std::uint64_t nonce, std::uint64_t cron)
 {
-    auto statement = database.prepare("SELECT process, nonce, kind, output, state_root, gas, cron, time_ms, cron_name, gas_used FROM results "
-                                      "WHERE process = ? AND nonce = ? AND cron = ?");
+    auto statement =
+        database.prepare("SELECT process, nonce, kind, output, state_root, gas, cron, time_ms, cron_name, gas_used FROM results "
+                         "WHERE process = ? AND nonce = ? AND cron = ?");
     TRY(const auto there, statement.bind(process).bind(nonce).bind(cron).step());
     if (!there)
         return std::optional<ResultRecord>{};
@@ -182,9 +183,9 @@ public:
     Result<std::vector<ResultRecord>> disagreements(const ProcessId& process) override
     {
         const std::lock_guard lock(reading_);
-        auto statement = readers_->prepare(
-            "SELECT process, nonce, kind, output, state_root, gas, cron, time_ms, cron_name, gas_used FROM disagreements WHERE process = ? "
-            "ORDER BY nonce, cron");
+        auto statement = readers_->prepare("SELECT process, nonce, kind, output, state_root, gas, cron, time_ms, cron_name, "
+                                           "gas_used FROM disagreements WHERE process = ? "
+                                           "ORDER BY nonce, cron");
         statement.bind(process);
         std::vector<ResultRecord> found;
         for (;;) {
