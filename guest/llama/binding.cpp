@@ -1,13 +1,19 @@
-// The Lua module `llama`. Lua errors leave C++ without running destructors: functions here that can raise one hold nothing
-// that has any. What needs objects is in the helpers, which cannot raise.
+// The Lua module `llama_engine`, which lua/process/llama.lua makes `llama` of: lists, numbers and texts, no tables of options.
+//
+// Lua errors leave C++ without running destructors: functions here that can raise one hold nothing that has any. What needs
+// objects lies in Workspace, and is filled in helpers that cannot raise.
 #include "engine.hpp"
+#include "grammar.hpp"
+
+#include <kernels/trigonometry.hpp>
 
 #include <lua.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
-extern "C" int luaopen_llama(lua_State* L);
+extern "C" int luaopen_llama_engine(lua_State* L);
 
 namespace altiplano::guest {
 namespace {
@@ -19,20 +25,17 @@ Engine& engine()
     return *one;
 }
 
-bool streaming = true;
-constexpr float temperature_with_seed = 0.8F;
-
-// Text that functions collect while Lua may raise an error between two pieces.
-std::string& collected()
+struct Workspace {
+    Tokens tokens;
+    std::string text, more;
+    std::vector<float> numbers;
+    std::vector<Candidate> candidates;
+    std::span<const float> logits;
+};
+Workspace& work()
 {
-    static auto* text = new std::string;
-    return *text;
-}
-
-std::vector<ChatMessage>& conversation()
-{
-    static auto* messages = new std::vector<ChatMessage>;
-    return *messages;
+    static auto* one = new Workspace;
+    return *one;
 }
 
 int raise(lua_State* L)
@@ -41,60 +44,77 @@ int raise(lua_State* L)
     return lua_error(L);
 }
 
-// Whoever watches the node reads along; the result of the message is not touched by it.
-void stream_piece()
-{
-    const auto& piece = engine().piece();
-    if (piece.empty()) return;
-    std::fwrite(piece.data(), 1, piece.size(), stdout);
-    std::fflush(stdout);
-}
-
-lua_Number number_field(lua_State* L, int table, const char* name, lua_Number otherwise)
-{
-    lua_getfield(L, table, name);
-    if (!lua_isnil(L, -1) && !lua_isnumber(L, -1)) luaL_error(L, "llama: option %s must be a number", name);
-    const auto value = lua_isnil(L, -1) ? otherwise : lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    return value;
-}
-
-std::uint32_t token_field(lua_State* L, int table, const char* name, std::uint32_t otherwise)
-{
-    const auto value = number_field(L, table, name, otherwise);
-    if (!(value >= 1 && value <= 1 << 24)) luaL_error(L, "llama: option %s must be from 1 to 16777216", name);
-    return static_cast<std::uint32_t>(value);
-}
-
-// ---------------------------------------------------------------------------------------------------- load, info, stop
-
-bool load_path(const char* path, std::size_t length, const LoadOptions& options)
-{
-    return engine().load(std::string(path, length), options);
-}
-
-int l_load(lua_State* L)
+void take_text(lua_State* L, int index, std::string& into)
 {
     std::size_t length = 0;
-    const char* path = luaL_checklstring(L, 1, &length);
-    LoadOptions options;
-    if (!lua_isnoneornil(L, 2)) {
-        luaL_checktype(L, 2, LUA_TTABLE);
-        options.context_tokens = token_field(L, 2, "context", options.context_tokens);
-        options.batch_tokens = token_field(L, 2, "batch", options.batch_tokens);
+    const char* text = luaL_checklstring(L, index, &length);
+    into.assign(text, length);
+}
+
+int push_text(lua_State* L, const std::string& text)
+{
+    lua_pushlstring(L, text.data(), text.size());
+    return 1;
+}
+
+// A list of token numbers. Others than numbers become -1, which the engine refuses.
+void take_tokens(lua_State* L, int index, Tokens& into)
+{
+    luaL_checktype(L, index, LUA_TTABLE);
+    into.clear();
+    const auto count = static_cast<lua_Integer>(lua_rawlen(L, index));
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_rawgeti(L, index, i);
+        int whole = 0;
+        const auto value = lua_tointegerx(L, -1, &whole);
+        into.push_back(whole && value >= 0 && value <= INT32_MAX ? static_cast<llama_token>(value) : -1);
+        lua_pop(L, 1);
     }
-    if (load_path(path, length, options)) {
+}
+
+template <class List> int push_list(lua_State* L, const List& list)
+{
+    lua_createtable(L, static_cast<int>(list.size()), 0);
+    lua_Integer i = 0;
+    for (const auto value : list) {
+        if constexpr (std::is_integral_v<std::remove_cvref_t<decltype(value)>>)
+            lua_pushinteger(L, value);
+        else
+            lua_pushnumber(L, value);
+        lua_rawseti(L, -2, ++i);
+    }
+    return 1;
+}
+
+// ---------------------------------------------------------------------------------------------------- load, info
+
+// load(path, context tokens, batch tokens, compat)
+int l_load(lua_State* L)
+{
+    take_text(L, 1, work().text);
+    LoadOptions options;
+    options.context_tokens = static_cast<std::uint32_t>(luaL_checkinteger(L, 2));
+    options.batch_tokens = static_cast<std::uint32_t>(luaL_checkinteger(L, 3));
+    options.compat = lua_toboolean(L, 4) != 0;
+    if (engine().load(work().text, options)) {
         lua_pushboolean(L, 1);
         return 1;
     }
     lua_pushnil(L);
-    lua_pushlstring(L, engine().error().data(), engine().error().size());
+    push_text(L, engine().error());
     return 2;
+}
+
+int l_unload(lua_State*)
+{
+    engine().unload();
+    return 0;
 }
 
 void set_text(lua_State* L, const char* field, const char* text)
 {
-    if (!text) return;
+    if (!text)
+        return;
     lua_pushstring(L, text);
     lua_setfield(L, -2, field);
 }
@@ -108,17 +128,15 @@ void set_integer(lua_State* L, const char* field, lua_Integer value)
 void set_metadata(lua_State* L, const char* field, const char* key)
 {
     char value[512];
-    if (llama_model_meta_val_str(engine().model(), key, value, sizeof value) >= 0) set_text(L, field, value);
+    if (llama_model_meta_val_str(engine().model(), key, value, sizeof value) >= 0)
+        set_text(L, field, value);
 }
 
 int l_info(lua_State* L)
 {
     const auto* model = engine().model();
-    if (!model) {
-        lua_pushnil(L);
-        lua_pushliteral(L, "llama.not_loaded: no model is loaded");
-        return 2;
-    }
+    if (!model)
+        return 0;
     lua_newtable(L);
     char description[256];
     llama_model_desc(model, description, sizeof description);
@@ -132,207 +150,282 @@ int l_info(lua_State* L)
     set_integer(L, "size", static_cast<lua_Integer>(llama_model_size(model)));
     set_integer(L, "context", engine().context_tokens());
     set_integer(L, "context_train", llama_model_n_ctx_train(model));
+    set_integer(L, "embedding", llama_model_n_embd(model));
     set_integer(L, "vocab", llama_vocab_n_tokens(llama_model_get_vocab(model)));
     return 1;
 }
 
-int l_stop(lua_State*)
+int l_log(lua_State* L)
 {
-    engine().unload();
+    work().text = engine().take_log();
+    return push_text(L, work().text);
+}
+
+// Whoever watches the node reads along; the result of the message is not touched by it.
+int l_emit(lua_State* L)
+{
+    std::size_t length = 0;
+    const char* piece = luaL_checklstring(L, 1, &length);
+    std::fwrite(piece, 1, length, stdout);
+    std::fflush(stdout);
     return 0;
 }
 
-// ---------------------------------------------------------------------------------------------------- sampling
+// ---------------------------------------------------------------------------------------------------- what is sampled how
 
-int l_set(lua_State* L)
+// sampling{temperature, top_k, top_p, min_p, repeat_penalty, frequency_penalty, presence_penalty, repeat_last, seed}: by position
+int l_sampling(lua_State* L)
 {
-    luaL_checktype(L, 1, LUA_TTABLE);
-    auto options = engine().sampling();
-    options.temperature = static_cast<float>(number_field(L, 1, "temperature", options.temperature));
-    options.top_k = static_cast<std::int32_t>(number_field(L, 1, "top_k", options.top_k));
-    options.top_p = static_cast<float>(number_field(L, 1, "top_p", options.top_p));
-    options.min_p = static_cast<float>(number_field(L, 1, "min_p", options.min_p));
-    lua_getfield(L, 1, "seed");
-    if (!lua_isnil(L, -1)) options.seed = static_cast<std::uint32_t>(luaL_checkinteger(L, -1));
-    lua_getfield(L, 1, "stream");
-    if (!lua_isnil(L, -1)) streaming = lua_toboolean(L, -1) != 0;
-    engine().set_sampling(options);
-    return 0;
-}
-
-// Who sets a seed wants chance: without a temperature the seed would change nothing.
-int l_set_seed(lua_State* L)
-{
-    auto options = engine().sampling();
-    options.seed = static_cast<std::uint32_t>(luaL_checkinteger(L, 1));
-    if (options.temperature <= 0) options.temperature = temperature_with_seed;
-    engine().set_sampling(options);
-    return 0;
-}
-
-int l_set_temperature(lua_State* L)
-{
-    auto options = engine().sampling();
+    SamplingOptions options;
     options.temperature = static_cast<float>(luaL_checknumber(L, 1));
+    options.top_k = static_cast<std::int32_t>(luaL_checkinteger(L, 2));
+    options.top_p = static_cast<float>(luaL_checknumber(L, 3));
+    options.min_p = static_cast<float>(luaL_checknumber(L, 4));
+    options.repeat_penalty = static_cast<float>(luaL_checknumber(L, 5));
+    options.frequency_penalty = static_cast<float>(luaL_checknumber(L, 6));
+    options.presence_penalty = static_cast<float>(luaL_checknumber(L, 7));
+    options.repeat_last = static_cast<std::int32_t>(luaL_checkinteger(L, 8));
+    options.seed = static_cast<std::uint64_t>(luaL_checkinteger(L, 9));
     engine().set_sampling(options);
     return 0;
 }
 
-// ---------------------------------------------------------------------------------------------------- text
-
-bool give_prompt(const char* text, std::size_t length)
+int l_grammar(lua_State* L)
 {
-    return engine().set_prompt(std::string(text, length));
+    if (lua_isnoneornil(L, 1))
+        work().text.clear();
+    else
+        take_text(L, 1, work().text);
+    return engine().set_grammar(work().text) ? 0 : raise(L);
 }
 
-bool give_more(const char* text, std::size_t length)
+bool convert_schema()
 {
-    return engine().add(std::string(text, length));
+    try {
+        work().more = grammar_of_schema(work().text);
+        return true;
+    } catch (const std::exception& thrown) {
+        work().more = std::string{"llama.schema_invalid: no grammar can be made of the schema: "} + thrown.what();
+        return false;
+    }
 }
 
-int l_set_prompt(lua_State* L)
+int l_schema(lua_State* L)
 {
-    std::size_t length = 0;
-    const char* text = luaL_checklstring(L, 1, &length);
-    if (!give_prompt(text, length)) return raise(L);
-    lua_pushinteger(L, engine().prompt_tokens());
+    take_text(L, 1, work().text);
+    const bool fine = convert_schema();
+    push_text(L, work().more);
+    return fine ? 1 : lua_error(L);
+}
+
+// ---------------------------------------------------------------------------------------------------- text and tokens
+
+int l_tokenize(lua_State* L)
+{
+    take_text(L, 1, work().text);
+    if (!engine().tokenize(work().text, lua_toboolean(L, 2) != 0, lua_toboolean(L, 3) != 0, work().tokens))
+        return raise(L);
+    return push_list(L, work().tokens);
+}
+
+void join_texts(bool special)
+{
+    work().text.clear();
+    for (const auto token : work().tokens)
+        work().text += engine().text_of(token, special);
+}
+
+int l_text(lua_State* L)
+{
+    if (!engine().model())
+        return luaL_error(L, "llama.not_loaded: no model is loaded");
+    take_tokens(L, 1, work().tokens);
+    join_texts(lua_toboolean(L, 2) != 0);
+    return push_text(L, work().text);
+}
+
+// template(JSON) -> prompt, whether it has the token of the beginning in it
+int l_template(lua_State* L)
+{
+    take_text(L, 1, work().text);
+    bool begins = false;
+    if (!engine().apply_template(work().text, work().more, begins))
+        return raise(L);
+    push_text(L, work().more);
+    lua_pushboolean(L, begins);
+    return 2;
+}
+
+int l_start(lua_State* L)
+{
+    take_tokens(L, 1, work().tokens);
+    if (!engine().start(work().tokens))
+        return raise(L);
+    lua_pushinteger(L, static_cast<lua_Integer>(engine().held().size()));
     return 1;
 }
 
-int l_add(lua_State* L)
+int l_feed(lua_State* L)
 {
-    std::size_t length = 0;
-    const char* text = luaL_checklstring(L, 1, &length);
-    if (!give_more(text, length)) return raise(L);
-    lua_pushinteger(L, engine().prompt_tokens());
+    take_tokens(L, 1, work().tokens);
+    if (!engine().feed(work().tokens))
+        return raise(L);
+    lua_pushinteger(L, static_cast<lua_Integer>(engine().held().size()));
     return 1;
 }
 
-const char* stop_name()
+int l_held(lua_State* L)
 {
-    return engine().stop() == Stop::end ? "end" : "length";
+    return push_list(L, engine().held());
 }
 
-// A rest of an unfinished character comes as a last piece, before the nil.
+// next() -> piece, token; at the end nil, "end" or "length". A rest of an unfinished character comes as a last piece before.
 int l_next(lua_State* L)
 {
-    if (!engine().next()) return raise(L);
-    const auto& piece = engine().piece();
-    if (engine().stop() != Stop::none && piece.empty()) {
+    if (!engine().next())
+        return raise(L);
+    const bool ended = engine().stop() != Stop::none;
+    if (ended && engine().piece().empty()) {
         lua_pushnil(L);
-        lua_pushstring(L, stop_name());
+        lua_pushstring(L, engine().stop() == Stop::end ? "end" : "length");
         return 2;
     }
-    if (streaming) stream_piece();
-    lua_pushlstring(L, piece.data(), piece.size());
-    return 1;
-}
-
-void collect()
-{
-    collected() += engine().piece();
-}
-
-// Generates up to `limit` tokens into collected(). The function at stack index `listener`, if any, gets each piece.
-void generate(lua_State* L, lua_Integer limit, bool to_stdout, int listener)
-{
-    collected().clear();
-    for (lua_Integer i = 0; i < limit && engine().stop() == Stop::none; i++) {
-        if (!engine().next()) raise(L);
-        collect();
-        if (to_stdout) stream_piece();
-        if (listener && !engine().piece().empty()) {
-            lua_pushvalue(L, listener);
-            lua_pushlstring(L, engine().piece().data(), engine().piece().size());
-            lua_call(L, 1, 0);
-        }
-    }
-}
-
-int l_run(lua_State* L)
-{
-    const auto limit = luaL_checkinteger(L, 1);
-    generate(L, limit, streaming, 0);
-    lua_pushlstring(L, collected().data(), collected().size());
-    return 1;
-}
-
-// ---------------------------------------------------------------------------------------------------- chat
-
-void add_message(const char* role, const char* content, std::size_t length)
-{
-    conversation().push_back({role, std::string(content, length)});
-}
-
-bool start_chat()
-{
-    return engine().set_chat(conversation());
-}
-
-void read_messages(lua_State* L)
-{
-    conversation().clear();
-
-    std::size_t length = 0;
-    if (lua_istable(L, 2)) {
-        lua_getfield(L, 2, "system");
-        const char* text = lua_tolstring(L, -1, &length);
-        if (text && length) add_message("system", text, length);
-        lua_pop(L, 1);
-    }
-    if (lua_type(L, 1) == LUA_TTABLE) {
-        for (lua_Integer i = 1; i <= luaL_len(L, 1); i++) {
-            lua_geti(L, 1, i);
-            if (!lua_istable(L, -1)) luaL_error(L, "llama.chat: message %d is not a table {role=, content=}", static_cast<int>(i));
-            lua_getfield(L, -1, "role");
-            lua_getfield(L, -2, "content");
-            const char* role = lua_tostring(L, -2);
-            const char* content = lua_tolstring(L, -1, &length);
-            if (!role || !content) luaL_error(L, "llama.chat: message %d needs role and content", static_cast<int>(i));
-            add_message(role, content, length);
-            lua_pop(L, 3);
-        }
-    } else {
-        const char* text = luaL_checklstring(L, 1, &length);
-        add_message("user", text, length);
-    }
-}
-
-int l_chat(lua_State* L)
-{
-    luaL_checkany(L, 1);
-    lua_settop(L, 2);
-    std::uint32_t limit = 256;
-    bool to_stdout = streaming;
-    int listener = 0;
-    if (!lua_isnil(L, 2)) {
-        luaL_checktype(L, 2, LUA_TTABLE);
-        limit = token_field(L, 2, "tokens", limit);
-        lua_getfield(L, 2, "stream");
-        if (lua_isfunction(L, -1)) listener = lua_gettop(L);
-        else if (!lua_isnil(L, -1)) to_stdout = lua_toboolean(L, -1) != 0;
-    }
-    read_messages(L);
-    if (!start_chat()) return raise(L);
-
-    generate(L, limit, to_stdout, listener);
-    lua_pushlstring(L, collected().data(), collected().size());
-    lua_newtable(L);
-    set_integer(L, "prompt_tokens", engine().prompt_tokens());
-    set_integer(L, "generated_tokens", engine().generated_tokens());
-    set_text(L, "stop", stop_name());
+    push_text(L, engine().piece());
+    if (ended)
+        return 1;
+    lua_pushinteger(L, engine().token());
     return 2;
+}
+
+// ---------------------------------------------------------------------------------------------------- probabilities
+
+// Natural logarithm of the sum of exp(x - largest), and the largest.
+struct Scale {
+    double log_sum;
+    float largest;
+};
+Scale scale_of(std::span<const float> logits)
+{
+    float largest = -3.4e38F;
+    for (const float x : logits)
+        if (kernels::is_finite(x))
+            largest = std::max(largest, x);
+    double sum = 0;
+    for (const float x : logits)
+        if (kernels::is_finite(x))
+            sum += static_cast<double>(kernels::exp_of(x - largest));
+    return {kernels::log_double(sum), largest};
+}
+
+bool comes_before(const Candidate& a, const Candidate& b)
+{
+    return a.logit > b.logit || (a.logit == b.logit && a.token < b.token);
+}
+
+void find_likeliest(std::size_t count)
+{
+    auto& all = work().candidates;
+    all.clear();
+    for (std::size_t i = 0; i < work().logits.size(); i++)
+        if (kernels::is_finite(work().logits[i]))
+            all.push_back({static_cast<std::int32_t>(i), work().logits[i]});
+    count = std::min(count, all.size());
+    std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count), all.end(), comes_before);
+    all.resize(count);
+}
+
+// logprobs(count, tokens, last) -> the likeliest as {token, logprob, token, logprob...}, the logprobs of `tokens`
+// `last`: those that the last token was chosen from, instead of those for what comes next
+int l_logprobs(lua_State* L)
+{
+    const auto count = luaL_checkinteger(L, 1);
+    if (count < 0)
+        return luaL_argerror(L, 1, "must not be negative");
+    take_tokens(L, 2, work().tokens);
+    if (lua_toboolean(L, 3))
+        work().logits = engine().last_logits();
+    else if (!engine().logits(work().logits))
+        return raise(L);
+    if (work().logits.empty())
+        return luaL_error(L, "llama.no_prompt: nothing to go on from; call llama.setPrompt first");
+    const auto scale = scale_of(work().logits);
+    const auto logprob = [&](float x) { return static_cast<double>(x - scale.largest) - scale.log_sum; };
+
+    find_likeliest(static_cast<std::size_t>(count));
+    lua_createtable(L, static_cast<int>(2 * work().candidates.size()), 0);
+    lua_Integer i = 0;
+    for (const auto& candidate : work().candidates) {
+        lua_pushinteger(L, candidate.token);
+        lua_rawseti(L, -2, ++i);
+        lua_pushnumber(L, logprob(candidate.logit));
+        lua_rawseti(L, -2, ++i);
+    }
+    lua_createtable(L, static_cast<int>(work().tokens.size()), 0);
+    i = 0;
+    for (const auto token : work().tokens) {
+        if (token < 0 || static_cast<std::size_t>(token) >= work().logits.size())
+            return luaL_error(L, "llama.bad_token: %d is no token", static_cast<int>(token));
+        lua_pushnumber(L, logprob(work().logits[static_cast<std::size_t>(token)]));
+        lua_rawseti(L, -2, ++i);
+    }
+    return 2;
+}
+
+// The bytes of the logits for what comes next: one f32 per token of the vocabulary.
+int l_logits(lua_State* L)
+{
+    if (!engine().logits(work().logits))
+        return raise(L);
+    lua_pushlstring(L, reinterpret_cast<const char*>(work().logits.data()), work().logits.size_bytes());
+    return 1;
+}
+
+int l_ends(lua_State* L)
+{
+    if (!engine().model())
+        return luaL_error(L, "llama.not_loaded: no model is loaded");
+    lua_pushinteger(L, llama_vocab_eos(llama_model_get_vocab(engine().model())));
+    return 1;
+}
+
+int l_embed(lua_State* L)
+{
+    take_tokens(L, 1, work().tokens);
+    if (!engine().embed(work().tokens, work().numbers))
+        return raise(L);
+    return push_list(L, work().numbers);
+}
+
+int l_save(lua_State* L)
+{
+    if (!engine().save(work().text))
+        return raise(L);
+    push_text(L, work().text);
+    work().text = {};
+    return 1;
+}
+
+int l_restore(lua_State* L)
+{
+    std::size_t length = 0;
+    const char* state = luaL_checklstring(L, 1, &length);
+    if (!engine().restore({state, length}))
+        return raise(L);
+    lua_pushinteger(L, static_cast<lua_Integer>(engine().held().size()));
+    return 1;
 }
 
 }  // namespace
 }  // namespace altiplano::guest
 
-extern "C" int luaopen_llama(lua_State* L)
+extern "C" int luaopen_llama_engine(lua_State* L)
 {
     using namespace altiplano::guest;
-    static const luaL_Reg functions[] = {{"load", l_load}, {"info", l_info}, {"stop", l_stop}, {"set", l_set},
-        {"setSeed", l_set_seed}, {"setTemp", l_set_temperature}, {"setPrompt", l_set_prompt}, {"add", l_add}, {"next", l_next},
-        {"run", l_run}, {"chat", l_chat}, {nullptr, nullptr}};
+    static const luaL_Reg functions[] = {{"load", l_load}, {"unload", l_unload}, {"info", l_info}, {"log", l_log},
+        {"emit", l_emit}, {"sampling", l_sampling}, {"grammar", l_grammar}, {"schema", l_schema}, {"tokenize", l_tokenize},
+        {"text", l_text}, {"template", l_template}, {"start", l_start}, {"feed", l_feed}, {"held", l_held}, {"next", l_next},
+        {"logprobs", l_logprobs}, {"logits", l_logits}, {"ends", l_ends}, {"embed", l_embed}, {"save", l_save},
+        {"restore", l_restore}, {nullptr, nullptr}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -1,5 +1,6 @@
 #include "engine.hpp"
 
+#include "grammar.hpp"
 #include "tensor_backend.hpp"
 
 #include <ggml.h>
@@ -9,7 +10,6 @@
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
-#include <string_view>
 
 namespace altiplano::guest {
 namespace {
@@ -26,21 +26,27 @@ std::string& log_lines()
 void keep_log(ggml_log_level level, const char* text, void*)
 {
     static bool wanted = false;
-    if (level != GGML_LOG_LEVEL_CONT) wanted = level >= GGML_LOG_LEVEL_WARN;
-    if (!wanted) return;
+    if (level != GGML_LOG_LEVEL_CONT)
+        wanted = level >= GGML_LOG_LEVEL_WARN;
+    if (!wanted)
+        return;
     auto& lines = log_lines();
     lines += text;
-    if (lines.size() > log_bytes_max) lines.erase(0, lines.size() - log_bytes_max);
+    if (lines.size() > log_bytes_max)
+        lines.erase(0, lines.size() - log_bytes_max);
 }
 
 std::string reason()
 {
     std::string text;
     for (const char c : log_lines()) {
-        if (c != '\n') text += c;
-        else text += "; ";
+        if (c != '\n')
+            text += c;
+        else
+            text += "; ";
     }
-    while (text.ends_with("; ")) text.erase(text.size() - 2);
+    while (text.ends_with("; "))
+        text.erase(text.size() - 2);
     return text.empty() ? "llama.cpp gave no reason" : text;
 }
 
@@ -68,7 +74,8 @@ std::size_t incomplete_tail(std::string_view text)
 {
     for (std::size_t back = 1; back <= std::min<std::size_t>(3, text.size()); back++) {
         const auto c = static_cast<unsigned char>(text[text.size() - back]);
-        if ((c & 0xC0) == 0x80) continue;
+        if ((c & 0xC0) == 0x80)
+            continue;
         const std::size_t length = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
         return length > back ? back : 0;
     }
@@ -82,12 +89,40 @@ std::string why_missing(const std::string& path)
         std::fclose(file);
         return {};
     }
-    if (errno == ENOENT) return "the node has no such item";
-    if (errno == EACCES) return "this process may not read the item, or not yet at this height";
+    if (errno == ENOENT)
+        return "the node has no such item";
+    if (errno == EACCES)
+        return "this process may not read the item, or not yet at this height";
     return "it cannot be opened (errno " + std::to_string(errno) + ")";
 }
 
+// F16 keys and values with flash attention are what the extension `tensor` computes, in one call per token. The cache
+// of a sliding window has its full length, so that a cell's number is its position however a prompt was cut: sums go
+// by the numbers of cells (docs/arithmetic.md). One row of output: only the last token's is ever looked at, and a row
+// per token of the batch would cost a hundred megabytes.
+llama_context_params context_params(const llama_model* model, const LoadOptions& options)
+{
+    const auto trained = static_cast<std::uint32_t>(std::max(1, llama_model_n_ctx_train(model)));
+    auto params = llama_context_default_params();
+    params.n_ctx = std::clamp<std::uint32_t>(options.context_tokens, 64, std::max(64U, trained));
+    params.n_batch = std::clamp<std::uint32_t>(options.batch_tokens, 1, params.n_ctx);
+    params.n_ubatch = params.n_batch;
+    params.n_outputs_max = 1;
+    params.n_threads = params.n_threads_batch = 1;
+    params.type_k = params.type_v = GGML_TYPE_F16;
+    params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
+    params.swa_full = true;
+    params.no_perf = true;
+    return params;
+}
+
 }  // namespace
+
+Engine::Engine() = default;
+Engine::~Engine()
+{
+    free_all();
+}
 
 bool Engine::fail(std::string sentence)
 {
@@ -97,16 +132,28 @@ bool Engine::fail(std::string sentence)
 
 bool Engine::ready()
 {
-    if (context_) return true;
+    if (context_)
+        return true;
     return fail("llama.not_loaded: no model is loaded; call llama.load(\"/data/<id>\") first");
+}
+
+void Engine::clear_log()
+{
+    log_lines().clear();
+}
+
+std::string Engine::take_log()
+{
+    return std::exchange(log_lines(), {});
 }
 
 void Engine::free_all()
 {
-    if (sampler_) llama_sampler_free(sampler_);
-    if (context_) llama_free(context_);
-    if (model_) llama_model_free(model_);
-    sampler_ = nullptr;
+    grammar_.reset();
+    if (context_)
+        llama_free(context_);
+    if (model_)
+        llama_model_free(model_);
     context_ = nullptr;
     model_ = nullptr;
 }
@@ -114,12 +161,15 @@ void Engine::free_all()
 void Engine::unload()
 {
     free_all();
-    used_tokens_ = prompt_tokens_ = generated_tokens_ = 0;
+    held_tokens_.clear();
+    last_batch_.clear();
+    restored_logits_.clear();
+    position_ = 0;
     pending_ = LLAMA_TOKEN_NULL;
     has_logits_ = false;
     stop_ = Stop::none;
     piece_.clear();
-    held_.clear();
+    unfinished_.clear();
 }
 
 bool Engine::load(const std::string& path, const LoadOptions& options)
@@ -129,7 +179,8 @@ bool Engine::load(const std::string& path, const LoadOptions& options)
     try {
         start_backend();
         log_lines().clear();
-        if (const auto why = why_missing(path); !why.empty()) return fail("llama.model_missing: " + path + ": " + why);
+        if (const auto why = why_missing(path); !why.empty())
+            return fail("llama.model_missing: " + path + ": " + why);
 
         // Weights are mapped where the host maps files, and read otherwise. Without extra buffer types they are used as
         // they lie in the file, so that a mapping stays one.
@@ -138,30 +189,16 @@ bool Engine::load(const std::string& path, const LoadOptions& options)
         model_params.n_gpu_layers = 0;
         model_params.use_extra_bufts = false;
         model_ = llama_model_load_from_file(path.c_str(), model_params);
-        if (!model_) return fail("llama.model_invalid: " + path + ": " + reason());
+        if (!model_)
+            return fail("llama.model_invalid: " + path + ": " + reason());
 
-        // F16 keys and values with flash attention are what the extension `tensor` computes, in one call per token. The cache
-        // of a sliding window has its full length, so that a cell's number is its position however a prompt was cut: sums go
-        // by the numbers of cells (docs/arithmetic.md). One row of output: only the last token's is ever looked at, and a row
-        // per token of the batch would cost a hundred megabytes.
-        const auto trained = static_cast<std::uint32_t>(std::max(1, llama_model_n_ctx_train(model_)));
-        auto context_params = llama_context_default_params();
-        context_params.n_ctx = std::clamp<std::uint32_t>(options.context_tokens, 64, std::max(64U, trained));
-        context_params.n_batch = std::clamp<std::uint32_t>(options.batch_tokens, 1, context_params.n_ctx);
-        context_params.n_ubatch = context_params.n_batch;
-        context_params.n_outputs_max = 1;
-        context_params.n_threads = context_params.n_threads_batch = 1;
-        context_params.type_k = context_params.type_v = GGML_TYPE_F16;
-        context_params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
-        context_params.swa_full = true;
-        context_params.no_perf = true;
-        context_ = llama_init_from_model(model_, context_params);
+        context_ = llama_init_from_model(model_, context_params(model_, options));
         if (!context_) {
             free_all();
             return fail("llama.context_failed: no context for " + path + ": " + reason());
         }
         options_.batch_tokens = llama_n_batch(context_);
-        set_sampling(sampling_);
+        sampler_.reset();
         return true;
     } catch (const std::exception& thrown) {
         free_all();
@@ -169,25 +206,16 @@ bool Engine::load(const std::string& path, const LoadOptions& options)
     }
 }
 
-void Engine::set_sampling(const SamplingOptions& options)
+bool Engine::set_grammar(const std::string& gbnf)
 {
-    sampling_ = options;
-    // This seed asks llama.cpp for one from the system.
-    if (sampling_.seed == LLAMA_DEFAULT_SEED) sampling_.seed = 0;
-    if (!model_) return;
-    if (sampler_) llama_sampler_free(sampler_);
-    auto params = llama_sampler_chain_default_params();
-    params.no_perf = true;
-    sampler_ = llama_sampler_chain_init(params);
-    if (sampling_.temperature <= 0) {
-        llama_sampler_chain_add(sampler_, llama_sampler_init_greedy());
-        return;
+    if (gbnf.empty()) {
+        grammar_.reset();
+        return true;
     }
-    llama_sampler_chain_add(sampler_, llama_sampler_init_top_k(sampling_.top_k));
-    llama_sampler_chain_add(sampler_, llama_sampler_init_top_p(sampling_.top_p, 1));
-    if (sampling_.min_p > 0) llama_sampler_chain_add(sampler_, llama_sampler_init_min_p(sampling_.min_p, 1));
-    llama_sampler_chain_add(sampler_, llama_sampler_init_temp(sampling_.temperature));
-    llama_sampler_chain_add(sampler_, llama_sampler_init_dist(sampling_.seed));
+    return guarded([&] {
+        grammar_ = Grammar::create(llama_model_get_vocab(model_), gbnf);
+        return grammar_ ? true : fail("llama.grammar_invalid: the grammar cannot be read: " + reason());
+    });
 }
 
 std::uint32_t Engine::context_tokens() const
@@ -195,174 +223,263 @@ std::uint32_t Engine::context_tokens() const
     return context_ ? llama_n_ctx(context_) : 0;
 }
 
+// ---------------------------------------------------------------------------------------------------- tokens
+
+bool Engine::tokenize(const std::string& text, bool beginning, bool special, Tokens& tokens)
+{
+    return guarded([&] {
+        if (text.size() > INT32_MAX / 2)
+            return fail("llama.prompt_too_long: the prompt has " + std::to_string(text.size()) + " bytes");
+        const auto* vocab = llama_model_get_vocab(model_);
+        const auto length = static_cast<std::int32_t>(text.size());
+        const auto cut = [&] {
+            return llama_tokenize(
+                vocab, text.data(), length, tokens.data(), static_cast<std::int32_t>(tokens.size()), beginning, special);
+        };
+        tokens.resize(text.size() + 8);
+        auto count = cut();
+        if (count < 0 && count != INT32_MIN) {
+            tokens.resize(static_cast<std::size_t>(-count));
+            count = cut();
+        }
+        if (count < 0)
+            return fail("llama.tokenize_failed: the text cannot be cut into tokens");
+        tokens.resize(static_cast<std::size_t>(count));
+        return true;
+    });
+}
+
+std::string Engine::text_of(llama_token token, bool special) const
+{
+    const auto* vocab = llama_model_get_vocab(model_);
+    if (token < 0 || token >= llama_vocab_n_tokens(vocab))
+        return {};
+    std::string text(32, '\0');
+    auto length = llama_token_to_piece(vocab, token, text.data(), static_cast<std::int32_t>(text.size()), 0, special);
+    if (length < 0) {
+        text.resize(static_cast<std::size_t>(-length));
+        length = llama_token_to_piece(vocab, token, text.data(), -length, 0, special);
+    }
+    text.resize(static_cast<std::size_t>(std::max(length, 0)));
+    return text;
+}
+
+// ---------------------------------------------------------------------------------------------------- the context
+
 // The data of old keys and values stays: it is masked, and zeroing it would dirty every page of the cache.
 void Engine::forget()
 {
     llama_memory_clear(llama_get_memory(context_), false);
-    if (sampler_) llama_sampler_reset(sampler_);
-    used_tokens_ = prompt_tokens_ = generated_tokens_ = 0;
+    held_tokens_.clear();
+    last_batch_.clear();
+    position_ = 0;
     pending_ = LLAMA_TOKEN_NULL;
     has_logits_ = false;
-    stop_ = Stop::none;
-    piece_.clear();
-    held_.clear();
 }
 
-bool Engine::tokenize(const std::string& text, bool beginning, std::vector<llama_token>& tokens)
+// Models with a state instead of a cache cannot go back: they begin anew.
+void Engine::keep(std::size_t tokens)
 {
-    if (text.size() > INT32_MAX / 2) return fail("llama.prompt_too_long: the prompt has " + std::to_string(text.size()) + " bytes");
-    const auto* vocab = llama_model_get_vocab(model_);
-    const auto length = static_cast<std::int32_t>(text.size());
-    tokens.resize(text.size() + 8);
-    auto count = llama_tokenize(vocab, text.data(), length, tokens.data(), static_cast<std::int32_t>(tokens.size()), beginning, true);
-    if (count < 0 && count != INT32_MIN) {
-        tokens.resize(static_cast<std::size_t>(-count));
-        count = llama_tokenize(vocab, text.data(), length, tokens.data(), static_cast<std::int32_t>(tokens.size()), beginning, true);
+    if (tokens == held_tokens_.size() && tokens != 0)
+        return;
+    const auto from = static_cast<llama_pos>(tokens);
+    if (tokens == 0 || options_.compat || !llama_memory_seq_rm(llama_get_memory(context_), 0, from, -1)) {
+        forget();
+        return;
     }
-    if (count < 0) return fail("llama.tokenize_failed: the text cannot be cut into tokens");
-    tokens.resize(static_cast<std::size_t>(count));
-    return true;
+    held_tokens_.resize(tokens);
+    position_ = from;
+    has_logits_ = false;
 }
 
-bool Engine::decode(std::span<llama_token> tokens)
+bool Engine::fits(std::size_t more)
 {
+    const auto total = held_tokens_.size() + more;
+    if (total <= context_tokens())
+        return true;
+    return fail("llama.prompt_too_long: the prompt has " + std::to_string(total) + " tokens; at most "
+        + std::to_string(context_tokens()) + " are allowed, the length of the context");
+}
+
+// `gaps`: each token advances the position twice, as AO's llama does when it adds.
+bool Engine::decode(std::span<const llama_token> tokens, llama_pos position, bool gaps)
+{
+    const auto vocabulary = llama_vocab_n_tokens(llama_model_get_vocab(model_));
+    for (const auto token : tokens)
+        if (token < 0 || token >= vocabulary)
+            return fail("llama.bad_token: " + std::to_string(token) + " is no token; there are " + std::to_string(vocabulary));
+    const std::size_t batch_tokens = gaps ? 1 : options_.batch_tokens;
+    Tokens piece;
+    std::vector<llama_pos> positions;
     while (!tokens.empty()) {
-        const auto count = std::min<std::size_t>(tokens.size(), options_.batch_tokens);
-        const auto status = llama_decode(context_, llama_batch_get_one(tokens.data(), static_cast<std::int32_t>(count)));
-        if (status != 0) return fail("llama.decode_failed: llama.cpp answered " + std::to_string(status) + "; " + reason());
-        used_tokens_ += static_cast<std::uint32_t>(count);
+        const auto count = std::min(tokens.size(), batch_tokens);
+        piece.assign(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(count));
+        positions.clear();
+        for (std::size_t i = 0; i < count; i++) {
+            positions.push_back(position);
+            last_batch_.push_back({piece[i], position});
+            position += gaps ? 2 : 1;
+        }
+        auto batch = llama_batch_get_one(piece.data(), static_cast<std::int32_t>(count));
+        batch.pos = positions.data();
+        const auto status = llama_decode(context_, batch);
+        if (status != 0)
+            return fail("llama.decode_failed: llama.cpp answered " + std::to_string(status) + "; " + reason());
+        held_tokens_.insert(held_tokens_.end(), piece.begin(), piece.end());
         tokens = tokens.subspan(count);
         has_logits_ = true;
     }
+    restored_logits_.clear();
+    if (!options_.compat)
+        last_batch_.clear();
     return true;
 }
 
-bool Engine::read_text(const std::string& text, bool beginning)
+bool Engine::start(const Tokens& tokens)
 {
-    std::vector<llama_token> tokens;
-    if (!tokenize(text, beginning, tokens)) return false;
-    if (pending_ != LLAMA_TOKEN_NULL) tokens.insert(tokens.begin(), std::exchange(pending_, LLAMA_TOKEN_NULL));
-    const auto total = used_tokens_ + tokens.size();
-    if (total > context_tokens())
-        return fail("llama.prompt_too_long: the prompt has " + std::to_string(total) + " tokens; at most "
-            + std::to_string(context_tokens()) + " are allowed, the length of the context");
-    if (!decode(tokens)) return false;
-    prompt_tokens_ = used_tokens_ - generated_tokens_;
-    stop_ = Stop::none;
-    return true;
-}
+    return guarded([&] {
+        sampler_.reset();
+        if (grammar_)
+            grammar_->reset();
+        stop_ = Stop::none;
+        piece_.clear();
+        unfinished_.clear();
+        pending_ = LLAMA_TOKEN_NULL;
+        last_batch_.clear();
+        if (tokens.empty()) {
+            forget();
+            return true;
+        }
 
-bool Engine::start(const std::string& text, bool beginning)
-{
-    if (!ready()) return false;
-    try {
-        log_lines().clear();
-        forget();
-        if (read_text(text, beginning)) return true;
+        // The last token is computed in any case, for its logits.
+        const auto longest = std::min(tokens.size() - 1, held_tokens_.size());
+        const auto same =
+            std::mismatch(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(longest), held_tokens_.begin());
+        keep(options_.compat ? 0 : static_cast<std::size_t>(same.first - tokens.begin()));
+
+        const auto rest = std::span(tokens).subspan(held_tokens_.size());
+        if (fits(rest.size()) && decode(rest, position_, false)) {
+            position_ += static_cast<llama_pos>(rest.size());
+            return true;
+        }
         forget();
         return false;
-    } catch (const std::exception& thrown) {
-        return fail(std::string{"llama.failed: "} + thrown.what());
-    }
+    });
 }
 
-bool Engine::set_prompt(const std::string& text)
+// AO's llama does not empty its batch before it adds: what was decoded last is decoded again, at its positions. The counter
+// advances once per token, the positions twice.
+bool Engine::add_as_ao_does(const Tokens& tokens)
 {
-    return start(text, true);
+    const auto again = std::exchange(last_batch_, {});
+    if (!fits(again.size() + tokens.size()))
+        return false;
+    for (const auto& placed : again)
+        if (!decode({&placed.token, 1}, placed.position, true))
+            return false;
+    if (!decode(tokens, position_, true))
+        return false;
+    position_ += static_cast<llama_pos>(tokens.size());
+    return true;
 }
 
-bool Engine::add(const std::string& text)
+bool Engine::feed(const Tokens& tokens)
 {
-    if (!ready()) return false;
-    try {
-        log_lines().clear();
-        return read_text(text, used_tokens_ == 0);
-    } catch (const std::exception& thrown) {
-        return fail(std::string{"llama.failed: "} + thrown.what());
-    }
+    return guarded([&] {
+        if (stop_ == Stop::length)
+            return fits(tokens.size() + 1);
+        if (!settle())
+            return false;
+        stop_ = Stop::none;
+        if (options_.compat)
+            return add_as_ao_does(tokens);
+        if (!fits(tokens.size()) || !decode(tokens, position_, false))
+            return false;
+        position_ += static_cast<llama_pos>(tokens.size());
+        return true;
+    });
 }
 
-// llama.cpp knows templates by their shape and does not run them: a system text that a template holds for conversations
-// without one is left out. SmolLM2 answers as well without its own, in half the time.
-bool Engine::set_chat(std::vector<ChatMessage> messages)
+// Decodes what was sampled last. A full context is an end, not an error.
+bool Engine::settle()
 {
-    if (!ready()) return false;
-    const char* source = llama_model_chat_template(model_, nullptr);
-    if (!source) return fail("llama.no_chat_template: the model has no chat template; use llama.setPrompt and llama.next");
-    std::string prompt;
-    try {
-        std::vector<llama_chat_message> views;
-        std::size_t bytes = 256;
-        for (const auto& message : messages) {
-            views.push_back({message.role.c_str(), message.content.c_str()});
-            bytes += 2 * (message.role.size() + message.content.size()) + 64;
-        }
-        prompt.resize(bytes);
-        for (int attempt = 0; attempt < 2; attempt++) {
-            const auto length = llama_chat_apply_template(
-                source, views.data(), views.size(), true, prompt.data(), static_cast<std::int32_t>(prompt.size()));
-            if (length < 0)
-                return fail("llama.chat_template_unknown: llama.cpp does not know the form of this model's chat template; use "
-                            "llama.setPrompt and llama.next");
-            const bool fits = static_cast<std::size_t>(length) <= prompt.size();
-            prompt.resize(static_cast<std::size_t>(length));
-            if (fits) break;
-        }
-    } catch (const std::exception& thrown) {
-        return fail(std::string{"llama.failed: "} + thrown.what());
+    if (pending_ == LLAMA_TOKEN_NULL)
+        return true;
+    if (held_tokens_.size() >= context_tokens()) {
+        stop_ = Stop::length;
+        return true;
     }
+    const auto token = std::exchange(pending_, LLAMA_TOKEN_NULL);
+    last_batch_.clear();
+    // AO's llama counts the token before it places it.
+    if (options_.compat)
+        position_++;
+    if (!decode({&token, 1}, position_, false))
+        return false;
+    if (!options_.compat)
+        position_++;
+    return true;
+}
 
-    // Some templates write the token for the beginning themselves; it must not be there twice.
-    const auto* vocab = llama_model_get_vocab(model_);
-    const auto bos = llama_vocab_bos(vocab);
-    const char* bos_text = bos == LLAMA_TOKEN_NULL ? nullptr : llama_vocab_get_text(vocab, bos);
-    const bool begins = bos_text && *bos_text && prompt.starts_with(bos_text);
-    return start(prompt, !begins);
+// ---------------------------------------------------------------------------------------------------- generating
+
+std::span<const float> Engine::last_logits() const
+{
+    if (!restored_logits_.empty())
+        return restored_logits_;
+    if (!context_ || !has_logits_)
+        return {};
+    const auto count = static_cast<std::size_t>(llama_vocab_n_tokens(llama_model_get_vocab(model_)));
+    const float* values = llama_get_logits_ith(context_, -1);
+    return values ? std::span(values, count) : std::span<const float>{};
+}
+
+bool Engine::logits(std::span<const float>& logits)
+{
+    return guarded([&] {
+        if (!settle())
+            return false;
+        logits = last_logits();
+        if (logits.empty() || stop_ == Stop::length)
+            return fail("llama.no_prompt: nothing to go on from; call llama.setPrompt first");
+        return true;
+    });
 }
 
 bool Engine::next()
 {
     piece_.clear();
-    if (!ready()) return false;
-    if (stop_ != Stop::none) return true;
-    try {
-        if (pending_ != LLAMA_TOKEN_NULL) {
-            if (used_tokens_ >= context_tokens()) {
-                stop_ = Stop::length;
-                piece_.swap(held_);
-                return true;
-            }
-            auto token = std::exchange(pending_, LLAMA_TOKEN_NULL);
-            if (!decode({&token, 1})) return false;
-        }
-        if (!has_logits_) return fail("llama.no_prompt: nothing to go on from; call llama.setPrompt first");
-
-        const auto* vocab = llama_model_get_vocab(model_);
-        const auto token = llama_sampler_sample(sampler_, context_, -1);
-        if (llama_vocab_is_eog(vocab, token)) {
-            stop_ = Stop::end;
-            piece_.swap(held_);
+    if (stop_ != Stop::none)
+        return ready();
+    return guarded([&] {
+        if (!settle())
+            return false;
+        if (stop_ == Stop::length) {
+            piece_.swap(unfinished_);
             return true;
         }
-        pending_ = token;
-        generated_tokens_++;
+        const auto logits = last_logits();
+        if (logits.empty())
+            return fail("llama.no_prompt: nothing to go on from; call llama.setPrompt first");
 
-        char short_piece[128];
-        auto length = llama_token_to_piece(vocab, token, short_piece, sizeof short_piece, 0, false);
-        if (length >= 0) {
-            held_.append(short_piece, static_cast<std::size_t>(length));
-        } else {
-            std::string long_piece(static_cast<std::size_t>(-length), '\0');
-            length = llama_token_to_piece(vocab, token, long_piece.data(), -length, 0, false);
-            if (length > 0) held_.append(long_piece, 0, static_cast<std::size_t>(length));
+        const auto token = sampler_.choose(logits, held_tokens_, grammar_.get());
+        if (token < 0)
+            return fail("llama.no_token: no token can come next: the grammar allows none, or the model computed no numbers");
+        if (llama_vocab_is_eog(llama_model_get_vocab(model_), token)) {
+            stop_ = Stop::end;
+            piece_.swap(unfinished_);
+            return true;
         }
-        const auto whole = held_.size() - incomplete_tail(held_);
-        piece_.assign(held_, 0, whole);
-        held_.erase(0, whole);
+        if (grammar_)
+            grammar_->accept(token);
+        pending_ = token;
+
+        unfinished_ += text_of(token, false);
+        const auto whole = unfinished_.size() - incomplete_tail(unfinished_);
+        piece_.assign(unfinished_, 0, whole);
+        unfinished_.erase(0, whole);
         return true;
-    } catch (const std::exception& thrown) {
-        return fail(std::string{"llama.failed: "} + thrown.what());
-    }
+    });
 }
 
 }  // namespace altiplano::guest

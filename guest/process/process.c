@@ -13,7 +13,7 @@
 #include <string.h>
 
 #ifdef ALTIPLANO_LLAMA
-int luaopen_llama(lua_State *L);
+int luaopen_llama_engine(lua_State *L);
 #endif
 
 /* The one process of a module. Tests put others in its place, so that several live in one program. */
@@ -30,11 +30,13 @@ static const struct altiplano_lua_file *find_file(const char *name, const char *
     return NULL;
 }
 
-/* The loader of ".handlers" gives what require("handlers") gives: programs written for aos use the name with a point. */
+/* The loader of ".handlers" gives what require("handlers") gives: programs written for aos use the name with a point. AO's
+   module of models is ".Llama" beside "llama" (ao-protocol.md 7.3); here they are one. */
 static int load_alias(lua_State *L)
 {
+    const char *name = lua_tostring(L, 1) + 1;
     lua_getglobal(L, "require");
-    lua_pushstring(L, lua_tostring(L, 1) + 1);
+    lua_pushstring(L, strcmp(name, "Llama") == 0 ? "llama" : name);
     lua_call(L, 1, 1);
     return 1;
 }
@@ -122,7 +124,7 @@ static int boot(lua_State *L)
     preload(L, "digest", luaopen_digest);
     preload(L, "json", luaopen_json);
 #ifdef ALTIPLANO_LLAMA
-    preload(L, "llama", luaopen_llama);
+    preload(L, "llama_engine", luaopen_llama_engine);
 #endif
 
     lua_getglobal(L, "require");
