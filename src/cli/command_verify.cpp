@@ -1,6 +1,7 @@
 // Starts the recomputation as a process of its own, which has given up every file but the log and the blobs.
 #include "base/base64url.hpp"
 #include "base/clock.hpp"
+#include "base/executor.hpp"
 #include "base/json.hpp"
 #include "cli/commands.hpp"
 #include "cli/errors.hpp"
@@ -10,6 +11,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <mutex>
 #include <set>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -22,6 +24,13 @@ namespace {
 struct VerifyOptions {
     std::string process;
     std::optional<std::uint64_t> slot;
+    std::uint64_t from = 0;
+    std::size_t jobs = 1;
+    std::vector<std::string> layers;  ///< recompute: a checkpoint to begin after
+    std::uint64_t after = 0;
+    std::uint64_t after_cron = 0;
+    std::uint64_t slot_cron = 0;
+    std::string root;
     std::string data;
     std::string modules;
     bool reference = false;
@@ -40,8 +49,23 @@ Result<void> run_recompute(const VerifyOptions& options)
     const auto isolated = [](bool enforced) {
         write_line(JsonWriter().begin_object().member("isolated", enforced).end_object().text());
     };
-    return node::recompute(
-        {options.data}, process, options.slot, options.modules, options.reference, isolated, [](const units::SlotResult& result) {
+    std::optional<compute::Images::State> start;
+    if (!options.layers.empty()) {
+        start.emplace();
+        start->slot = {process, options.after, options.after_cron};
+        TRY(start->root, Digest::parse(options.root));
+        start->layers.assign(options.layers.begin(), options.layers.end());
+    }
+    std::optional<units::Slot> until;
+    if (options.slot)
+        until = {process, *options.slot, options.slot_cron};
+    return node::recompute({options.data},
+        {.process = process,
+            .until = until,
+            .start = std::move(start),
+            .modules = options.modules,
+            .reference = options.reference},
+        isolated, [](const units::SlotResult& result) {
             JsonWriter json;
             json.begin_object()
                 .member("slot", result.slot.nonce)
@@ -85,31 +109,43 @@ struct Verified {
     std::uint64_t slots = 0;  ///< how many were recomputed and compared
     std::uint64_t crons = 0;  ///< of these, how many by cron
     std::optional<units::Slot> last;  ///< the newest that was recomputed
-    bool isolated = false;
+    bool isolated = true;
     std::optional<Error> wrong;
     std::optional<std::uint64_t> wrong_slot;
     Digest state_root;
+    std::optional<std::uint64_t> trusted;  ///< the checkpoint whose state was taken for right
+    std::size_t parts = 1;
 };
 
-Result<Verified> verify(const VerifyOptions& options, const std::string& url)
-{
-    TRY(const auto process, ProcessId::parse(options.process));
-    auto data = options.data;
-    if (data.empty()) {
-        // A node on this machine says where its folder is.
-        TRY(const auto status, Client(url).get("/~altiplano/status"));
-        data = status.field("data");
-    }
-    const node::DataFolder folder{data};
-    TRY_OK(folder.check(system_files()));
+/// Slots that one child recomputes: from slot 0, or from what follows a checkpoint, up to `until` or the end of the log.
+struct Part {
+    std::optional<compute::Images::State> start;
+    std::optional<units::Slot> until;
+};
 
+/// One part, in a process of its own.
+Result<Verified> verify_part(
+    const VerifyOptions& options, const node::DataFolder& folder, const ProcessId& process, const Part& part)
+{
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         return fail(errors::bad_answer, fmt::format("no pipe: {}", std::generic_category().message(errno)));
-    std::vector<std::string> arguments{"altiplano", "recompute", process.text(), "--data", data, "--modules", options.modules};
-    if (options.slot) {
-        arguments.push_back("--slot");
-        arguments.push_back(std::to_string(*options.slot));
+    std::vector<std::string> arguments{
+        "altiplano", "recompute", process.text(), "--data", folder.root.string(), "--modules", options.modules};
+    const auto add = [&](std::string name, std::string value) {
+        arguments.push_back(std::move(name));
+        arguments.push_back(std::move(value));
+    };
+    if (part.until) {
+        add("--slot", std::to_string(part.until->nonce));
+        add("--slot-cron", std::to_string(part.until->cron));
+    }
+    if (part.start) {
+        add("--after", std::to_string(part.start->slot.nonce));
+        add("--after-cron", std::to_string(part.start->slot.cron));
+        add("--root", part.start->root.text());
+        for (const auto& layer : part.start->layers)
+            add("--layer", layer.string());
     }
     if (options.reference)
         arguments.emplace_back("--reference");
@@ -134,6 +170,7 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
     Verified verified;
     std::optional<Error> ended;
     static std::set<std::string, std::less<>> codes;
+    static std::mutex codes_mutex;
     const auto take = [&](const std::string& line) -> Result<void> {
         TRY(const auto view, JsonView::parse(line));
         if (const auto isolated = view.find("isolated")) {
@@ -144,6 +181,7 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
             const auto text = [&](std::string_view name) {
                 return view.find(name) ? view.find(name)->string().value_or("") : std::string();
             };
+            const std::lock_guard lock(codes_mutex);
             ended = Error{*codes.insert(text("code")).first, text("error"), text("hint")};
             return {};
         }
@@ -157,6 +195,8 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
             return {};
         // Slots before the one that was asked for must only lead there; those that have a record are compared as well.
         if (!recorded && options.slot && recomputed.slot.nonce != *options.slot)
+            return {};
+        if (recomputed.slot.nonce < options.from)
             return {};
         if (!recorded)
             return fail(node::errors::not_computed,
@@ -204,7 +244,7 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
         return fail(errors::bad_answer, "the recomputation ended without saying why");
     }
     // A record after all that the log gives.
-    if (!verified.wrong && !options.slot && verified.last) {
+    if (!verified.wrong && !part.until && verified.last) {
         TRY(const auto more, node::recorded(folder, {process, verified.last->nonce, verified.last->cron + 1}));
         if (more)
             verified.wrong = Error{node::errors::verify_differs,
@@ -213,6 +253,69 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
                 "the node's record and its log disagree: keep both"};
     }
     return verified;
+}
+
+/// What is to be verified, cut at checkpoints. A part that begins after one takes its state for right; the part before ends
+/// there and says whether it is. Only the first part's beginning stays trusted, unless it is slot 0.
+std::vector<Part> parts_of(const std::vector<compute::Images::State>& states, std::uint64_t from,
+    const std::optional<units::Slot>& until, std::size_t jobs)
+{
+    std::vector<Part> parts(1);
+    for (const auto& state : states) {
+        if (until && state.slot >= *until)
+            break;
+        if (state.slot.nonce < from) {
+            parts.front().start = state;
+        } else if (jobs > 1) {
+            parts.back().until = state.slot;
+            parts.push_back({.start = state, .until = {}});
+        }
+    }
+    parts.back().until = until;
+    return parts;
+}
+
+Result<Verified> verify(const VerifyOptions& options, const std::string& url)
+{
+    TRY(const auto process, ProcessId::parse(options.process));
+    auto data = options.data;
+    if (data.empty()) {
+        // A node on this machine says where its folder is.
+        TRY(const auto status, Client(url).get("/~altiplano/status"));
+        data = status.field("data");
+    }
+    const node::DataFolder folder{data};
+    TRY_OK(folder.check(system_files()));
+    std::vector<compute::Images::State> states;
+    if (options.from > 0 || options.jobs > 1) {
+        TRY(states, node::checkpoints(folder, process));
+    }
+    const auto parts = parts_of(
+        states, options.from, options.slot ? std::optional(units::Slot{process, *options.slot}) : std::nullopt, options.jobs);
+    std::vector<Result<Verified>> done(parts.size(), Verified{});
+    {
+        const auto pool = thread_pool("verify", std::min(options.jobs, parts.size()));
+        for (std::size_t i = 0; i < parts.size(); ++i)
+            pool->post([&, i] { done[i] = verify_part(options, folder, process, parts[i]); });
+    }
+    Verified all;
+    all.parts = parts.size();
+    if (parts.front().start)
+        all.trusted = parts.front().start->slot.nonce;
+    for (auto& one : done) {
+        if (!one)
+            return std::unexpected(one.error());
+        all.slots += one->slots;
+        all.crons += one->crons;
+        all.isolated = all.isolated && one->isolated;
+        if (one->slots > 0)
+            all.state_root = one->state_root;
+        if (one->wrong && !all.wrong) {
+            all.wrong = one->wrong;
+            all.wrong_slot = one->wrong_slot;
+        }
+    }
+    return all;
 }
 
 std::string default_modules()
@@ -230,7 +333,7 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
     options->modules = default_modules();
     const auto take_options = [&](CLI::App& command) {
         command.add_option("process", options->process)->required();
-        command.add_option("--slot", options->slot, "the last one to recompute; all by default");
+        command.add_option("--slot,--to", options->slot, "the last one to recompute; all by default");
         command.add_option("--data", options->data, "the node's data folder; by default the one of the node at --url");
         command.add_option("--modules", options->modules, "folder of compiled modules, of the doubter's own")
             ->capture_default_str();
@@ -241,6 +344,12 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
     auto* const verifying = app.add_subcommand(
         "verify", "computes a process again from the log and the blobs alone, and compares; exit 5 when anything differs");
     take_options(*verifying);
+    verifying->add_option("--from", options->from,
+        "the first one to compare; the state before it is taken from a checkpoint of the node, if there is one. 0: nothing is "
+        "taken");
+    verifying->add_option("--jobs", options->jobs, "parts between checkpoints that are recomputed at once")
+        ->check(CLI::Range(1, 256))
+        ->capture_default_str();
     verifying->callback([options, &common, &exit] {
         const auto began = system_clock().monotonic_ns();
         const auto verified = verify(*options, common.url);
@@ -262,21 +371,33 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
             .member("crons", verified->crons);
         json.member("state_root", std::string_view(verified->state_root.text()))
             .member("isolated", verified->isolated)
-            .key("seconds")
-            .raw(seconds)
-            .end_object();
-        print(common, json.text(),
-            {{"identical",
-                 fmt::format("{} slot{}: results, gas and state roots, recomputed in {} s", verified->slots,
-                     verified->slots == 1 ? "" : "s", seconds)},
-                {"state root", verified->state_root.text()},
-                {"isolated",
-                    verified->isolated ? "yes: the recomputation could open neither results nor images"
-                                       : "by its code alone: this kernel has no Landlock"}});
+            .member("parts", static_cast<std::uint64_t>(verified->parts));
+        if (verified->trusted)
+            json.member("trusted_checkpoint", *verified->trusted);
+        json.key("seconds").raw(seconds).end_object();
+        std::vector<std::pair<std::string, std::string>> lines{
+            {"identical",
+                fmt::format("{} slot{}: results, gas and state roots, recomputed in {} s", verified->slots,
+                    verified->slots == 1 ? "" : "s", seconds)},
+            {"state root", verified->state_root.text()},
+            {"isolated",
+                verified->isolated ? "yes: the recomputation could open neither results nor other images"
+                                   : "by its code alone: this kernel has no Landlock"}};
+        if (verified->parts > 1)
+            lines.emplace_back("parts", std::to_string(verified->parts));
+        if (verified->trusted)
+            lines.emplace_back(
+                "trusted", fmt::format("the state after slot {}, as the node's checkpoint has it", *verified->trusted));
+        print(common, json.text(), lines);
     });
 
     auto* const recomputing = app.add_subcommand("recompute", "")->group("");
     take_options(*recomputing);
+    recomputing->add_option("--slot-cron", options->slot_cron);
+    recomputing->add_option("--after", options->after);
+    recomputing->add_option("--after-cron", options->after_cron);
+    recomputing->add_option("--root", options->root);
+    recomputing->add_option("--layer", options->layers)->allow_extra_args(false);
     recomputing->callback([options, &exit] {
         if (const auto done = run_recompute(*options); !done) {
             exit = exit_of(done.error().code);

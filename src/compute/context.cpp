@@ -38,6 +38,33 @@ vm::Extensions extensions(bool reference)
     return {drive::extension(), reference ? by_reference : own};
 }
 
+Result<std::shared_ptr<const ModuleCode>> Modules::get(weave::Weave& weave, const ModuleId& id)
+{
+    {
+        const std::lock_guard lock(mutex_);
+        for (auto at = used_.begin(); at != used_.end(); ++at)
+            if (at->first == id) {
+                used_.splice(used_.begin(), used_, at);
+                return used_.front().second;
+            }
+    }
+    auto module = weave.whole(ItemId(id));
+    if (!module && module.error().code == weave::errors::unknown_item)
+        return fail(errors::not_a_module, fmt::format("the module {} is not in this weave", id.text()),
+            "`altiplano put FILE.wasm --module` stores one");
+    if (!module)
+        return std::unexpected(module.error());
+    auto code =
+        std::make_shared<ModuleCode>(ModuleCode{.header = module->header(), .wasm = to_buffer(module->data()), .sha256 = {}});
+    code->sha256 = sha256(code->wasm);
+    code->declared_memory_bytes = vm::declared_memory_bytes(code->wasm);
+    const std::lock_guard lock(mutex_);
+    used_.emplace_front(id, code);
+    if (used_.size() > kept_)
+        used_.pop_back();
+    return code;
+}
+
 Result<ModuleId> module_named(const item::Header& process)
 {
     const auto named = process.tags().first("Module");
@@ -48,20 +75,18 @@ Result<ModuleId> module_named(const item::Header& process)
     return *module_id;
 }
 
-Result<Context> context_of(weave::Weave& weave, const item::Header& process, const units::Assignment::Semantics& recorded)
+Result<Context> context_of(
+    weave::Weave& weave, const item::Header& process, const units::Assignment::Semantics& recorded, Modules* modules)
 {
-    auto module_id = recorded.module ? Result<ModuleId>(*recorded.module) : module_named(process);
+    const auto module_id = recorded.module ? Result<ModuleId>(*recorded.module) : module_named(process);
     if (!module_id)
         return std::unexpected(module_id.error());
-    auto module = weave.whole(ItemId(*module_id));
-    if (!module && module.error().code == weave::errors::unknown_item)
-        return fail(errors::not_a_module, fmt::format("the module {} is not in this weave", module_id->text()),
-            "`altiplano put FILE.wasm --module` stores one");
-    if (!module)
-        return std::unexpected(module.error());
-    if (!module->tags().has("Type", "Module"))
+    Modules none(0);
+    TRY(auto code, (modules != nullptr ? *modules : none).get(weave, *module_id));
+    const auto& tags = code->header.tags();
+    if (!tags.has("Type", "Module"))
         return fail(errors::not_a_module, fmt::format("the item {} is no module: it has no tag Type: Module", module_id->text()));
-    const auto named_format = module->tags().first("Module-Format").value_or("(none)");
+    const auto named_format = tags.first("Module-Format").value_or("(none)");
     const auto* format = vm::format_named(named_format);
     if (format == nullptr)
         return fail(errors::unknown_format,
@@ -70,20 +95,19 @@ Result<Context> context_of(weave::Weave& weave, const item::Header& process, con
 
     Context context{.process = ProcessId(process.id()),
         .item = process,
-        .module = module->header(),
-        .wasm = to_buffer(module->data()),
+        .code = std::move(code),
         .format = format,
         .limits = {},
         .memory_bytes = 0,
         .crons = {},
         .env_json = {},
         .semantics = {}};
-    TRY(context.limits, limits_of(process.tags(), module->tags()));
+    TRY(context.limits, limits_of(process.tags(), context.code->header.tags()));
     TRY(context.crons, crons_of(process.tags()));
-    context.memory_bytes = std::min(context.limits.memory_bytes, vm::declared_memory_bytes(context.wasm));
-    context.env_json = env_json(process, module->header(), text_of(*format), recorded.authority);
+    context.memory_bytes = std::min(context.limits.memory_bytes, context.code->declared_memory_bytes);
+    context.env_json = env_json(process, context.code->header, text_of(*format), recorded.authority);
     context.semantics = {.version = semantics_version,
-        .module_sha256 = sha256(context.wasm),
+        .module_sha256 = context.code->sha256,
         .extensions = specifications(),
         .authority = recorded.authority,
         .module = recorded.module};

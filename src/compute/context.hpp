@@ -7,6 +7,9 @@
 #include "vm/machine.hpp"
 #include "weave/weave.hpp"
 
+#include <list>
+#include <mutex>
+
 namespace altiplano::compute {
 
 /// The version of everything that decides an outcome: docs/semantics.md says what it covers. A node runs a process under
@@ -17,12 +20,35 @@ inline constexpr std::uint32_t semantics_version = 1;
 /// @param reference  by their reference modules, where they have one, instead of this program's own code: slower, equal
 vm::Extensions extensions(bool reference = false);
 
+/// The bytes of a module, as they lie in the weave.
+struct ModuleCode {
+    item::Header header;
+    Buffer wasm;
+    Digest sha256;
+    std::uint64_t declared_memory_bytes = 0;  ///< the most that its memory can have by its own declaration
+};
+
+/// The modules that were used last: waking one of many processes reads and hashes no module again. Safe from any thread.
+class Modules {
+public:
+    explicit Modules(std::size_t kept = 16)
+        : kept_(kept)
+    {
+    }
+    /// @return compute.not_a_module, weave.*
+    Result<std::shared_ptr<const ModuleCode>> get(weave::Weave& weave, const ModuleId& id);
+
+private:
+    std::size_t kept_;
+    std::mutex mutex_;
+    std::list<std::pair<ModuleId, std::shared_ptr<const ModuleCode>>> used_;  ///< last used first
+};
+
 /// All of a process that its messages do not say: what spawned it and what it runs.
 struct Context {
     ProcessId process;
     item::Header item;
-    item::Header module;
-    Buffer wasm;
+    std::shared_ptr<const ModuleCode> code;
     const vm::Format* format = &vm::own_format();  ///< what the module's Module-Format says
     Limits limits;
     std::uint64_t memory_bytes = 0;  ///< the most that the process can come to have: its limit, or what its module can use
@@ -37,7 +63,9 @@ Result<ModuleId> module_named(const item::Header& process);
 /// Reads a process and its module from the weave. Compiles nothing.
 /// @return compute.not_a_module, compute.unknown_format, compute.bad_limit, weave.*
 /// @param recorded  what slot 0 adds to what the process says: an authority, the real id of its module
-Result<Context> context_of(weave::Weave& weave, const item::Header& process, const units::Assignment::Semantics& recorded = {});
+/// @param modules  where modules are kept between processes; null: read anew
+Result<Context> context_of(weave::Weave& weave, const item::Header& process, const units::Assignment::Semantics& recorded = {},
+    Modules* modules = nullptr);
 
 /// @return compute.memory_not_offered unless `offer_bytes` is enough. That is this node's policy: nothing is recorded.
 Result<void> check_offer(const Context& context, std::uint64_t offer_bytes);
@@ -68,6 +96,7 @@ struct Evaluated {
     std::uint64_t gas = 0;
     std::uint64_t gas_used = 0;  ///< as AO counts it
     std::uint64_t unsaved_bytes = 0;  ///< that were committed since the machine was last saved; no part of the result
+    std::uint64_t resident_bytes = 0;  ///< of its worker process, 0 when nobody says; no part of the result
 };
 /// As the units tell of it. @param step  what was evaluated
 units::SlotResult slot_result(const LogWalk::Step& step, const Context& context, Evaluated done);

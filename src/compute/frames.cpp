@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <fmt/format.h>
 #include <mutex>
+#include <poll.h>
 #include <set>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -87,6 +88,20 @@ Result<void> Channel::send(FrameType type, Bytes payload, int descriptor)
         return died();
     TRY_OK(send_all(socket_, Bytes(front).subspan(static_cast<std::size_t>(sent))));
     return send_all(socket_, payload);
+}
+
+bool Channel::wait(int timeout_ms)
+{
+    pollfd one{.fd = socket_, .events = POLLIN, .revents = 0};
+    const int ready = poll(&one, 1, timeout_ms);
+    return ready != 0;  // an interruption counts as something: receive() waits on
+}
+
+bool Channel::is_open() const
+{
+    char byte;
+    const auto got = recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
 }
 
 Result<Frame> Channel::receive()

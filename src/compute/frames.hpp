@@ -11,22 +11,29 @@ namespace altiplano::compute {
 
 /// First the node's, then the worker's.
 enum class FrameType : std::uint8_t {
-    load,  ///< memory limit, tracker, modules folder, wasm -> loaded
-    start,  ///< nothing -> started
+    load,  ///< memory limit, tracker, modules folder, format, wasm -> loaded
+    start,  ///< memory limit -> started
     layer,  ///< the descriptor of an image, then of each overlay on it; answered by nothing
-    restore,  ///< nothing: from those -> started
+    restore,  ///< memory limit: from those -> started
+    forget,  ///< the machine and its memory; answered by nothing
     evaluate,  ///< a Work -> evaluated
-    save,  ///< a descriptor to write the image to, and the state that an overlay may lie on -> saved
+    save,  ///< a descriptor to write the image to, whether it must be durable, and the state that an overlay may lie on -> saved
+    describe,  ///< nothing -> described
+    mark,  ///< nothing: remembers the state -> marked
+    changes,  ///< nothing: since the mark -> changed
     item_reply,  ///< a file, or why not
     loaded,
     started,  ///< state root
     evaluated,  ///< an Evaluated
     saved,  ///< whether it is an overlay, pages
+    described,  ///< a MachineState
+    marked,
+    changed,  ///< ranges of pages
     item,  ///< an item's id, and whether it was mapped before -> item_reply
     console,  ///< descriptor number, text; answered by nothing
     failed,  ///< an Error, instead of any answer
 };
-inline constexpr std::uint8_t frame_types = 14;
+inline constexpr std::uint8_t frame_types = 21;
 
 struct Frame {
     FrameType type;
@@ -52,6 +59,10 @@ public:
     Result<void> send(FrameType type, Bytes payload, int descriptor = -1);
     /// @return compute.worker_died at the end of the stream; compute.worker_protocol
     Result<Frame> receive();
+    /// Waits until something can be received. @return false when nothing came in that time
+    bool wait(int timeout_ms);
+    /// Whether the other end is there, as far as one can tell without speaking to it.
+    bool is_open() const;
 
 private:
     int socket_;

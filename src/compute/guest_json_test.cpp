@@ -102,13 +102,8 @@ TEST(GuestJson, of_the_item_that_spawns_names_the_process_as_its_target)
 
 TEST(Work, draws_its_chance_from_process_slot_and_chain_alone)
 {
-    const Context context{.process = {},
-        .item = entry({}, "x").message.header(),
-        .module = entry({}, "x").message.header(),
-        .wasm = {},
-        .limits = {},
-        .env_json = "{}",
-        .semantics = {}};
+    const Context context{
+        .process = {}, .item = entry({}, "x").message.header(), .code = {}, .limits = {}, .env_json = "{}", .semantics = {}};
     const auto one = work_of(entry({}, "x"), context);
     EXPECT_EQ(one.seed, work_of(entry({}, "another message"), context).seed);
     EXPECT_NE(one.seed, work_of(entry({}, "x", 4), context).seed);

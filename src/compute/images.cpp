@@ -83,7 +83,7 @@ void Images::drop(const Chain& chain)
             log::warning("the broken image {} cannot be removed: {}", record.file, removed.error().sentence);
 }
 
-Result<void> Images::put(const units::Slot& at, const Digest& root, const Save& save)
+Result<void> Images::put(const units::Slot& at, const Digest& root, bool durable, const Save& save)
 {
     const auto& process = at.process;
     std::vector<store::ImageRecord> before;
@@ -116,7 +116,8 @@ Result<void> Images::put(const units::Slot& at, const Digest& root, const Save& 
         saved = *written;
     }
     TRY_OK(files_.rename(temporary, folder_ / image.file));
-    TRY_OK(files_.sync_directory(folder_));
+    if (durable)
+        TRY_OK(files_.sync_directory(folder_));
     bool merging = false;
     {
         const std::lock_guard lock(mutex_);
@@ -149,22 +150,49 @@ bool Images::much_in_overlays(const Chain& chain)
     return chain.layers.size() > overlays_max || overlays > bytes_of(*chain.layers.front()) / overlay_share;
 }
 
-/// Removes what is neither one of the newest states nor under one of them.
+/// Removes what is neither one of the states to keep nor under one of them.
 Result<void> Images::retire(const ProcessId& process)
 {
     TRY(const auto images, cache_.images(process));
+    struct Kept {
+        std::uint64_t nonce;
+        std::vector<store::ImageRecord> records;
+    };
+    std::vector<Kept> kept;  // newest first
+    for (std::size_t i = 0; i < images.size() && kept.size() < states_kept + history_ + 1; ++i)
+        if (auto found = chain(images, i))
+            kept.push_back({images[i].nonce, std::move(found->records)});
+    // One too many: of the older ones, the one whose neighbours are closest.
+    while (kept.size() > states_kept + history_) {
+        auto least = kept.size() - 1;
+        for (std::size_t i = states_kept; i + 1 < kept.size(); ++i)
+            if (least + 1 == kept.size() || kept[i - 1].nonce - kept[i + 1].nonce < kept[least - 1].nonce - kept[least + 1].nonce)
+                least = i;
+        kept.erase(kept.begin() + static_cast<std::ptrdiff_t>(least));
+    }
     std::set<std::string> needed;
-    std::size_t states = 0;
-    for (std::size_t i = 0; i < images.size() && states < states_kept; ++i)
-        if (const auto found = chain(images, i)) {
-            ++states;
-            for (const auto& record : found->records)
-                needed.insert(record.file);
-        }
+    for (const auto& one : kept)
+        for (const auto& record : one.records)
+            needed.insert(record.file);
     for (const auto& image : images)
         if (!needed.contains(image.file))
             TRY_OK(remove(image));
     return {};
+}
+
+Result<std::vector<Images::State>> Images::states(const ProcessId& process)
+{
+    const std::lock_guard lock(mutex_);
+    TRY(const auto images, cache_.images(process));
+    std::vector<State> all;
+    for (std::size_t i = images.size(); i-- > 0;)
+        if (const auto found = chain(images, i)) {
+            State state{.slot = slot_of(images[i]), .root = images[i].state_root, .layers = {}};
+            for (const auto& record : found->records)
+                state.layers.push_back(folder_ / record.file);
+            all.push_back(std::move(state));
+        }
+    return all;
 }
 
 Result<void> Images::merge(const units::Slot& slot)

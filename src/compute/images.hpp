@@ -14,7 +14,8 @@ namespace altiplano::compute {
 /// The checkpoints of processes on this node: image files and their records. All are caches of the log. Safe from any thread.
 ///
 /// A large state is one whole image and overlays on it; when there are many, or much in them, they are merged in the
-/// background. What is kept: the newest two states and what they lie on.
+/// background. What is kept: the newest two states, as many older ones as `history` says, spread over the log, and what
+/// they lie on.
 class Images {
 public:
     /// A state on disk: a whole image, then the overlays on it.
@@ -27,11 +28,12 @@ public:
     using Save = std::function<Result<memory::SavedImage>(const File& file, const std::optional<Digest>& base)>;
 
     /// @param background  merges run there; null: at once, by whoever saves
-    Images(store::Cache& cache, Files& files, Path folder, Executor* background)
+    Images(store::Cache& cache, Files& files, Path folder, Executor* background, std::size_t history = 0)
         : cache_(cache)
         , files_(files)
         , folder_(std::move(folder))
         , background_(background)
+        , history_(history)
     {
     }
 
@@ -40,8 +42,17 @@ public:
     Result<std::optional<Chain>> up_to(const units::Slot& at);
     /// Forgets the images of a chain that proved broken.
     void drop(const Chain& chain);
-    /// Keeps the state after an evaluation, unless there is an image of it. Durable when it returns.
-    Result<void> put(const units::Slot& at, const Digest& root, const Save& save);
+    /// Keeps the state after an evaluation, unless there is an image of it.
+    /// @param durable  without, a crash may leave less of it, which is found when it is used
+    Result<void> put(const units::Slot& at, const Digest& root, bool durable, const Save& save);
+    /// A state that there is an image of, and the files that it takes, oldest first.
+    struct State {
+        units::Slot slot;
+        Digest root;
+        std::vector<Path> layers;
+    };
+    /// Oldest first. What is broken is left out.
+    Result<std::vector<State>> states(const ProcessId& process);
     /// What the images of a process take on disk.
     Result<std::uint64_t> stored_bytes(const ProcessId& process);
     /// What all images take on disk, and how many files there are.
@@ -64,6 +75,7 @@ private:
     Files& files_;
     Path folder_;
     Executor* background_;
+    std::size_t history_;
     std::mutex mutex_;  ///< of the records, against a merge that ends
 };
 

@@ -26,8 +26,10 @@ LocalCompute::LocalCompute(
     , cache_(cache)
     , clock_(clock)
     , options_(std::move(options))
-    , images_(cache, files, options_.folder / "images", options_.background)
-    , turns_(static_cast<std::ptrdiff_t>(options_.workers))
+    , background_(options_.merge_in_background ? thread_pool("merge", 1) : nullptr)
+    , images_(cache, files, options_.folder / "images", background_.get(), options_.history_states)
+    , pool_(options_.start, options_.modules, options_.tracker, options_.idle_workers)
+    , turns_(options_.workers)
 {
 }
 
@@ -46,29 +48,27 @@ Result<std::unique_ptr<LocalCompute>> LocalCompute::open(
 LocalCompute::~LocalCompute()
 {
     stopping_ = true;
-    for (const auto& lane : all_lanes()) {
+    for (const auto& lane : awake_lanes()) {
         const std::lock_guard busy(lane->mutex);
-        if (const auto saved = save_image(*lane); !saved)
+        if (const auto saved = save_image(*lane, true); !saved)
             log::warning("no image of {}: {} (it will be replayed)", lane->process.text(), saved.error().sentence);
         drop_worker(*lane);
     }
+    pool_.clear();
+    background_.reset();
 }
 
 /// A lane's mutex comes before `mutex_`: whoever wants many lanes takes them out first.
-std::vector<std::shared_ptr<LocalCompute::Lane>> LocalCompute::all_lanes()
+std::vector<std::shared_ptr<LocalCompute::Lane>> LocalCompute::awake_lanes()
 {
     const std::lock_guard lock(mutex_);
-    std::vector<std::shared_ptr<Lane>> all;
-    all.reserve(lanes_.size());
-    for (const auto& [process, lane] : lanes_)
-        all.push_back(lane);
-    return all;
+    return {awake_.begin(), awake_.end()};
 }
 
 void LocalCompute::stop()
 {
     stopping_ = true;
-    for (const auto& lane : all_lanes())
+    for (const auto& lane : awake_lanes())
         if (const std::unique_lock idle(lane->mutex, std::try_to_lock); !idle)
             if (const auto id = lane->worker_process.load(); id != 0)
                 kill(static_cast<pid_t>(id), SIGKILL);
@@ -86,10 +86,21 @@ std::shared_ptr<LocalCompute::Lane> LocalCompute::lane(const ProcessId& process)
 std::vector<std::int64_t> LocalCompute::worker_processes()
 {
     std::vector<std::int64_t> all;
-    for (const auto& lane : all_lanes())
+    for (const auto& lane : awake_lanes())
         if (const auto id = lane->worker_process.load())
             all.push_back(id);
     return all;
+}
+
+LocalCompute::Life LocalCompute::life()
+{
+    Life now{.idle_workers = pool_.processes().size(), .long_evaluations = long_now_.load()};
+    const std::lock_guard lock(mutex_);
+    now.known = lanes_.size();
+    now.awake = awake_.size();
+    for (const auto& lane : awake_)
+        now.resident_bytes += lane->resident_bytes;
+    return now;
 }
 
 /// Whom a new process trusts besides those that it names. Clients of AO's public network write that network's authority
@@ -117,13 +128,14 @@ Result<units::Assignment::Semantics> LocalCompute::admit(const item::DataItem& p
         TRY(const auto real, weave_.real(ItemId(named)));
         if (real != ItemId(named))
             added.module = ModuleId(real);
-        TRY(lane->context, context_of(weave_, process.header(), added));
+        TRY(lane->context, context_of(weave_, process.header(), added, &code_));
         TRY_OK(check_offer(*lane->context, options_.memory_offer_bytes));
         TRY_OK(start_worker(*lane));
         // Constructors run now: what cannot begin within its limits is refused, not stuck at slot 0.
-        TRY(lane->root, lane->worker->begin());
+        TRY(lane->root, lane->worker->begin(lane->context->limits.memory_bytes));
         lane->at.reset();
         lane->has_machine = true;
+        lane->image_ns = clock_.monotonic_ns();
         return lane->context->semantics;
     }();
     if (!admitted) {
@@ -244,8 +256,10 @@ Result<void> LocalCompute::with_lane(const ProcessId& process, const std::functi
                 return fail(errors::stopping, "the node is going down", "ask again when it is back: nothing is lost");
             const auto done = work(*lane);
             lane->used_ns = clock_.monotonic_ns();
-            if (done)
+            if (done) {
+                take_priority_back(*lane);
                 break;
+            }
             // Whatever state the machine is in, the log has it all: start again from an image or from slot 0.
             const bool damaged = done.error().code == memory::errors::bad_image;
             if (damaged && lane->restored_from)
@@ -272,15 +286,7 @@ Result<units::SlotResult> LocalCompute::dry_run(const units::DryRun& run)
         // The lane may have gone further meanwhile; that is the newer state, which is what was asked for.
         TRY_OK(wake(lane, lane.walk->at()));
         TRY(const auto work, work_of(run, last, *lane.context, options_.dry_run_gas));
-        const drive::Reader reader{
-            .process = lane.context->item.tags(), .module = lane.context->module.tags(), .height = last.assignment.height};
-        turns_.acquire();
-        auto answer =
-            lane.worker->evaluate(work, [&](const ItemId& item, bool) { return drive::open_admitted(weave_, reader, item); }, {});
-        turns_.release();
-        if (!answer)
-            return std::unexpected(answer.error());
-        done = *std::move(answer);
+        TRY(done, evaluate(lane, work, last.assignment.height, {}));
         return {};
     }));
     return units::SlotResult{.slot = last.assignment.slot,
@@ -289,244 +295,6 @@ Result<units::SlotResult> LocalCompute::dry_run(const units::DryRun& run)
         .state_root = done->state_root,
         .gas = done->gas,
         .gas_used = done->gas_used};
-}
-
-/// Evaluates, in order, what has no result yet.
-Result<std::uint64_t> LocalCompute::advance(Lane& lane, const Goal& goal)
-{
-    TRY_OK(load_walk(lane));
-    for (std::uint64_t evaluated = 0;; ++evaluated) {
-        if (evaluated == goal.evaluations_max || (goal.slot && lane.walk->at() && *lane.walk->at() >= *goal.slot))
-            return evaluated;
-        TRY(const auto* const step, lane.walk->peek());
-        if (!step || (goal.slot && step->slot > *goal.slot) || step->time_ms > goal.until_ms)
-            return evaluated;
-        if (!goal.parked_too && lane.walk->ticks_due() > options_.cron_unasked_max)
-            return fail(errors::cron_parked,
-                fmt::format(
-                    "the process {} is parked: {} cron evaluations are due after slot {}, more than the {} that are done unasked",
-                    lane.process.text(), lane.walk->ticks_due(), step->slot.nonce, options_.cron_unasked_max),
-                fmt::format("`altiplano cron {}` evaluates them", lane.process.text()));
-
-        TRY_OK(wake(lane, lane.walk->at()));
-        TRY(const auto result, run(lane, *lane.walk, *step));
-        const auto kept = cache_.put_result(to_record(result), outbox_of(result));
-        if (!kept && kept.error().code == store::errors::result_differs)
-            lane.stopped = Error{errors::disagreement, kept.error().sentence, kept.error().hint};
-        if (!kept)
-            return std::unexpected(kept.error());
-        lane.walk->pop();
-        if (checkpoint_is_due(lane))
-            if (const auto saved = save_image(lane); !saved)
-                log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
-        if (stopping_)
-            return fail(errors::stopping, "the node is going down", "ask again when it is back: nothing is lost");
-    }
-}
-
-LogWalk::Source LocalCompute::source_of(const ProcessId& process)
-{
-    return {.entry = [this, process](std::uint64_t nonce) -> Result<std::optional<units::LogEntry>> {
-                auto entry = scheduler_.entry({process, nonce});
-                if (entry)
-                    return std::optional(*std::move(entry));
-                if (entry.error().code == "scheduler.unknown_slot")
-                    return std::optional<units::LogEntry>{};
-                return std::unexpected(entry.error());
-            },
-        .closing = [this, process]() -> Result<units::Closing> {
-            auto closing = scheduler_.close(process, INT64_MIN);
-            if (!closing && closing.error().code == units::errors::not_offered)
-                return units::Closing{};
-            return closing;
-        },
-        .block_time = [this](std::uint64_t height) -> Result<std::int64_t> {
-            TRY(const auto block, weave_.block(height));
-            return block.timestamp_ms;
-        }};
-}
-
-/// Results are written in order, and by this lane alone: where they end is looked up once.
-Result<void> LocalCompute::load_walk(Lane& lane)
-{
-    TRY_OK(load_context(lane));
-    if (lane.walk)
-        return {};
-    std::optional<units::Slot> at;
-    TRY(const auto end, cache_.results_end(lane.process));
-    if (end > 0) {
-        TRY(const auto last,
-            cache_.results({.process = lane.process, .first = {end - 1, 0}, .last = {end - 1, INT64_MAX}, .descending = true}));
-        ENSURE(!last.empty(), "the slot before the end has a result");
-        at = units::Slot{lane.process, end - 1, last.front().cron};
-    }
-    lane.walk = std::make_unique<LogWalk>(lane.process, lane.context->crons, source_of(lane.process), at);
-    return {};
-}
-
-bool LocalCompute::checkpoint_is_due(const Lane& lane) const
-{
-    const auto age_ms = (clock_.monotonic_ns() - lane.image_ns) / 1'000'000;
-    return lane.gas_since_image >= options_.image_gas || lane.unsaved_bytes >= options_.image_dirty_bytes
-        || (lane.gas_since_image > 0 && age_ms >= options_.image_ms);
-}
-
-Result<void> LocalCompute::load_context(Lane& lane)
-{
-    if (lane.context)
-        return {};
-    TRY(const auto spawn, scheduler_.entry({lane.process, 0}));
-    TRY(auto context,
-        context_of(weave_, spawn.message.header(), spawn.assignment.semantics.value_or(units::Assignment::Semantics{})));
-    if (!spawn.assignment.semantics)
-        return fail(errors::other_semantics, "slot 0 records no semantics version");
-    TRY_OK(check_semantics(*spawn.assignment.semantics, context.semantics));
-    TRY_OK(check_offer(context, options_.memory_offer_bytes));
-    lane.context = std::move(context);
-    return {};
-}
-
-Result<void> LocalCompute::start_worker(Lane& lane)
-{
-    TRY(lane.worker, WorkerClient::start(options_.start));
-    lane.worker_process = lane.worker->process();
-    lane.awake = true;
-    lane.has_machine = false;
-    return lane.worker->load(*lane.context, options_.modules, options_.tracker);
-}
-
-void LocalCompute::drop_worker(Lane& lane)
-{
-    lane.worker.reset();
-    lane.worker_process = 0;
-    lane.awake = false;
-    lane.has_machine = false;
-    lane.at.reset();
-    lane.restored_from.reset();
-}
-
-/// Makes the lane's machine stand after an evaluation, or at the beginning: as it is, from an image, or by replaying the
-/// log; what is replayed must come out as it did (law 2).
-Result<void> LocalCompute::wake(Lane& lane, const std::optional<units::Slot>& at)
-{
-    if (lane.has_machine && lane.at == at)
-        return {};
-    TRY_OK(load_context(lane));
-    if (!lane.worker || lane.has_machine) {
-        drop_worker(lane);
-        TRY_OK(start_worker(lane));
-    }
-
-    while (at && !lane.has_machine) {
-        TRY(auto chain, images_.up_to(*at));
-        if (!chain)
-            break;
-        const auto restored = lane.worker->restore(chain->layers, [&](const ItemId& item, bool) { return weave_.data(item); });
-        chain->layers.clear();
-        if (restored && *restored == chain->state().state_root) {
-            lane.at = units::Slot{lane.process, chain->state().nonce, chain->state().cron};
-            lane.root = *restored;
-            lane.has_machine = true;
-            lane.restored_from = std::move(*chain);
-            break;
-        }
-        // An image is a cache: one that is broken is worth nothing.
-        log::warning("the image of {} at slot {} is not used: {}", lane.process.text(), chain->state().nonce,
-            restored ? "its state root is not what it says" : restored.error().sentence);
-        images_.drop(*chain);
-        drop_worker(lane);
-        TRY_OK(start_worker(lane));
-    }
-    if (!lane.has_machine) {
-        TRY(lane.root, lane.worker->begin());
-        lane.at.reset();
-        lane.has_machine = true;
-    }
-    lane.gas_since_image = 0;
-    lane.unsaved_bytes = 0;
-    lane.image_ns = clock_.monotonic_ns();
-    if (lane.at == at)
-        return {};
-
-    LogWalk replay(lane.process, lane.context->crons, source_of(lane.process), lane.at);
-    while (lane.at != at) {
-        TRY(const auto* const step, replay.peek());
-        if (!step || step->slot > *at)
-            return fail(errors::disagreement,
-                fmt::format("slot {} of {} has a result, but the log gives no evaluation {} after it", at->nonce,
-                    lane.process.text(), at->cron));
-        TRY(const auto again, run(lane, replay, *step));
-        TRY(const auto recorded, cache_.result(lane.process, step->slot.nonce, step->slot.cron));
-        if (recorded && *recorded != to_record(again)) {
-            (void)cache_.put_result(to_record(again), {}).has_value();  // kept beside the other
-            lane.stopped = Error{errors::disagreement,
-                fmt::format("slot {} of {} came out differently when it was replayed; both results are kept", step->slot.nonce,
-                    lane.process.text()),
-                "`altiplano verify` says which one the log gives"};
-            return std::unexpected(*lane.stopped);
-        }
-        replay.pop();
-    }
-    return {};
-}
-
-/// Evaluates the next step of a walk on the machine that stands where the walk does.
-Result<units::SlotResult> LocalCompute::run(Lane& lane, const LogWalk& walk, const LogWalk::Step& step)
-{
-    const drive::Reader reader{
-        .process = lane.context->item.tags(), .module = lane.context->module.tags(), .height = step.height};
-    const auto work =
-        step.message ? work_of(*step.message, *lane.context) : work_of(*step.tick, step.slot, walk.left(), *lane.context);
-
-    turns_.acquire();
-    auto done = lane.worker->evaluate(
-        work, [&](const ItemId& item, bool) { return drive::open_admitted(weave_, reader, item); },
-        [&](int fd, std::string_view text) { tell({.slot = step.slot, .stream = fd, .text = std::string(text)}); });
-    turns_.release();
-    if (!done)
-        return std::unexpected(done.error());
-
-    lane.at = step.slot;
-    lane.root = done->state_root;
-    lane.gas_since_image += done->gas;
-    lane.unsaved_bytes = std::max(lane.unsaved_bytes, done->unsaved_bytes);
-    return slot_result(step, *lane.context, *std::move(done));
-}
-
-/// Writes what the machine is now. Nothing when an image of this slot is there.
-Result<void> LocalCompute::save_image(Lane& lane)
-{
-    if (!lane.has_machine || !lane.at)
-        return {};
-    TRY_OK(images_.put(
-        *lane.at, lane.root, [&](const File& file, const std::optional<Digest>& base) { return lane.worker->save(file, base); }));
-    lane.gas_since_image = 0;
-    lane.unsaved_bytes = 0;
-    lane.image_ns = clock_.monotonic_ns();
-    return {};
-}
-
-/// Keeps `warm_max` machines; those unused for longest become images. One that is busy is left alone.
-void LocalCompute::put_others_to_sleep()
-{
-    auto awake = all_lanes();
-    std::erase_if(awake, [](const auto& lane) { return !lane->awake; });
-    if (awake.size() <= options_.warm_max)
-        return;
-    std::vector<std::pair<std::int64_t, std::shared_ptr<Lane>>> idle;
-    for (const auto& lane : awake)
-        if (const std::unique_lock busy(lane->mutex, std::try_to_lock); busy)
-            idle.emplace_back(lane->used_ns, lane);
-    std::ranges::sort(idle, {}, [](const auto& pair) { return pair.first; });
-    for (std::size_t i = 0; i < idle.size() && awake.size() - i > options_.warm_max; ++i) {
-        auto& lane = *idle[i].second;
-        const std::unique_lock busy(lane.mutex, std::try_to_lock);
-        if (!busy || !lane.worker)
-            continue;
-        if (const auto saved = save_image(lane); !saved)
-            log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
-        drop_worker(lane);
-    }
 }
 
 std::shared_ptr<void> LocalCompute::watch(const ProcessId& process, std::function<void(const units::ConsolePiece&)> listener)

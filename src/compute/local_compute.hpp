@@ -3,14 +3,15 @@
 #include "base/clock.hpp"
 #include "compute/images.hpp"
 #include "compute/log_walk.hpp"
-#include "compute/worker_client.hpp"
+#include "compute/turns.hpp"
+#include "compute/worker_pool.hpp"
 #include "store/records.hpp"
 #include "units/units.hpp"
 
 #include <list>
 #include <map>
 #include <mutex>
-#include <semaphore>
+#include <set>
 
 namespace altiplano::compute {
 
@@ -24,11 +25,17 @@ public:
         WorkerStart start{};
         std::size_t workers = 1;  ///< evaluations at once
         std::size_t warm_max = 8;  ///< workers that wait with their machine; the rest is put to sleep as images
+        std::uint64_t warm_bytes_max = UINT64_MAX;  ///< what they may keep in memory, all together
+        std::size_t idle_workers = 4;  ///< workers kept without a machine; 0: no worker ever serves a second process
+        // An evaluation that takes this long gives way to all others and no longer counts among `workers`...
+        std::int64_t long_ms = 1000;
+        std::size_t long_max = 4;  ///< ... unless there are this many already
         // A checkpoint is written when a process has spent this much since the last: what a replay would cost at most.
         std::uint64_t image_gas = 20'000'000'000;
         std::int64_t image_ms = 600'000;  ///< or when it is this old and something changed
         std::uint64_t image_dirty_bytes = 256 << 20;  ///< or when this much changed
-        Executor* background = nullptr;  ///< merges images; null: whoever saves does it at once
+        std::size_t history_states = 0;  ///< checkpoints kept besides the newest, for looking back and for verifying in parts
+        bool merge_in_background = false;  ///< images, on a thread of its own; else whoever saves does it at once
         /// The most memory that a process may come to need here; a process that may need more is refused, whatever it uses.
         /// At most 1 TiB, which is what a state root covers.
         std::uint64_t memory_offer_bytes = std::uint64_t{16} << 30;
@@ -49,7 +56,8 @@ public:
 
     /// The semantics that a new process would run under, or why it cannot run here: reads and compiles its module, in a
     /// worker that then serves the process.
-    /// @return compute.not_a_module, compute.unknown_format, compute.bad_limit, module.*, vm.memory_over_limit
+    /// @return compute.not_a_module, compute.unknown_format, compute.bad_limit, compute.memory_not_offered, module.*,
+    /// vm.memory_over_limit
     Result<units::Assignment::Semantics> admit(const item::DataItem& process);
 
     Result<units::SlotResult> result(const units::Slot& slot) override;
@@ -67,6 +75,27 @@ public:
     };
     Result<CronState> cron_state(const ProcessId& process);
     std::shared_ptr<void> watch(const ProcessId& process, std::function<void(const units::ConsolePiece&)> listener) override;
+
+    // The past (local_compute_past.cpp): a state of the log, on a machine of its own, from the newest checkpoint at or before
+    // it. Nothing is recorded, and the process goes on meanwhile. @return as `result`; compute.unknown_slot
+
+    Result<vm::Machine::Description> state(const units::Slot& slot);
+    /// What that state answers to a message that changes nothing.
+    Result<units::SlotResult> dry_run_at(const units::DryRun& run, std::uint64_t nonce);
+    /// What comes of messages one after the other, from that state on: a life of the process that never was.
+    Result<std::vector<units::SlotResult>> fork(const units::Slot& slot, std::span<const std::string> bodies);
+    /// The pages that differ between the states after two slots, `from` before `to`, as ranges.
+    Result<std::vector<memory::PageRange>> changes(const ProcessId& process, std::uint64_t from, std::uint64_t to);
+
+    struct Life {
+        std::size_t known = 0;  ///< processes that were used since the node started
+        std::size_t awake = 0;
+        std::uint64_t resident_bytes = 0;  ///< of the workers of those that are awake
+        std::size_t idle_workers = 0;
+        std::size_t long_evaluations = 0;
+    };
+    Life life();
+    const Options& options() const noexcept { return options_; }
 
     /// Gives up the evaluations under way and refuses new ones (compute.stopping): whoever waits is told at once. Idle
     /// machines are put to sleep by the destructor.
@@ -96,9 +125,11 @@ private:
         std::uint64_t unsaved_bytes = 0;
         std::int64_t image_ns = 0;  ///< when the last was written or taken
         std::optional<Images::Chain> restored_from{};  ///< without its files
+        std::optional<std::uint64_t> results_end;  ///< how many slots have results, once somebody asked
+        std::atomic<std::uint64_t> resident_bytes = 0;  ///< of its worker, at the last evaluation
+        bool past = false;  ///< looks at what was: keeps no image
         std::optional<Error> stopped;  ///< a disagreement: not served any more (law 7)
-        std::int64_t used_ns = 0;
-        std::atomic<bool> awake = false;  ///< has a worker; read without the mutex
+        std::atomic<std::int64_t> used_ns = 0;
         std::atomic<std::int64_t> worker_process = 0;  ///< its process id, 0 for one inside this process
     };
     struct Watcher {
@@ -110,9 +141,12 @@ private:
         units::Scheduler& scheduler, weave::Weave& weave, store::Cache& cache, Files& files, Clock& clock, Options options);
     bool checkpoint_is_due(const Lane& lane) const;
     std::shared_ptr<Lane> lane(const ProcessId& process);
-    std::vector<std::shared_ptr<Lane>> all_lanes();
+    std::vector<std::shared_ptr<Lane>> awake_lanes();
     Result<void> load_context(Lane& lane);
     Result<void> start_worker(Lane& lane);
+    Result<Evaluated> evaluate(Lane& lane, const Work& work, std::uint64_t height, const WorkerClient::Console& console);
+    Result<void> with_state(const units::Slot& slot, const std::function<Result<void>(Lane& lane)>& work);
+    void sleep(Lane& lane);
     /// Does something with a lane that nobody else uses meanwhile; again when its worker died.
     Result<void> with_lane(const ProcessId& process, const std::function<Result<void>(Lane& lane)>& work);
     /// How far to evaluate.
@@ -127,8 +161,10 @@ private:
     Result<void> load_walk(Lane& lane);
     LogWalk::Source source_of(const ProcessId& process);
     Result<void> wake(Lane& lane, const std::optional<units::Slot>& at);
+    Result<void> replay(Lane& lane, const units::Slot& at);
     Result<units::SlotResult> run(Lane& lane, const LogWalk& walk, const LogWalk::Step& step);
-    Result<void> save_image(Lane& lane);
+    void take_priority_back(Lane& lane);
+    Result<void> save_image(Lane& lane, bool durable);
     void drop_worker(Lane& lane);
     void put_others_to_sleep();
     void tell(const units::ConsolePiece& piece);
@@ -140,11 +176,16 @@ private:
     std::optional<Address> authority_for(const item::Tags& tags) const;
 
     Options options_;
+    std::unique_ptr<Executor> background_;  ///< drained by the destructor, before images_ goes
     Images images_;
-    std::counting_semaphore<> turns_;
+    Modules code_;
+    WorkerPool pool_;
+    Turns turns_;
+    std::atomic<std::size_t> long_now_ = 0;
     std::atomic<bool> stopping_ = false;
-    std::mutex mutex_;  ///< of the two maps
+    std::mutex mutex_;  ///< of the maps
     std::map<ProcessId, std::shared_ptr<Lane>> lanes_;
+    std::set<std::shared_ptr<Lane>> awake_;  ///< those with a worker
     std::map<ProcessId, std::list<std::weak_ptr<Watcher>>> watchers_;
 };
 

@@ -11,6 +11,7 @@
 #include "vm/test_wat.hpp"
 
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace altiplano;
@@ -296,7 +297,7 @@ TEST_F(ACompute, gives_the_same_from_the_log_alone_however_it_gets_there)
     }
     expect_equal(results, all(*open("images", {.image_gas = 0}), process, 8));
     started = 0;
-    expect_equal(results, all(*open("sleepy", {.warm_max = 0}), process, 8));
+    expect_equal(results, all(*open("sleepy", {.warm_max = 0, .idle_workers = 0}), process, 8));
     EXPECT_GE(started, 8) << "a machine of its own for every slot, from an image";
 
     expect_equal(results, recomputed(process));
@@ -527,6 +528,29 @@ TEST_F(ACompute, serves_many_processes_at_once)
     }
 }
 
+TEST_F(ACompute, lends_a_worker_to_one_sleeping_process_after_the_other)
+{
+    std::vector<ProcessId> processes;
+    const auto module = this->module(counter_guest());
+    for (int i = 0; i < 6; ++i)
+        processes.push_back(scheduler->assign(process_item(module)).value().slot.process);
+    auto fleet = open("fleet", {.warm_max = 1, .idle_workers = 2});
+    started = 0;
+    for (const auto* digit : {"1", "2", "3"})
+        for (const auto& process : processes) {
+            const std::uint64_t nonce = static_cast<std::uint64_t>(*digit - '1');
+            if (nonce > 0)
+                send(process, "again");
+            EXPECT_NE(fleet->result({process, nonce}).value().output.find(std::string("\"data\":\"") + digit), std::string::npos);
+        }
+    EXPECT_LE(started, 3) << "18 wakes";
+    EXPECT_LE(fleet->life().awake, 1U);
+    EXPECT_EQ(fleet->life().known, 6U);
+    // And each is what the log alone gives.
+    for (const auto& process : processes)
+        expect_equal(all(*fleet, process, 3), all(*compute, process, 3));
+}
+
 TEST_F(ACompute, refuses_a_process_that_may_need_more_than_the_node_offers)
 {
     const auto large = vm::test::guest_wat("(i64.const 900)", "", "", "i64 2 1048576");  // up to 64 GiB
@@ -547,6 +571,40 @@ TEST_F(ACompute, refuses_a_process_that_may_need_more_than_the_node_offers)
     EXPECT_TRUE(generous->result({process, 0}));
 }
 
+TEST_F(ACompute, looks_at_the_past_and_leaves_it_as_it_was)
+{
+    const auto process = mixed();
+    for (const auto image_gas : {std::uint64_t{0}, UINT64_MAX}) {
+        auto past = open("past" + std::to_string(image_gas), {.image_gas = image_gas});
+        const auto results = all(*past, process, 8);
+        for (std::uint64_t nonce = 0; nonce < 8; ++nonce) {
+            const auto state = past->state({process, nonce});
+            ASSERT_TRUE(state) << state.error().sentence;
+            EXPECT_EQ(state->root, results[nonce].state_root);
+            EXPECT_EQ(state->memory_bytes, 2U * 65536);
+            EXPECT_GT(state->used_pages, 0U);
+        }
+        // Slot 3 counted to 3: a reader there sees 4, however often, and what the process is now stays.
+        for (int i = 0; i < 2; ++i)
+            EXPECT_NE(past->dry_run_at({process, R"({"Data":"x"})"}, 3).value().output.find(R"("data":"4")"), std::string::npos);
+        const std::vector<std::string> bodies{R"({"Data":"x"})", R"({"Data":"!e"})", R"({"Data":"y"})"};
+        const auto forked = past->fork({process, 3}, bodies).value();
+        ASSERT_EQ(forked.size(), 3U);
+        EXPECT_NE(forked[0].output.find(R"("data":"4")"), std::string::npos);
+        EXPECT_EQ(forked[1].kind, Kind::error);
+        EXPECT_NE(forked[2].output.find(R"("data":"5")"), std::string::npos) << "what the fork wrote stays in the fork";
+        expect_equal(all(*past, process, 8), results);
+
+        // Which pages differ: the one with the counter, and what the message wrote; none between equal states.
+        const auto changed = past->changes(process, 0, 7).value();
+        EXPECT_FALSE(changed.empty());
+        EXPECT_EQ(changed.front().first, 0U);
+        EXPECT_TRUE(past->changes(process, 1, 2).value().empty()) << "slot 2 failed";
+        EXPECT_EQ(past->changes(process, 2, 1).error().code, errors::unknown_slot);
+        EXPECT_EQ(past->state({process, 99}).error().code, "scheduler.unknown_slot");
+    }
+}
+
 TEST_F(ACompute, writes_checkpoints_by_gas_by_age_and_by_what_changed)
 {
     const auto process = spawn();
@@ -561,4 +619,38 @@ TEST_F(ACompute, writes_checkpoints_by_gas_by_age_and_by_what_changed)
     EXPECT_EQ(images_after({.image_gas = 1, .image_ms = INT64_MAX, .image_dirty_bytes = never}), 1U);
     EXPECT_EQ(images_after({.image_gas = never, .image_ms = 0, .image_dirty_bytes = never}), 1U);
     EXPECT_EQ(images_after({.image_gas = never, .image_ms = INT64_MAX, .image_dirty_bytes = 4096}), 1U);
+}
+
+TEST_F(ACompute, lets_the_others_go_on_beside_a_long_evaluation)
+{
+    const auto slow = spawn({{"Compute-Limit", "1500000000"}});
+    send(slow, "!l");
+    const auto quick = spawn();
+    auto fair = open("fair", {.workers = 1, .long_ms = 1, .long_max = 1});
+    std::atomic<bool> ended = false;
+    const auto pool = thread_pool("slow", 1);
+    pool->post([&] {
+        EXPECT_EQ(fair->result({slow, 1}).value().kind, Kind::guest_fault);
+        ended = true;
+    });
+    while (fair->life().long_evaluations == 0 && !ended)
+        std::this_thread::yield();
+    EXPECT_TRUE(fair->result({quick, 0})) << "with the only turn given back";
+    const bool overtaken = !ended;
+    EXPECT_TRUE(overtaken);
+}
+
+TEST_F(ACompute, sweeps_away_files_that_no_record_names)
+{
+    const auto process = spawn();
+    ASSERT_TRUE(compute->result({process, 0}));
+    compute.reset();
+    compute = open("one");
+    ASSERT_TRUE(write_file(system_files(), folder / "one" / "images" / "half-written.tmp", as_bytes("x")));
+    EXPECT_EQ(compute->images().total().value().files, 2U);
+    ASSERT_TRUE(compute->images().sweep({process}));
+    EXPECT_EQ(compute->images().total().value().files, 1U);
+    EXPECT_GT(compute->images().stored_bytes(process).value(), 0U);
+    send(process, "x");
+    EXPECT_TRUE(compute->result({process, 1}));
 }

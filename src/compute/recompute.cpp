@@ -2,6 +2,9 @@
 
 #include "compute/errors.hpp"
 #include "drive/files.hpp"
+#include "memory/errors.hpp"
+
+#include <fmt/format.h>
 
 namespace altiplano::compute {
 
@@ -30,12 +33,12 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<Recomputation>> Recomputation::begin(
-    weave::Weave& weave, const units::LogEntry& spawn, const Path& modules, bool reference)
+Result<std::unique_ptr<Recomputation>> Recomputation::prepare(weave::Weave& weave, const units::LogEntry& spawn,
+    const Path& modules, bool reference, std::shared_ptr<const vm::Module>& module)
 {
     TRY(auto context,
         context_of(weave, spawn.message.header(), spawn.assignment.semantics.value_or(units::Assignment::Semantics{})));
-    TRY_OK(weave.check(context.module.id()));
+    TRY_OK(weave.check(context.code->header.id()));
     if (!spawn.assignment.semantics)
         return fail(errors::other_semantics, "slot 0 records no semantics version");
     TRY_OK(check_semantics(*spawn.assignment.semantics, context.semantics));
@@ -45,17 +48,39 @@ Result<std::unique_ptr<Recomputation>> Recomputation::begin(
     TRY(made->cache_,
         vm::ModuleCache::open(
             made->engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions(reference)}));
-    TRY(auto module, made->cache_->compile(made->context_.wasm, *made->context_.format));
+    TRY(module, made->cache_->compile(made->context_.code->wasm, *made->context_.format));
+    return made;
+}
+
+Result<std::unique_ptr<Recomputation>> Recomputation::begin(
+    weave::Weave& weave, const units::LogEntry& spawn, const Path& modules, bool reference)
+{
+    std::shared_ptr<const vm::Module> module;
+    TRY(auto made, prepare(weave, spawn, modules, reference, module));
     TRY(made->machine_, vm::Machine::create(std::move(module), {.memory_bytes = made->context_.limits.memory_bytes}));
     return made;
 }
 
 Result<units::SlotResult> Recomputation::next(const LogWalk& walk, const LogWalk::Step& step)
 {
-    CheckedFiles files(weave_, {.process = context_.item.tags(), .module = context_.module.tags(), .height = step.height});
+    CheckedFiles files(weave_, {.process = context_.item.tags(), .module = context_.code->header.tags(), .height = step.height});
     const auto work = step.message ? work_of(*step.message, context_) : work_of(*step.tick, step.slot, walk.left(), context_);
     TRY(auto done, evaluate(*machine_, work, files, {}));
     return slot_result(step, context_, std::move(done));
+}
+
+Result<std::unique_ptr<Recomputation>> Recomputation::resume(weave::Weave& weave, const units::LogEntry& spawn,
+    const Path& modules, bool reference, const std::vector<std::unique_ptr<File>>& layers, const Digest& root)
+{
+    std::shared_ptr<const vm::Module> module;
+    TRY(auto made, prepare(weave, spawn, modules, reference, module));
+    CheckedFiles files(weave, {.process = made->context_.item.tags(), .module = made->context_.code->header.tags(), .height = 0});
+    TRY(made->machine_,
+        vm::Machine::restore(std::move(module), {.memory_bytes = made->context_.limits.memory_bytes}, layers, files));
+    if (made->machine_->root() != root)
+        return fail(memory::errors::bad_image,
+            fmt::format("the image is of the state {}, not {}", made->machine_->root().text(), root.text()));
+    return made;
 }
 
 }  // namespace altiplano::compute

@@ -15,6 +15,12 @@ public:
     static Result<std::unique_ptr<Recomputation>> begin(
         weave::Weave& weave, const units::LogEntry& spawn, const Path& modules, bool reference = false);
 
+    /// The same from an image and its overlays, whose state is taken to be that of `root`, which it is then checked against
+    /// as it is used: whoever doubts `root` as well computes what leads to it.
+    /// @return also memory.bad_image, vm.bad_image
+    static Result<std::unique_ptr<Recomputation>> resume(weave::Weave& weave, const units::LogEntry& spawn, const Path& modules,
+        bool reference, const std::vector<std::unique_ptr<File>>& layers, const Digest& root);
+
     /// The result of the next evaluation. @param walk  stands before it, as `step` says. Items that the guest opens are read
     /// through and their signatures verified.
     /// @return a HostFault: nothing can be said about the slot
@@ -23,6 +29,8 @@ public:
     const Context& context() const noexcept { return context_; }
 
 private:
+    static Result<std::unique_ptr<Recomputation>> prepare(weave::Weave& weave, const units::LogEntry& spawn, const Path& modules,
+        bool reference, std::shared_ptr<const vm::Module>& module);
     Recomputation(weave::Weave& weave, Context context)
         : weave_(weave)
         , context_(std::move(context))

@@ -8,6 +8,8 @@
 #include "vm/declared_memory.hpp"
 #include "vm/errors.hpp"
 
+#include <array>
+#include <charconv>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -96,6 +98,10 @@ public:
                 layers_.push_back(adopt_file(frame->descriptor));
                 continue;
             }
+            if (frame->type == FrameType::forget) {
+                machine_.reset();
+                continue;
+            }
             auto answer = serve(*frame);
             if (frame->descriptor >= 0)
                 close(frame->descriptor);
@@ -111,25 +117,83 @@ private:
     {
         switch (frame.type) {
         case FrameType::load: return load(frame.payload);
-        case FrameType::start: return start(vm::Machine::create(module_, limits_));
+        case FrameType::start:
         case FrameType::restore: {
+            TRY(limits_.memory_bytes, Unpacker(frame.payload).number());
             const auto layers = std::exchange(layers_, {});
-            return start(vm::Machine::restore(module_, limits_, layers, files_));
+            if (!module_)
+                return fail(errors::worker_protocol, "a worker was given no module");
+            machine_.reset();  // no two memories at once
+            return start(frame.type == FrameType::start ? vm::Machine::create(module_, limits_)
+                                                        : vm::Machine::restore(module_, limits_, layers, files_));
         }
         case FrameType::evaluate: return evaluate(frame.payload);
         case FrameType::save: {
             HandedFile file(std::exchange(frame.descriptor, -1));
-            TRY(const auto text, Unpacker(frame.payload).text());
+            Unpacker fields(frame.payload);
+            TRY(const auto durable, fields.number());
+            TRY(const auto text, fields.text());
             std::optional<Digest> base;
             if (!text.empty()) {
                 TRY(base, Digest::from_bytes(text));
             }
-            TRY(const auto saved, machine_->save(file, "image", base));
+            if (!machine_)
+                return no_machine();
+            TRY(const auto saved, machine_->save(file, "image", base, durable != 0));
             return Frame{.type = FrameType::saved, .payload = Packer().number(saved.overlay ? 1 : 0).number(saved.pages).bytes()};
+        }
+        case FrameType::describe: return describe();
+        case FrameType::mark:
+            if (!machine_)
+                return no_machine();
+            machine_->mark();
+            return Frame{.type = FrameType::marked};
+        case FrameType::changes: {
+            if (!machine_)
+                return no_machine();
+            const auto ranges = machine_->changes_since_mark();
+            Packer packer;
+            packer.number(ranges.size());
+            for (const auto& range : ranges)
+                packer.number(range.first).number(range.count);
+            return Frame{.type = FrameType::changed, .payload = packer.bytes()};
         }
         default:
             return fail(errors::worker_protocol, fmt::format("a worker got a frame of type {}", static_cast<int>(frame.type)));
         }
+    }
+
+    static std::unexpected<Error> no_machine()
+    {
+        return fail(errors::worker_protocol, "a worker was asked about a machine before it had one");
+    }
+
+    Result<Frame> describe()
+    {
+        if (!machine_)
+            return no_machine();
+        const auto state = machine_->describe();
+        Packer packer;
+        packer.text(state.root.bytes()).number(state.memory_bytes).number(state.used_pages).text(Bytes(state.globals));
+        packer.number(state.mapped.size());
+        for (const auto& range : state.mapped)
+            packer.number(range.at).number(range.length).text(range.item.bytes()).number(range.item_offset);
+        return Frame{.type = FrameType::described, .payload = packer.bytes()};
+    }
+
+    /// What this process keeps in memory, as the kernel counts it; 0 where it does not say.
+    std::uint64_t resident_bytes() const
+    {
+        std::array<std::byte, 64> text{};
+        if (!statm_ || !statm_->read_at(0, text))
+            return 0;
+        std::uint64_t pages = 0;
+        const auto view = as_text(text);
+        const auto at = view.find(' ');
+        if (at == std::string_view::npos)
+            return 0;
+        std::from_chars(view.data() + at + 1, view.data() + view.size(), pages);
+        return pages * memory::page_bytes;
     }
 
     Result<Frame> load(Bytes payload)
@@ -148,8 +212,11 @@ private:
         const auto other = options_.instead ? options_.instead(wasm) : Buffer{};
         const Path modules{std::string(as_text(folder))};
         TRY_OK(system_files().make_directories(modules));
-        if (options_.sandboxed)
+        if (options_.sandboxed) {
+            if (auto statm = system_files().open("/proc/self/statm", Files::Mode::read))
+                statm_ = *std::move(statm);
             TRY_OK(enter_sandbox(modules));
+        }
         TRY(engine_,
             vm::Engine::create(vm::Engine::reservation_for(std::min(limits_.memory_bytes, vm::declared_memory_bytes(wasm)))));
         TRY(cache_,
@@ -172,7 +239,7 @@ private:
     Result<Frame> evaluate(Bytes payload)
     {
         if (!machine_)
-            return fail(errors::worker_protocol, "a worker was asked to evaluate before it had a machine");
+            return no_machine();
         Unpacker fields(payload);
         TRY(const auto message, fields.text());
         TRY(const auto env, fields.text());
@@ -200,6 +267,7 @@ private:
                 .number(done->gas)
                 .number(done->gas_used)
                 .number(done->unsaved_bytes)
+                .number(resident_bytes())
                 .bytes()};
     }
 
@@ -212,6 +280,7 @@ private:
     std::shared_ptr<const vm::Module> module_;
     std::unique_ptr<vm::Machine> machine_;
     std::vector<std::unique_ptr<File>> layers_;
+    std::unique_ptr<File> statm_;
 };
 
 }  // namespace

@@ -5,9 +5,11 @@
 #include "compute/errors.hpp"
 
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <fmt/format.h>
 #include <future>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -16,6 +18,22 @@
 namespace altiplano::compute {
 
 namespace {
+
+/// For every thread of a process; those that it starts later take it over.
+bool set_policy(std::int64_t process, int policy)
+{
+    if (process == 0)
+        return true;
+    const auto threads = system_files().list(fmt::format("/proc/{}/task", process));
+    const sched_param none{};
+    bool all = threads.has_value();
+    for (const auto& name : threads.value_or(std::vector<std::string>{})) {
+        pid_t thread = 0;
+        std::from_chars(name.data(), name.data() + name.size(), thread);
+        all = sched_setscheduler(thread, policy, &none) == 0 && all;
+    }
+    return all;
+}
 
 Result<StartedWorker> start_process(const Path& program)
 {
@@ -84,29 +102,36 @@ Result<void> WorkerClient::load(const Context& context, const Path& modules, mem
             .number(static_cast<std::uint64_t>(tracker))
             .text(std::string_view(modules.native()))
             .text(context.format->name)
-            .text(Bytes(context.wasm))
+            .text(Bytes(context.code->wasm))
             .bytes()));
     TRY(const auto loaded, answer(FrameType::loaded, {}, {}));
     return {};
 }
 
-Result<Digest> WorkerClient::begin()
+Result<Digest> WorkerClient::begin(std::uint64_t memory_limit_bytes)
 {
-    TRY_OK(channel_.send(FrameType::start, {}));
+    TRY_OK(channel_.send(FrameType::start, Packer().number(memory_limit_bytes).bytes()));
     TRY(const auto started, answer(FrameType::started, {}, {}));
     return Unpacker(started.payload).id<Digest>();
 }
 
-Result<Digest> WorkerClient::restore(std::span<const std::unique_ptr<File>> layers, const OpenItem& open)
+bool WorkerClient::forget()
+{
+    return channel_.is_open() && channel_.send(FrameType::forget, {});
+}
+
+Result<Digest> WorkerClient::restore(
+    std::uint64_t memory_limit_bytes, std::span<const std::unique_ptr<File>> layers, const OpenItem& open)
 {
     for (const auto& layer : layers)
         TRY_OK(channel_.send(FrameType::layer, {}, layer->descriptor()));
-    TRY_OK(channel_.send(FrameType::restore, {}));
+    TRY_OK(channel_.send(FrameType::restore, Packer().number(memory_limit_bytes).bytes()));
     TRY(const auto started, answer(FrameType::started, open, {}));
     return Unpacker(started.payload).id<Digest>();
 }
 
-Result<Evaluated> WorkerClient::evaluate(const Work& work, const OpenItem& open, const Console& console)
+Result<Evaluated> WorkerClient::evaluate(
+    const Work& work, const OpenItem& open, const Console& console, const WhenLong& when_long)
 {
     TRY_OK(channel_.send(FrameType::evaluate,
         Packer()
@@ -117,7 +142,7 @@ Result<Evaluated> WorkerClient::evaluate(const Work& work, const OpenItem& open,
             .number(work.gas_limit)
             .number(work.dry_run ? 1 : 0)
             .bytes()));
-    TRY(const auto frame, answer(FrameType::evaluated, open, console));
+    TRY(const auto frame, answer(FrameType::evaluated, open, console, when_long));
     Unpacker fields(frame.payload);
     Evaluated done;
     TRY(const auto kind, fields.number());
@@ -130,12 +155,14 @@ Result<Evaluated> WorkerClient::evaluate(const Work& work, const OpenItem& open,
     TRY(done.gas, fields.number());
     TRY(done.gas_used, fields.number());
     TRY(done.unsaved_bytes, fields.number());
+    TRY(done.resident_bytes, fields.number());
     return done;
 }
 
-Result<memory::SavedImage> WorkerClient::save(const File& file, const std::optional<Digest>& base)
+Result<memory::SavedImage> WorkerClient::save(const File& file, const std::optional<Digest>& base, bool durable)
 {
-    TRY_OK(channel_.send(FrameType::save, Packer().text(base ? base->bytes() : Bytes{}).bytes(), file.descriptor()));
+    TRY_OK(channel_.send(
+        FrameType::save, Packer().number(durable ? 1 : 0).text(base ? base->bytes() : Bytes{}).bytes(), file.descriptor()));
     TRY(const auto answered, answer(FrameType::saved, {}, {}));
     Unpacker fields(answered.payload);
     memory::SavedImage saved;
@@ -145,10 +172,81 @@ Result<memory::SavedImage> WorkerClient::save(const File& file, const std::optio
     return saved;
 }
 
-/// Serves what the worker asks meanwhile, until it answers.
-Result<Frame> WorkerClient::answer(FrameType expected, const OpenItem& open, const Console& console)
+Result<vm::Machine::Description> WorkerClient::describe()
 {
+    TRY_OK(channel_.send(FrameType::describe, {}));
+    TRY(const auto answered, answer(FrameType::described, {}, {}));
+    Unpacker fields(answered.payload);
+    vm::Machine::Description state;
+    TRY(state.root, fields.id<Digest>());
+    TRY(state.memory_bytes, fields.number());
+    TRY(state.used_pages, fields.number());
+    TRY(const auto globals, fields.text());
+    state.globals = to_buffer(globals);
+    TRY(const auto count, fields.number());
+    for (std::uint64_t i = 0; i < count; ++i) {
+        memory::MappedRange range;
+        TRY(range.at, fields.number());
+        TRY(range.length, fields.number());
+        TRY(range.item, fields.id<ItemId>());
+        TRY(range.item_offset, fields.number());
+        state.mapped.push_back(range);
+    }
+    return state;
+}
+
+Result<void> WorkerClient::mark()
+{
+    TRY_OK(channel_.send(FrameType::mark, {}));
+    TRY(const auto marked, answer(FrameType::marked, {}, {}));
+    return {};
+}
+
+Result<std::vector<memory::PageRange>> WorkerClient::changes()
+{
+    TRY_OK(channel_.send(FrameType::changes, {}));
+    TRY(const auto answered, answer(FrameType::changed, {}, {}));
+    Unpacker fields(answered.payload);
+    TRY(const auto count, fields.number());
+    std::vector<memory::PageRange> ranges;
+    for (std::uint64_t i = 0; i < count; ++i) {
+        memory::PageRange range;
+        TRY(range.first, fields.number());
+        TRY(range.count, fields.number());
+        ranges.push_back(range);
+    }
+    return ranges;
+}
+
+void WorkerClient::be_idle()
+{
+    idle_ = true;
+    (void)set_policy(worker_.process, SCHED_IDLE);
+}
+
+bool WorkerClient::be_normal()
+{
+    if (!set_policy(worker_.process, SCHED_OTHER))
+        return false;
+    idle_ = false;
+    return true;
+}
+
+/// Serves what the worker asks meanwhile, until it answers.
+Result<Frame> WorkerClient::answer(FrameType expected, const OpenItem& open, const Console& console, const WhenLong& when_long)
+{
+    const auto began_ns = when_long.clock ? when_long.clock->monotonic_ns() : 0;
+    bool noted = !when_long.clock;
     for (;;) {
+        while (!noted) {
+            const auto left_ms = when_long.after_ms - (when_long.clock->monotonic_ns() - began_ns) / 1'000'000;
+            if (left_ms > 0 && channel_.wait(static_cast<int>(left_ms)))
+                break;
+            if (left_ms <= 0) {
+                noted = true;
+                when_long.note();
+            }
+        }
         TRY(auto frame, channel_.receive());
         if (frame.descriptor >= 0)
             close(frame.descriptor);

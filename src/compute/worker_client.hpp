@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/clock.hpp"
 #include "compute/context.hpp"
 #include "compute/frames.hpp"
 
@@ -17,6 +18,13 @@ using WorkerStart = std::function<Result<StartedWorker>()>;
 /// @return compute.worker_died
 WorkerStart worker_process(Path program);
 
+/// Called once when an evaluation has taken `after_ms`.
+struct WhenLong {
+    Clock* clock = nullptr;  ///< null: never
+    std::int64_t after_ms = 0;
+    std::function<void()> note{};
+};
+
 /// One worker process with one module, and the machine of one process in it. One thread at a time. After any Error but
 /// a refused module it is to be destroyed.
 class WorkerClient {
@@ -31,13 +39,27 @@ public:
     /// Compiles the module, or takes it from the cache in `modules`. @return module.*, compute.worker_died
     Result<void> load(const Context& context, const Path& modules, memory::Tracker tracker);
     /// Begins with fresh memory. @return the root of the state after constructors; module.constructors_failed, vm.*
-    Result<Digest> begin();
+    Result<Digest> begin(std::uint64_t memory_limit_bytes);
     /// Begins with an image and the overlays on it. @return the state root; vm.bad_image, memory.bad_image, vm.*
-    Result<Digest> restore(std::span<const std::unique_ptr<File>> layers, const OpenItem& open);
+    Result<Digest> restore(std::uint64_t memory_limit_bytes, std::span<const std::unique_ptr<File>> layers, const OpenItem& open);
+    /// Lets the machine go, with its memory. @return false when the worker is gone
+    bool forget();
     /// @return a HostFault: compute.worker_died, vm.*, whatever `open` returned
-    Result<Evaluated> evaluate(const Work& work, const OpenItem& open, const Console& console);
+    Result<Evaluated> evaluate(const Work& work, const OpenItem& open, const Console& console, const WhenLong& when_long = {});
     /// Writes the state into `file` and syncs it: whole, or if that is worth it what changed since the state `base`.
-    Result<memory::SavedImage> save(const File& file, const std::optional<Digest>& base);
+    /// @param durable  without, a crash may leave less of it, which is found when it is used
+    Result<memory::SavedImage> save(const File& file, const std::optional<Digest>& base, bool durable);
+    Result<vm::Machine::Description> describe();
+    /// Remembers the state; `changes` gives the pages that differ from it, as ranges.
+    Result<void> mark();
+    Result<std::vector<memory::PageRange>> changes();
+
+    /// Gives way to everything else on this machine: for evaluations that take long.
+    void be_idle();
+    /// @return false where that takes a privilege which this program does not have
+    bool be_normal();
+    bool is_idle() const noexcept { return idle_; }
+    bool is_there() const { return channel_.is_open(); }
 
     std::int64_t process() const noexcept { return worker_.process; }
 
@@ -47,11 +69,12 @@ private:
         , channel_(worker_.socket)
     {
     }
-    Result<Frame> answer(FrameType expected, const OpenItem& open, const Console& console);
+    Result<Frame> answer(FrameType expected, const OpenItem& open, const Console& console, const WhenLong& when_long = {});
     Result<void> give_item(Bytes payload, const OpenItem& open);
 
     StartedWorker worker_;
     Channel channel_;
+    bool idle_ = false;
 };
 
 }  // namespace altiplano::compute

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace altiplano::node {
 
@@ -24,6 +25,11 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
         if (name != std::end(names))
             here[name - std::begin(names)] = true;
     }
+    // Half of what this machine has, for machines that wait; the rest of it caches their images.
+    auto warm_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) / 2;
+    if (const auto text = config.text("warm_memory"); !text.empty()) {
+        TRY(warm_bytes, compute::memory_size(text, "warm_memory"));
+    }
     TRY(const auto memory_offer, compute::memory_size(config.text("memory_offer"), "memory_offer"));
     return Node::Options{.data = config.text("data"),
         .modules = config.text("modules"),
@@ -31,6 +37,8 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
         .workers = workers == 0 ? processors : workers,
         .warm_max = config.number("warm"),
         .image_gas = config.number("image_gas"),
+        .history_states = config.number("checkpoints"),
+        .warm_bytes_max = warm_bytes,
         .memory_offer_bytes = std::min(memory_offer, memory::Region::memory_bytes_max),
         .waiting_max = config.number("waiting"),
         .any_scheduler = config.boolean("development"),

@@ -17,6 +17,7 @@ struct DataFolder {
     Path uploads() const { return root / "uploads"; }
     Path cache() const { return root / "cache.db"; }
     Path modules() const { return root / "modules"; }
+    Path images() const { return root / "images"; }
     Path key(std::string_view name) const { return root / "keys" / (std::string(name) + ".json"); }
 
     /// Makes the folder or opens it, and takes its lock, which ends with the returned handle.

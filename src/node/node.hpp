@@ -24,6 +24,8 @@ public:
         std::size_t workers = 1;
         std::size_t warm_max = 8;
         std::uint64_t image_gas = 20'000'000'000;
+        std::size_t history_states = 0;  ///< checkpoints kept of a process besides the newest
+        std::uint64_t warm_bytes_max = UINT64_MAX;  ///< what awake machines may keep in memory, all together
         std::uint64_t memory_offer_bytes = std::uint64_t{16} << 30;  ///< the most memory that a process may come to need here
         std::size_t waiting_max = 4096;  ///< requests that wait for results at once
         bool any_scheduler = true;  ///< takes processes that name another scheduler; for development

@@ -13,9 +13,10 @@
 
 namespace altiplano::node {
 
-Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::optional<std::uint64_t> last, const Path& modules,
-    bool reference, const std::function<void(bool)>& isolated, const std::function<void(const units::SlotResult&)>& each)
+Result<void> recompute(const DataFolder& folder, const Recompute& what, const std::function<void(bool)>& isolated,
+    const std::function<void(const units::SlotResult&)>& each)
 {
+    const auto& [process, until, start, modules, reference] = what;
     auto& files = system_files();
     TRY_OK(folder.check(files));
     TRY_OK(files.make_directories(modules));
@@ -23,6 +24,11 @@ Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::
     TRY(const auto records, store::open_records(folder.records(), {.to_read = true}));
     // The first read makes the files that readers share, so that they are there to be named below.
     TRY(const auto tip, records->tip());
+    std::vector<std::unique_ptr<File>> layers;
+    for (const auto& path : start ? start->layers : std::vector<Path>{}) {
+        TRY(auto layer, files.open(path, Files::Mode::read));
+        layers.push_back(std::move(layer));
+    }
     const std::array<Path, 1> read{folder.blobs()};
     const std::array<Path, 4> write{
         folder.records(), Path(folder.records().string() + "-wal"), Path(folder.records().string() + "-shm"), modules};
@@ -32,22 +38,31 @@ Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::
     TRY(const auto weave, weave::Weave::open_to_read(*records, *blobs, system_clock()));
     scheduler::LogReader log(*weave, *records);
     TRY(const auto info, log.process(process));
-    if (last && *last >= info.slots)
+    for (const auto& slot : {until, start ? std::optional(start->slot) : std::nullopt})
+        if (slot && slot->nonce >= info.slots)
+            return fail(scheduler::errors::unknown_slot,
+                fmt::format("slot {} of {} is not there: its log has {} slots, from 0", slot->nonce, process.text(), info.slots));
+    if (start && until && *until <= start->slot)
         return fail(scheduler::errors::unknown_slot,
-            fmt::format("slot {} of {} is not there: its log has {} slots, from 0", *last, process.text(), info.slots));
+            fmt::format("nothing is between the checkpoint at slot {} and slot {}", start->slot.nonce, until->nonce));
 
-    const auto end = last ? *last + 1 : info.slots;
     TRY(auto spawn, log.entry({process, 0}));
     if (ProcessId(spawn.message.id()) != process)
         return fail(scheduler::errors::broken_log, fmt::format("slot 0 of {} is another process's", process.text()));
     const std::string scheduler(spawn.message.tags().first("Scheduler").value_or(""));
     TRY_OK(log.check_entry(spawn, nullptr, scheduler));
-    TRY(const auto machine, compute::Recomputation::begin(*weave, spawn, modules, reference));
+    TRY(const auto machine,
+        start ? compute::Recomputation::resume(*weave, spawn, modules, reference, layers, start->root)
+              : compute::Recomputation::begin(*weave, spawn, modules, reference));
 
-    // Every entry is checked when it comes up; cron looks at the one after.
+    // Every entry is checked when it comes up, against the one before; cron looks at the one after.
     std::optional<units::Assignment> previous;
+    if (start) {
+        TRY(auto before, log.entry({process, start->slot.nonce}));
+        previous = std::move(before.assignment);
+    }
     const auto checked = [&](std::uint64_t nonce) -> Result<std::optional<units::LogEntry>> {
-        if (nonce >= end)
+        if (nonce >= info.slots)
             return std::optional<units::LogEntry>{};
         TRY(auto entry, log.entry({process, nonce}));
         // The item that spawned the process names its scheduler, and its signature is checked here as well.
@@ -57,8 +72,7 @@ Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::
         }
         return std::optional(std::move(entry));
     };
-    const units::Closing closing =
-        last ? units::Closing{} : units::Closing{.time_ms = info.closed_ms, .height = info.closed_height};
+    const units::Closing closing{.time_ms = info.closed_ms, .height = info.closed_height};
     compute::LogWalk walk(process, machine->context().crons,
         {.entry = checked,
             .closing = [&]() -> Result<units::Closing> { return closing; },
@@ -66,10 +80,10 @@ Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::
                 TRY(const auto block, weave->block(height));
                 return block.timestamp_ms;
             }},
-        std::nullopt);
-    for (;;) {
+        start ? std::optional(start->slot) : std::nullopt);
+    while (!until || !walk.at() || *walk.at() < *until) {
         TRY(const auto* const step, walk.peek());
-        if (!step)
+        if (!step || (until && step->slot > *until))
             return {};
         auto result = machine->next(walk, *step);
         if (!result)
@@ -77,6 +91,23 @@ Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::
         each(*result);
         walk.pop();
     }
+    return {};
+}
+
+Result<std::vector<compute::Images::State>> checkpoints(const DataFolder& folder, const ProcessId& process)
+{
+    if (!system_files().exists(folder.cache()))
+        return std::vector<compute::Images::State>{};
+    TRY(const auto cache, store::open_cache(folder.cache(), {.to_read = true}));
+    TRY(auto states, compute::Images(*cache, system_files(), folder.images(), nullptr).states(process));
+    // One that begins a part is verified by the part before, which compares that slot's record.
+    std::vector<compute::Images::State> recorded;
+    for (auto& state : states) {
+        TRY(const auto result, cache->result(process, state.slot.nonce, state.slot.cron));
+        if (result && result->state_root == state.root)
+            recorded.push_back(std::move(state));
+    }
+    return recorded;
 }
 
 Result<std::optional<units::SlotResult>> recorded(const DataFolder& folder, const units::Slot& slot)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "compute/images.hpp"
 #include "node/data_folder.hpp"
 #include "units/types.hpp"
 
@@ -7,16 +8,26 @@
 
 namespace altiplano::node {
 
-/// Computes a process again from the log and the blobs of a data folder, slot by slot up to `last`: checks every
-/// signature and link, then evaluates. Opens neither results nor images, and where the kernel can enforce it, gives up
+/// Which part of a process is computed again, and how.
+struct Recompute {
+    ProcessId process;
+    std::optional<units::Slot> until{};  ///< the last evaluation; nothing: all, and what cron asks for as far as time is settled
+    std::optional<compute::Images::State> start{};  ///< a checkpoint to begin after; nothing: from slot 0
+    Path modules;  ///< compiled modules of the doubter's own
+    bool reference = false;  ///< extensions compute by their reference modules
+};
+
+/// Computes a process again from the log and the blobs of a data folder, slot by slot: checks every signature and link, then
+/// evaluates. Opens neither results nor images but the one it starts from, and where the kernel can enforce it, gives up
 /// the ability to.
-/// @param reference  extensions compute by their reference modules
 /// @param isolated  called once with whether the kernel enforces that
-/// Without `last` also what cron asks for after the newest message, as far as its scheduler has settled the time.
 /// @param each  called with every slot's result, in order
 /// @return scheduler.broken_log, weave.broken_*, compute.*, scheduler.unknown_*: at the first thing that is wrong
-Result<void> recompute(const DataFolder& folder, const ProcessId& process, std::optional<std::uint64_t> last, const Path& modules,
-    bool reference, const std::function<void(bool)>& isolated, const std::function<void(const units::SlotResult&)>& each);
+Result<void> recompute(const DataFolder& folder, const Recompute& what, const std::function<void(bool)>& isolated,
+    const std::function<void(const units::SlotResult&)>& each);
+
+/// The checkpoints of a process in a data folder whose roots are those of the recorded results, oldest first. @return store.*
+Result<std::vector<compute::Images::State>> checkpoints(const DataFolder& folder, const ProcessId& process);
 
 /// What a node recorded for a slot; nothing if it has not computed it. @return store.*
 Result<std::optional<units::SlotResult>> recorded(const DataFolder& folder, const units::Slot& slot);

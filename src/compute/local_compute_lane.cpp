@@ -1,0 +1,315 @@
+// The machine of one process: how it wakes, evaluates, is saved and goes to sleep.
+#include "base/log.hpp"
+#include "compute/errors.hpp"
+#include "compute/local_compute.hpp"
+#include "compute/outcome.hpp"
+#include "drive/files.hpp"
+#include "store/errors.hpp"
+#include "units/errors.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace altiplano::compute {
+
+/// Evaluates, in order, what has no result yet.
+Result<std::uint64_t> LocalCompute::advance(Lane& lane, const Goal& goal)
+{
+    TRY_OK(load_walk(lane));
+    for (std::uint64_t evaluated = 0;; ++evaluated) {
+        if (evaluated == goal.evaluations_max || (goal.slot && lane.walk->at() && *lane.walk->at() >= *goal.slot))
+            return evaluated;
+        TRY(const auto* const step, lane.walk->peek());
+        if (!step || (goal.slot && step->slot > *goal.slot) || step->time_ms > goal.until_ms)
+            return evaluated;
+        if (!goal.parked_too && lane.walk->ticks_due() > options_.cron_unasked_max)
+            return fail(errors::cron_parked,
+                fmt::format(
+                    "the process {} is parked: {} cron evaluations are due after slot {}, more than the {} that are done unasked",
+                    lane.process.text(), lane.walk->ticks_due(), step->slot.nonce, options_.cron_unasked_max),
+                fmt::format("`altiplano cron {}` evaluates them", lane.process.text()));
+
+        take_priority_back(lane);
+        TRY_OK(wake(lane, lane.walk->at()));
+        TRY(const auto result, run(lane, *lane.walk, *step));
+        const auto kept = cache_.put_result(to_record(result), outbox_of(result));
+        if (!kept && kept.error().code == store::errors::result_differs)
+            lane.stopped = Error{errors::disagreement, kept.error().sentence, kept.error().hint};
+        if (!kept)
+            return std::unexpected(kept.error());
+        lane.walk->pop();
+        if (checkpoint_is_due(lane))
+            if (const auto saved = save_image(lane, true); !saved)
+                log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
+        if (stopping_)
+            return fail(errors::stopping, "the node is going down", "ask again when it is back: nothing is lost");
+    }
+}
+
+LogWalk::Source LocalCompute::source_of(const ProcessId& process)
+{
+    return {.entry = [this, process](std::uint64_t nonce) -> Result<std::optional<units::LogEntry>> {
+                auto entry = scheduler_.entry({process, nonce});
+                if (entry)
+                    return std::optional(*std::move(entry));
+                if (entry.error().code == "scheduler.unknown_slot")
+                    return std::optional<units::LogEntry>{};
+                return std::unexpected(entry.error());
+            },
+        .closing = [this, process]() -> Result<units::Closing> {
+            auto closing = scheduler_.close(process, INT64_MIN);
+            if (!closing && closing.error().code == units::errors::not_offered)
+                return units::Closing{};
+            return closing;
+        },
+        .block_time = [this](std::uint64_t height) -> Result<std::int64_t> {
+            TRY(const auto block, weave_.block(height));
+            return block.timestamp_ms;
+        }};
+}
+
+/// Results are written in order, and by this lane alone: where they end is looked up once.
+Result<void> LocalCompute::load_walk(Lane& lane)
+{
+    TRY_OK(load_context(lane));
+    if (lane.walk)
+        return {};
+    std::optional<units::Slot> at;
+    TRY(const auto end, cache_.results_end(lane.process));
+    if (end > 0) {
+        TRY(const auto last,
+            cache_.results({.process = lane.process, .first = {end - 1, 0}, .last = {end - 1, INT64_MAX}, .descending = true}));
+        ENSURE(!last.empty(), "the slot before the end has a result");
+        at = units::Slot{lane.process, end - 1, last.front().cron};
+    }
+    lane.walk = std::make_unique<LogWalk>(lane.process, lane.context->crons, source_of(lane.process), at);
+    return {};
+}
+
+bool LocalCompute::checkpoint_is_due(const Lane& lane) const
+{
+    const auto age_ms = (clock_.monotonic_ns() - lane.image_ns) / 1'000'000;
+    return lane.gas_since_image >= options_.image_gas || lane.unsaved_bytes >= options_.image_dirty_bytes
+        || (lane.gas_since_image > 0 && age_ms >= options_.image_ms);
+}
+
+Result<void> LocalCompute::load_context(Lane& lane)
+{
+    if (lane.context)
+        return {};
+    TRY(const auto spawn, scheduler_.entry({lane.process, 0}));
+    TRY(auto context,
+        context_of(weave_, spawn.message.header(), spawn.assignment.semantics.value_or(units::Assignment::Semantics{}), &code_));
+    if (!spawn.assignment.semantics)
+        return fail(errors::other_semantics, "slot 0 records no semantics version");
+    TRY_OK(check_semantics(*spawn.assignment.semantics, context.semantics));
+    TRY_OK(check_offer(context, options_.memory_offer_bytes));
+    lane.context = std::move(context);
+    return {};
+}
+
+Result<void> LocalCompute::start_worker(Lane& lane)
+{
+    TRY(lane.worker, pool_.take(*lane.context));
+    lane.worker_process = lane.worker->process();
+    lane.has_machine = false;
+    if (lane.past)
+        return {};
+    const std::lock_guard lock(mutex_);
+    if (const auto found = lanes_.find(lane.process); found != lanes_.end() && found->second.get() == &lane)
+        awake_.insert(found->second);
+    return {};
+}
+
+void LocalCompute::drop_worker(Lane& lane)
+{
+    lane.worker.reset();
+    lane.worker_process = 0;
+    lane.has_machine = false;
+    lane.at.reset();
+    lane.restored_from.reset();
+    lane.resident_bytes = 0;
+    const std::lock_guard lock(mutex_);
+    std::erase_if(awake_, [&](const auto& one) { return one.get() == &lane; });
+}
+
+/// An image stays, the worker goes to whoever needs one next.
+void LocalCompute::sleep(Lane& lane)
+{
+    // Not durable: losing it costs a replay, and one that a crash cut is found like any other damage.
+    const auto saved = save_image(lane, false);
+    if (!saved)
+        log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
+    if (saved && lane.worker && !lane.worker->is_idle())
+        pool_.give_back(std::move(lane.worker), *lane.context);
+    drop_worker(lane);
+    lane.walk.reset();
+    lane.context.reset();
+}
+
+/// Makes the lane's machine stand after an evaluation, or at the beginning: as it is, from an image, or by replaying the
+/// log; what is replayed must come out as it did (law 2).
+Result<void> LocalCompute::wake(Lane& lane, const std::optional<units::Slot>& at)
+{
+    if (lane.has_machine && lane.at == at)
+        return {};
+    TRY_OK(load_context(lane));
+    if (!lane.worker || lane.has_machine) {
+        drop_worker(lane);
+        TRY_OK(start_worker(lane));
+    }
+
+    while (at && !lane.has_machine) {
+        TRY(auto chain, images_.up_to(*at));
+        if (!chain)
+            break;
+        const auto restored = lane.worker->restore(
+            lane.context->limits.memory_bytes, chain->layers, [&](const ItemId& item, bool) { return weave_.data(item); });
+        chain->layers.clear();
+        if (restored && *restored == chain->state().state_root) {
+            lane.at = units::Slot{lane.process, chain->state().nonce, chain->state().cron};
+            lane.root = *restored;
+            lane.has_machine = true;
+            lane.restored_from = std::move(*chain);
+            break;
+        }
+        // An image is a cache: one that is broken is worth nothing.
+        log::warning("the image of {} at slot {} is not used: {}", lane.process.text(), chain->state().nonce,
+            restored ? "its state root is not what it says" : restored.error().sentence);
+        images_.drop(*chain);
+        drop_worker(lane);
+        TRY_OK(start_worker(lane));
+    }
+    if (!lane.has_machine) {
+        TRY(lane.root, lane.worker->begin(lane.context->limits.memory_bytes));
+        lane.at.reset();
+        lane.has_machine = true;
+    }
+    lane.gas_since_image = 0;
+    lane.unsaved_bytes = 0;
+    lane.image_ns = clock_.monotonic_ns();
+    return at ? replay(lane, *at) : Result<void>{};
+}
+
+/// Evaluates again what lies between the machine and `at`.
+Result<void> LocalCompute::replay(Lane& lane, const units::Slot& at)
+{
+    if (lane.at == at)
+        return {};
+    LogWalk walk(lane.process, lane.context->crons, source_of(lane.process), lane.at);
+    while (lane.at != at) {
+        TRY(const auto* const step, walk.peek());
+        if (!step || step->slot > at)
+            return fail(errors::disagreement,
+                fmt::format("slot {} of {} has a result, but the log gives no evaluation {} after it", at.nonce,
+                    lane.process.text(), at.cron));
+        TRY(const auto again, run(lane, walk, *step));
+        TRY(const auto recorded, cache_.result(lane.process, step->slot.nonce, step->slot.cron));
+        if (recorded && *recorded != to_record(again)) {
+            (void)cache_.put_result(to_record(again), {}).has_value();  // kept beside the other
+            lane.stopped = Error{errors::disagreement,
+                fmt::format("slot {} of {} came out differently when it was replayed; both results are kept", step->slot.nonce,
+                    lane.process.text()),
+                "`altiplano verify` says which one the log gives"};
+            return std::unexpected(*lane.stopped);
+        }
+        walk.pop();
+    }
+    return {};
+}
+
+/// One message on the lane's machine, in a turn of its owner's.
+Result<Evaluated> LocalCompute::evaluate(Lane& lane, const Work& work, std::uint64_t height, const WorkerClient::Console& console)
+{
+    const drive::Reader reader{
+        .process = lane.context->item.tags(), .module = lane.context->code->header.tags(), .height = height};
+    Turns::Turn turn(turns_, lane.context->item.owner().text());
+    // What takes long goes on beside the others, at idle priority. A message ends only by its own limits.
+    bool is_long = false;
+    const WhenLong when_long{.clock = &clock_, .after_ms = options_.long_ms, .note = [&] {
+                                 if (long_now_.fetch_add(1) >= options_.long_max) {
+                                     --long_now_;
+                                     return;
+                                 }
+                                 is_long = true;
+                                 lane.worker->be_idle();
+                                 turn.end();
+                             }};
+    auto done = lane.worker->evaluate(
+        work, [&](const ItemId& item, bool) { return drive::open_admitted(weave_, reader, item); }, console, when_long);
+    if (is_long)
+        --long_now_;
+    if (done)
+        lane.resident_bytes = done->resident_bytes;
+    return done;
+}
+
+/// Evaluates the next step of a walk on the machine that stands where the walk does.
+Result<units::SlotResult> LocalCompute::run(Lane& lane, const LogWalk& walk, const LogWalk::Step& step)
+{
+    const auto work =
+        step.message ? work_of(*step.message, *lane.context) : work_of(*step.tick, step.slot, walk.left(), *lane.context);
+    const auto console = [&](int fd, std::string_view text) {
+        tell({.slot = step.slot, .stream = fd, .text = std::string(text)});
+    };
+    TRY(auto done, evaluate(lane, work, step.height, lane.past ? WorkerClient::Console{} : console));
+
+    lane.at = step.slot;
+    lane.root = done.state_root;
+    lane.gas_since_image += done.gas;
+    lane.unsaved_bytes = std::max(lane.unsaved_bytes, done.unsaved_bytes);
+    return slot_result(step, *lane.context, std::move(done));
+}
+
+/// After a long evaluation. An idle priority cannot always be taken back: then the machine comes back from an image, in
+/// another worker.
+void LocalCompute::take_priority_back(Lane& lane)
+{
+    if (!lane.worker || !lane.worker->is_idle() || lane.worker->be_normal())
+        return;
+    if (const auto saved = save_image(lane, false); !saved)
+        log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
+    drop_worker(lane);
+}
+
+/// Writes what the machine is now. Nothing when an image of this slot is there.
+Result<void> LocalCompute::save_image(Lane& lane, bool durable)
+{
+    if (!lane.has_machine || !lane.at || lane.past)
+        return {};
+    TRY_OK(images_.put(*lane.at, lane.root, durable,
+        [&](const File& file, const std::optional<Digest>& base) { return lane.worker->save(file, base, durable); }));
+    lane.gas_since_image = 0;
+    lane.unsaved_bytes = 0;
+    lane.image_ns = clock_.monotonic_ns();
+    return {};
+}
+
+/// Keeps `warm_max` machines, and what they may take in memory; those unused for longest become images. One that is busy
+/// is left alone.
+void LocalCompute::put_others_to_sleep()
+{
+    auto awake = awake_lanes();
+    std::uint64_t bytes = 0;
+    for (const auto& lane : awake)
+        bytes += lane->resident_bytes;
+    auto count = awake.size();
+    if (count <= options_.warm_max && bytes <= options_.warm_bytes_max)
+        return;
+    std::vector<std::pair<std::int64_t, std::shared_ptr<Lane>>> by_age;
+    for (auto& lane : awake)
+        by_age.emplace_back(lane->used_ns.load(), std::move(lane));
+    std::ranges::sort(by_age, {}, [](const auto& pair) { return pair.first; });
+    for (const auto& [used_ns, lane] : by_age) {
+        if (count <= options_.warm_max && bytes <= options_.warm_bytes_max)
+            return;
+        const std::unique_lock busy(lane->mutex, std::try_to_lock);
+        if (!busy || !lane->worker)
+            continue;
+        --count;
+        bytes -= std::min<std::uint64_t>(bytes, lane->resident_bytes);
+        sleep(*lane);
+    }
+}
+
+}  // namespace altiplano::compute

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "compute/worker_client.hpp"
+
+#include <list>
+#include <mutex>
+
+namespace altiplano::compute {
+
+/// Worker processes that have a module loaded and wait for a machine of it: so a sleeping process wakes without a new
+/// process, a sandbox and a module to load. Safe from any thread.
+///
+/// Isolation: a worker has the machine of one process at a time. It serves another process only of the same module, after
+/// the machine before is gone with its memory; a worker that ended a message in any unusual way is never used again. Two
+/// processes of one module may thus meet the same worker one after the other; `idle_max` 0 gives every process its own.
+class WorkerPool {
+public:
+    WorkerPool(WorkerStart start, Path modules, memory::Tracker tracker, std::size_t idle_max)
+        : start_(std::move(start))
+        , modules_(std::move(modules))
+        , tracker_(tracker)
+        , idle_max_(idle_max)
+    {
+    }
+    /// A worker with the context's module and no machine. @return module.*, compute.worker_died
+    Result<std::unique_ptr<WorkerClient>> take(const Context& context);
+    /// Takes a worker back that is well, its machine to be forgotten; ends it when there are enough.
+    void give_back(std::unique_ptr<WorkerClient> worker, const Context& context);
+    void clear();
+    std::vector<std::int64_t> processes();
+
+private:
+    struct Idle {
+        std::string kind;
+        std::unique_ptr<WorkerClient> worker;
+    };
+    WorkerStart start_;
+    Path modules_;
+    memory::Tracker tracker_;
+    std::size_t idle_max_;
+    std::mutex mutex_;
+    std::list<Idle> idle_;  ///< newest first
+};
+
+}  // namespace altiplano::compute
