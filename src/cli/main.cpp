@@ -65,6 +65,7 @@ int main(int argc, char** argv)
     add_console_command(app, common, exit);
     add_up_command(app, common, exit);
     add_token_commands(app, common, exit);
+    add_past_commands(app, common, exit);
     add_verify_commands(app, common, exit);
     take_shields_off(app);
     try {

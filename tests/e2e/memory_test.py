@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Memory beyond the walls: across messages, restarts and restores, through the real program."""
+"""Memory beyond the walls, and the past of a process: across messages, restarts and restores, through the real program."""
 import sys
 
 import harness
@@ -66,11 +66,15 @@ def pages_beyond_64_gib_live_through_restarts_and_the_host_s_memory_stays_flat()
             assert output(node, pid, slot) == f"{4 * (slot + 1):02}"
         for worker in node.get("/~altiplano/status")["workers"]:
             assert resident(worker) < 128 << 20, resident(worker)
+        state = node.json("state", pid, "--slot", 2)
+        assert state["memory_bytes"] == 100 * GIB and state["used_pages"] < 16, state
         node.stop()
         node.start()
         node.json("send", pid, "--action", "Count")
         assert output(node, pid, 3) == "16"
         assert node.get("/~altiplano/status")["memory_offer_bytes"] == 1 << 40
+        offer = node.get("/~altiplano/offer")
+        assert offer["memory_bytes"] == 1 << 40 and offer["now"]["image_bytes"] < 4 << 20, offer
         assert node.json("verify", pid)["slots"] == 4
         node.kill()
         node.start()
@@ -90,6 +94,32 @@ def what_a_node_does_not_offer_is_refused_with_what_was_needed():
         result = node.json("result", pid, "--slot", 0, status=1)
         assert result["outcome"] == "guest_fault", result
         assert "asked for 107374182400 bytes" in result["text"] and "allows 53687091200" in result["text"], result
+
+
+def the_past_can_be_looked_at_and_gone_another_way():
+    with harness.Node(options=["--checkpoints", "10", "--image-gas", "1"]) as node:
+        pid = node.json("spawn", "--module", node.json("put", harness.guest("process"), "--module")["id"])["process"]
+        for i in range(1, 6):
+            node.json("eval", pid, f"Count = {i} return Count")
+        assert node.run("read", pid, "--slot", 3, "--data", "return Count * 100")[0].split() == ["answer", "300"]
+        forked = node.json("fork", pid, "--slot", 2, "--eval", "Count = Count + 40 return Count", "--eval", "return Count + 1")
+        assert [r["outcome"] for r in forked["results"]] == ["result", "result"] and not forked["recorded"], forked
+        assert "42" in str(forked["results"][0]["result"]) and "43" in str(forked["results"][1]["result"]), forked
+        assert node.run("eval", pid, "return Count")[0] == "5\n", "nothing of it was recorded"
+        states = [node.json("state", pid, "--slot", slot) for slot in range(7)]
+        assert [s["state_root"] for s in states] == [node.json("result", pid, "--slot", slot)["state_root"] for slot in range(7)]
+        changed = node.json("diff", pid, "--slots", "1..5")
+        assert changed["pages"] > 0 and changed["bytes"] == 4096 * changed["pages"], changed
+        assert node.json("diff", pid, "--slots", "4..4")["pages"] == 0
+        assert node.json("state", pid, "--slot", 70, status=3)["code"] == "scheduler.unknown_slot"
+        node.run("diff", pid, "--slots", "5", status=2)
+
+        whole = node.json("verify", pid)
+        parts = node.json("verify", pid, "--jobs", 2)
+        assert parts["parts"] > 3 and parts["slots"] == whole["slots"] == 7 and parts["state_root"] == whole["state_root"], parts
+        assert "trusted_checkpoint" not in parts, parts
+        tail = node.json("verify", pid, "--from", 4, "--to", 5)
+        assert tail["slots"] == 2 and tail["trusted_checkpoint"] == 3, tail
 
 
 def six_gib():
@@ -116,8 +146,10 @@ def six_gib_are_filled_and_checked_across_a_restart():
         node.start()
         node.json("send", pid, "--action", "Check")
         assert output(node, pid, 1) == "all there"
+        assert node.json("state", pid, "--slot", 1)["used_pages"] >= 6 * GIB // 4096
 
 
 harness.main([*([six_gib_are_filled_and_checked_across_a_restart] if "--soak" in sys.argv and not sys.argv.remove("--soak") else []),
               pages_beyond_64_gib_live_through_restarts_and_the_host_s_memory_stays_flat,
-              what_a_node_does_not_offer_is_refused_with_what_was_needed])
+              what_a_node_does_not_offer_is_refused_with_what_was_needed,
+              the_past_can_be_looked_at_and_gone_another_way])

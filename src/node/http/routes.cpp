@@ -8,6 +8,7 @@
 #include "node/http/layer1_routes.hpp"
 #include "node/http/messenger_routes.hpp"
 #include "node/http/own_routes.hpp"
+#include "node/http/past_routes.hpp"
 #include "node/http/reply.hpp"
 #include "node/http/scheduler_router.hpp"
 #include "node/http/scheduler_routes.hpp"
@@ -37,6 +38,7 @@ std::unique_ptr<Router> routes(Node& node)
     router->mount("/cu", compute_routes(node));
     add_own_routes(*router, node);
     add_delivery_routes(*router, node);
+    add_past_routes(*router, node);
     add_gateway_routes(*router, node);
     add_graphql_routes(*router, node);
     router->reads("POST", "/graphql");

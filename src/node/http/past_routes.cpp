@@ -1,0 +1,192 @@
+#include "node/http/past_routes.hpp"
+
+#include "node/errors.hpp"
+#include "node/http/reply.hpp"
+
+#include <fmt/format.h>
+
+namespace altiplano::node::http {
+
+namespace {
+
+constexpr std::uint64_t body_bytes_max = 16 << 20;
+constexpr std::size_t fork_messages_max = 1000;
+
+Result<units::Slot> slot_in(const Request& request)
+{
+    TRY(const auto process, ProcessId::parse(request.parameter("process")));
+    TRY(const auto nonce, number_in(request.parameter("slot"), "slot"));
+    return units::Slot{process, nonce};
+}
+
+std::string hex(Bytes bytes)
+{
+    std::string text;
+    for (const auto byte : bytes)
+        text += fmt::format("{:02x}", static_cast<unsigned>(byte));
+    return text;
+}
+
+/// Where machines live: states cannot be asked for from another node's compute unit.
+Result<compute::LocalCompute*> machines(Node& node)
+{
+    if (auto* const local = node.local_compute())
+        return local;
+    return fail(errors::no_unit, "the compute unit does not run on this node", "ask the node that computes");
+}
+
+Result<Reply> state(Node& node, const Request& request)
+{
+    TRY(const auto slot, slot_in(request));
+    TRY(auto* const local, machines(node));
+    TRY(const auto state, local->state(slot));
+    JsonWriter json;
+    json.begin_object()
+        .member("process", std::string_view(slot.process.text()))
+        .member("slot", slot.nonce)
+        .member("state_root", std::string_view(state.root.text()));
+    json.member("memory_bytes", state.memory_bytes).member("used_pages", state.used_pages).key("globals").begin_array();
+    constexpr std::size_t global_bytes = 16;
+    for (std::size_t at = 0; at + global_bytes <= state.globals.size(); at += global_bytes)
+        json.string(hex(Bytes(state.globals).subspan(at, global_bytes)));
+    json.end_array().key("mapped").begin_array();
+    for (const auto& range : state.mapped)
+        json.begin_object()
+            .member("at", range.at)
+            .member("length", range.length)
+            .member("item", std::string_view(range.item.text()))
+            .member("item_offset", range.item_offset)
+            .end_object();
+    json.end_array().end_object();
+    return json_reply(std::move(json));
+}
+
+void write_result(JsonWriter& json, const units::SlotResult& result)
+{
+    json.member("slot", result.slot.nonce).member("outcome", units::name_of(result.kind));
+    json.member("state_root", std::string_view(result.state_root.text())).member("gas", result.gas);
+    if (result.kind != units::SlotResult::Kind::guest_fault && JsonView::parse(result.output))
+        json.key("result").raw(result.output);
+    else
+        json.member("text", std::string_view(result.output));
+}
+
+Result<Reply> read(Node& node, const Request& request)
+{
+    TRY(const auto slot, slot_in(request));
+    TRY(auto* const local, machines(node));
+    TRY(const auto answer, local->dry_run_at({.process = slot.process, .body = request.body}, slot.nonce));
+    JsonWriter json(JsonWriter::Text::client);
+    json.begin_object().member("process", std::string_view(slot.process.text()));
+    write_result(json, answer);
+    json.end_object();
+    return json_reply(std::move(json));
+}
+
+Result<Reply> fork(Node& node, const Request& request)
+{
+    TRY(const auto slot, slot_in(request));
+    TRY(const auto list, JsonView::parse(request.body));
+    if (list.kind() != JsonView::Kind::array)
+        return fail(
+            errors::bad_request, "the body is no JSON array of messages", "send [{\"Tags\": [...], \"Data\": \"...\"}, ...]");
+    std::vector<std::string> bodies;
+    for (const auto& one : list.elements())
+        bodies.emplace_back(one.raw());
+    if (bodies.size() > fork_messages_max)
+        return fail(
+            errors::bad_request, fmt::format("{} messages; at most {} are taken at once", bodies.size(), fork_messages_max));
+    TRY(auto* const local, machines(node));
+    TRY(const auto results, local->fork(slot, bodies));
+    JsonWriter json(JsonWriter::Text::client);
+    json.begin_object()
+        .member("process", std::string_view(slot.process.text()))
+        .member("slot", slot.nonce)
+        .member("recorded", false)
+        .key("results")
+        .begin_array();
+    for (const auto& result : results) {
+        json.begin_object();
+        write_result(json, result);
+        json.end_object();
+    }
+    json.end_array().end_object();
+    return json_reply(std::move(json));
+}
+
+Result<Reply> changes(Node& node, const Request& request)
+{
+    TRY(const auto process, ProcessId::parse(request.parameter("process")));
+    TRY(const auto from, number_in(request.parameter("from"), "from"));
+    TRY(const auto to, number_in(request.parameter("to"), "to"));
+    TRY(auto* const local, machines(node));
+    TRY(const auto ranges, local->changes(process, from, to));
+    std::uint64_t pages = 0;
+    for (const auto& range : ranges)
+        pages += range.count;
+    JsonWriter json;
+    json.begin_object().member("process", std::string_view(process.text())).member("from", from).member("to", to);
+    json.member("pages", pages).member("bytes", pages * memory::page_bytes).key("ranges").begin_array();
+    for (const auto& range : ranges)
+        json.begin_object()
+            .member("at", range.first * memory::page_bytes)
+            .member("bytes", range.count * memory::page_bytes)
+            .end_object();
+    json.end_array().end_object();
+    return json_reply(std::move(json));
+}
+
+/// What this node offers to processes, and what it does with them now.
+Result<Reply> offer(Node& node)
+{
+    TRY(auto* const local, machines(node));
+    const auto& options = local->options();
+    const auto life = local->life();
+    TRY(const auto images, local->images().total());
+    JsonWriter json;
+    json.begin_object()
+        .member("memory_bytes", options.memory_offer_bytes)
+        .member("memory_bytes_of_protocol", std::string_view("18446744073709551615"))
+        .member("memory_bytes_of_state_root", memory::Region::memory_bytes_max);
+    json.member("default_memory_bytes", compute::Limits{}.memory_bytes)
+        .member("default_gas", compute::Limits{}.gas)
+        .member("dry_run_gas", options.dry_run_gas);
+    json.member("evaluations_at_once", static_cast<std::uint64_t>(options.workers))
+        .member("long_evaluations_at_once", static_cast<std::uint64_t>(options.long_max))
+        .member("long_after_ms", options.long_ms);
+    json.member("warm_max", static_cast<std::uint64_t>(options.warm_max))
+        .member("warm_bytes_max", options.warm_bytes_max)
+        .key("now")
+        .begin_object();
+    json.member("processes_used", static_cast<std::uint64_t>(life.known))
+        .member("awake", static_cast<std::uint64_t>(life.awake))
+        .member("resident_bytes", life.resident_bytes)
+        .member("idle_workers", static_cast<std::uint64_t>(life.idle_workers))
+        .member("long_evaluations", static_cast<std::uint64_t>(life.long_evaluations))
+        .member("image_files", images.files)
+        .member("image_bytes", images.bytes)
+        .end_object()
+        .end_object();
+    return json_reply(std::move(json));
+}
+
+}  // namespace
+
+void add_past_routes(Router& router, Node& node)
+{
+    router.get("/~altiplano/offer", "what this node offers to processes: memory, gas, turns; and what it uses now",
+        [&node](const Request&) { return offer(node); });
+    router.get("/~altiplano/state/{process}/{slot}", "the state after a slot: root, sizes, globals, mapped items",
+        [&node](const Request& request) { return state(node, request); });
+    router.on(
+        "POST", "/~altiplano/read/{process}/{slot}", "what the state after a slot answers to a message that changes nothing",
+        [&node](const Request& request) { return read(node, request); }, body_bytes_max);
+    router.on(
+        "POST", "/~altiplano/fork/{process}/{slot}",
+        "what would come of messages, one after the other, from the state after a slot; nothing is recorded",
+        [&node](const Request& request) { return fork(node, request); }, body_bytes_max);
+    router.get("/~altiplano/changes/{process}/{from}/{to}", "the ranges of memory that differ between the states after two slots",
+        [&node](const Request& request) { return changes(node, request); });
+}
+
+}  // namespace altiplano::node::http
