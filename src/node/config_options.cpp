@@ -72,6 +72,8 @@ Result<http::Server::Options> server_options(const Config& config, Clock& clock)
 {
     http::Server::Options options{.address = config.text("address"),
         .threads = config.number("threads"),
+        .loops = config.number("loops"),
+        .kept_bytes_max = config.number("kept_replies_mb") << 20,
         .connections_max = config.number("connections"),
         .address_connections_max = config.number("address_connections"),
         .idle_max = std::chrono::seconds(config.number("idle_s")),

@@ -78,7 +78,12 @@ Result<Reply> result(Node& node, const Request& request)
     TRY(const auto process, process_in_query(request));
     TRY(const auto message, ItemId::parse(request.parameter("message")));
     TRY(const auto slot, node.scheduler().slot_of(process, message));
-    return when_there(node, slot, [](const auto& found) { return found ? result_reply(*found) : compute_error(found.error()); });
+    // A slot's result never changes. An alias may come to stand for another process, though.
+    return when_there(node, slot, [lasting = slot.process == process](const auto& found) {
+        auto reply = found ? result_reply(*found) : compute_error(found.error());
+        reply.lasting = found && lasting;
+        return reply;
+    });
 }
 
 /// Where a page of results begins or ends: a cursor of ours, or a time in milliseconds.

@@ -19,6 +19,8 @@ public:
     /// Sets what the request says of its peer, scheme and key. @return node.bad_host
     Result<void> pass(Request& request) const;
     bool is_proxy(std::string_view peer) const;
+    /// Whether a request that only reads passes by its Host alone: nothing else that it says of itself would count.
+    bool passes_plainly(std::string_view host) const { return options_.proxies.empty() && is_ours(host); }
 
 private:
     explicit Gate(Options options)

@@ -47,6 +47,9 @@ struct Reply {
     std::string content_type = "application/json";
     std::vector<std::pair<std::string, std::string>> headers{};
     std::string body{};
+    /// The same target has this reply, header fields and all, for as long as the program runs and whoever asks: it may be given
+    /// again without asking.
+    bool lasting = false;
     std::unique_ptr<weave::ItemData> data{};  ///< after `body`: [data_offset, data_offset + data_length) of this
     std::uint64_t data_offset = 0;
     std::uint64_t data_length = 0;

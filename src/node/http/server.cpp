@@ -10,10 +10,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/strand.hpp>
-#include <boost/asio/thread_pool.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <condition_variable>
+#include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 #include <list>
 
@@ -35,12 +32,18 @@ class BeastServer final : public Server {
 public:
     BeastServer(const Options& options, Gate gate)
         : shared_(std::make_shared<Shared>(options, std::move(gate)))
-        , pool_(options.threads)
+        , workers_(options.threads)
         , open_gauge_(counters::gauge("altiplano_http_connections", "Connections that are open.", [shared = shared_] {
             const std::lock_guard lock(shared->mutex);
             return static_cast<double>(shared->sessions.size());
         }))
     {
+        shared_->workers = &workers_;
+        // Often enough that nobody is much later than the shorter limit.
+        const auto look_pause = std::clamp<std::chrono::milliseconds>(
+            std::min(options.idle_max, options.header_max) / 16, std::chrono::milliseconds(5), std::chrono::milliseconds(500));
+        for (std::size_t i = 0; i < options.loops; ++i)
+            loops_.emplace_back(look_pause, options.kept_bytes_max / options.loops);
     }
     ~BeastServer() override
     {
@@ -48,13 +51,15 @@ public:
             const std::lock_guard lock(shared_->threads->mutex);
             shared_->threads->open = false;
         }
-        pool_.stop();
-        pool_.join();
+        for (auto& loop : loops_)
+            loop.stop();
+        workers_.stop();
+        workers_.join();
     }
 
     Result<void> open(const Endpoint& where)
     {
-        auto& acceptor = acceptors_.emplace_back(asio::make_strand(pool_));
+        auto& acceptor = acceptors_.emplace_back(loops_.front().context);
         beast::error_code code;
         const auto address = asio::ip::make_address(shared_->options.address, code);
         const tcp::endpoint endpoint(address, where.port);
@@ -72,6 +77,11 @@ public:
                 "is another node running? name another --port");
         asio::co_spawn(acceptor.get_executor(), accept(acceptor, *where.site), asio::detached);
         return {};
+    }
+    void start()
+    {
+        for (auto& loop : loops_)
+            loop.start();
     }
     std::vector<std::uint16_t> ports() const override
     {
@@ -101,7 +111,7 @@ public:
             const auto now = asio::steady_timer::clock_type::now();
             if (now >= deadline)
                 break;
-            asio::steady_timer pause(pool_, std::min<std::chrono::nanoseconds>(std::chrono::milliseconds(10), deadline - now));
+            asio::steady_timer pause(workers_, std::min<std::chrono::nanoseconds>(std::chrono::milliseconds(10), deadline - now));
             pause.wait();
         }
         log::warning(
@@ -109,24 +119,28 @@ public:
     }
 
 private:
-    asio::awaitable<void> accept(tcp::acceptor& acceptor, Site& site)
+    using Acceptor = asio::basic_socket_acceptor<tcp, LoopExecutor>;
+
+    Awaitable<void> accept(Acceptor& acceptor, Site& site)
     {
         static auto& accepted = counters::counter("altiplano_http_connections_total", "Connections accepted.");
         static auto& refused = counters::counter("altiplano_http_connections_refused_total", "Connections beyond a limit.");
-        for (;;) {
+        for (auto loop = loops_.begin();; ++loop) {
+            if (loop == loops_.end())
+                loop = loops_.begin();
             beast::error_code code;
-            auto socket =
-                co_await acceptor.async_accept(asio::make_strand(pool_), asio::redirect_error(asio::use_awaitable, code));
+            LoopSocket socket(loop->context);
+            tcp::endpoint from;
+            co_await acceptor.async_accept(socket, from, asio::redirect_error(awaited, code));
             if (!acceptor.is_open() || code == asio::error::operation_aborted)
                 co_return;
             if (code) {
                 // No descriptors left, most likely: others must close first.
                 log::warning("a connection was not accepted: {}", code.message());
-                asio::steady_timer pause(acceptor.get_executor(), std::chrono::milliseconds(100));
-                co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, code));
+                LoopTimer pause(acceptor.get_executor(), std::chrono::milliseconds(100));
+                co_await pause.async_wait(asio::redirect_error(awaited, code));
                 continue;
             }
-            const auto from = socket.remote_endpoint(code);
             auto peer = from.address().to_string();
             if (!shared_->has_room(peer)) {
                 refused.add();
@@ -136,16 +150,16 @@ private:
             }
             accepted.add();
             socket.set_option(tcp::no_delay(true), code);
-            auto executor = socket.get_executor();
-            auto session = std::make_shared<Session>(tcp::socket(std::move(socket)), std::move(peer), site, shared_);
+            auto session = std::make_shared<Session>(std::move(socket), std::move(peer), site, *loop, shared_);
             session->enter();
-            asio::co_spawn(executor, Session::life(std::move(session)), asio::detached);
+            asio::co_spawn(loop->context, Session::life(std::move(session)), asio::detached);
         }
     }
 
     std::shared_ptr<Shared> shared_;
-    asio::thread_pool pool_;
-    std::list<tcp::acceptor> acceptors_;
+    std::list<Loop> loops_;  ///< outlives the workers: what they finish goes back to its loop
+    asio::thread_pool workers_;
+    std::list<Acceptor> acceptors_;
     std::shared_ptr<void> open_gauge_;
 };
 
@@ -163,6 +177,7 @@ Result<std::unique_ptr<Server>> Server::listen(const std::vector<Endpoint>& endp
     auto server = std::make_unique<BeastServer>(options, std::move(gate));
     for (const auto& endpoint : endpoints)
         TRY_OK(server->open(endpoint));
+    server->start();
     return server;
 }
 

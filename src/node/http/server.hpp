@@ -26,6 +26,8 @@ public:
     struct Options {
         std::string address = "127.0.0.1";
         std::size_t threads = 32;  ///< requests served at once; those that wait for a result do not count
+        std::size_t loops = 2;  ///< threads that read and write; never blocked
+        std::size_t kept_bytes_max = std::size_t{64} << 20;  ///< of finished replies that stay the same; 0: none is kept
         std::size_t connections_max = 1024;  ///< beyond it new ones are told so and closed
         std::size_t address_connections_max = 256;  ///< from one address, unless it is this machine or a proxy
         std::chrono::milliseconds idle_max{60'000};  ///< of a connection between requests, and of a client that does not read

@@ -5,7 +5,9 @@
 #include "node/http/access_log.hpp"
 
 #include <arpa/inet.h>
+#include <atomic>
 #include <chrono>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <list>
 #include <mutex>
@@ -40,6 +42,11 @@ public:
                 const std::lock_guard lock(mutex);
                 waiting.push_back(std::move(done));
             }};
+        if (request.path == "/lasting")
+            return Reply{.content_type = "text/plain",
+                .headers = {{"Altiplano-Slot", "1"}},
+                .body = "once " + std::to_string(++asked),
+                .lasting = true};
         if (request.path == "/whoami")
             return Reply{
                 .body = request.peer + " " + request.scheme + " " + request.host + (request.may_write ? " writes" : " reads")};
@@ -49,6 +56,8 @@ public:
             return std::make_unique<EchoBody>();
         return Reply{.content_type = "text/plain", .body = said};
     }
+
+    std::atomic<int> asked = 0;  ///< for /lasting
 
     /// Answers everybody who waits for /later. @return how many
     std::size_t let_go()
@@ -286,6 +295,45 @@ TEST_F(AServer, writes_events_as_they_come)
     const auto heard = connection.hear("data: one\n\n");
     EXPECT_TRUE(holds(heard, "Content-Type: text/event-stream"));
     EXPECT_TRUE(holds(heard, ": listening\n\ndata: one\n\n"));
+}
+
+TEST_F(AServer, gives_a_lasting_reply_again_without_asking)
+{
+    // One connection, so that one loop serves them.
+    Connection connection(server->ports().front());
+    const auto ask = [&](std::string_view method, std::string_view target, std::string_view more = {}) {
+        connection.say(fmt::format("{} {} HTTP/1.1\r\n{}{}\r\n", method, target, host, more));
+        return connection.hear(method == "HEAD" ? "\r\n\r\n" : "1");
+    };
+    const auto first = ask("GET", "/lasting?x");
+    EXPECT_TRUE(first.ends_with("\r\n\r\nonce 1"));
+    EXPECT_TRUE(holds(first, "Altiplano-Slot: 1\r\n"));
+    EXPECT_EQ(ask("GET", "/lasting?x"), first);
+    EXPECT_EQ(ask("GET", "/lasting?x", "Range: bytes=0-1\r\n"), first) << "ranges are for items' data";
+    EXPECT_EQ(ask("HEAD", "/lasting?x") + "once 1", first);
+    EXPECT_EQ(site.asked, 1);
+
+    // What is asked otherwise is asked anew: another target, another method, another name of this node.
+    connection.say("GET /lasting?y HTTP/1.1\r\n" + host + "\r\n");
+    EXPECT_TRUE(connection.hear("once 2").ends_with("once 2"));
+    connection.say("GET /lasting?x HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    EXPECT_TRUE(connection.hear("}\n").starts_with("HTTP/1.1 403"));
+    connection.say("GET /lasting?x HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n");
+    const auto last = connection.hear_all();
+    EXPECT_TRUE(holds(last, "Connection: close\r\n\r\nonce 1"));
+}
+
+TEST_F(AServer, serves_many_requests_that_come_in_one_piece)
+{
+    Connection connection(server->ports().front());
+    std::string all;
+    for (int i = 0; i < 50; ++i)
+        all += fmt::format(
+            "POST /{} HTTP/1.1\r\n{}Content-Length: 6\r\n\r\nbody{:02}GET /get{} HTTP/1.1\r\n{}\r\n", i, host, i, i, host);
+    connection.say(all);
+    const auto heard = connection.hear("GET /get49");
+    for (int i = 0; i < 50; ++i)
+        EXPECT_TRUE(holds(heard, fmt::format("body{:02}HTTP/1.1", i)) && holds(heard, fmt::format("GET /get{}", i))) << i;
 }
 
 TEST_F(AServer, does_not_share_its_port)
