@@ -213,16 +213,22 @@ TEST(Image, of_a_hundred_sparse_gibibytes_is_restored_without_being_read)
     EXPECT_LT(resident_bytes() - before, std::uint64_t{64} << 20) << "two of them, with their hashes";
 }
 
-TEST(Image, shows_a_changed_byte_when_it_is_touched_and_not_before)
+/// A state of a thousand pages of 'a', saved at `path`.
+void save_a_thousand_pages(const Path& path)
 {
-    const TestFolder folder;
-    const Path path = folder / "image";
     auto state = State::fresh(1024 * page);
     ASSERT_TRUE(state->region.grow(1000 * page));
     for (std::uint64_t i = 0; i < 1000; ++i)
         write(state->region, i * page, 'a');
     state->commit();
     ASSERT_TRUE(state->save(path));
+}
+
+TEST(Image, shows_a_changed_byte_when_it_is_touched_and_not_before)
+{
+    const TestFolder folder;
+    const Path path = folder / "image";
+    save_a_thousand_pages(path);
     const auto image = read_image(*system_files().open(path, Files::Mode::read).value()).value();
     flip(path, image.front_bytes + 500 * page + 77);
 
@@ -250,12 +256,7 @@ TEST(Image, of_other_hashes_gives_no_other_root)
 {
     const TestFolder folder;
     const Path path = folder / "image";
-    auto state = State::fresh(1024 * page);
-    ASSERT_TRUE(state->region.grow(1000 * page));
-    for (std::uint64_t i = 0; i < 1000; ++i)
-        write(state->region, i * page, 'a');
-    state->commit();
-    ASSERT_TRUE(state->save(path));
+    save_a_thousand_pages(path);
     const auto image = read_image(*system_files().open(path, Files::Mode::read).value()).value();
     // The hash of page 7, whose neighbour the guest then writes: the node above must not take it in.
     flip(path, image.tree_at() + 7 * Digest::size);

@@ -1,9 +1,6 @@
 #include "node/http/routes.hpp"
 
-#include "base/json.hpp"
-#include "base/test_folder.hpp"
-#include "item/ed25519.hpp"
-#include "node/http/later.hpp"
+#include "node/http/test_site.hpp"
 
 #include <fmt/format.h>
 
@@ -13,17 +10,8 @@ using namespace altiplano::node::http;
 
 namespace {
 
-/// A node that computes nothing: what runs as its worker is not there.
-class ANodesRoutes : public testing::Test {
+class ANodesRoutes : public TestSite {
 protected:
-    ANodesRoutes()
-    {
-        node = Node::open(
-            {.data = folder / "data", .program = folder / "no-program"}, system_files(), system_clock(), system_random())
-                   .value();
-        site = routes(*node);
-    }
-
     item::DataItem data_item(std::string data, item::Tags tags = {})
     {
         return item::build({.tags = std::move(tags), .data = to_buffer(data)}, wallet).value();
@@ -37,55 +25,9 @@ protected:
             request.headers.emplace_back("if-none-match", std::move(if_none_match));
         return send(std::move(request));
     }
-    Reply send(Request request, Bytes body = {}, std::size_t piece = 1000)
-    {
-        auto answer = site->open(std::move(request));
-        if (auto* const reply = std::get_if<Reply>(&answer))
-            return settled(std::move(*reply));
-        auto& taker = *std::get<std::unique_ptr<Body>>(answer);
-        for (; !body.empty(); body = body.subspan(std::min(piece, body.size())))
-            if (const auto taken = taker.append(body.first(std::min(piece, body.size()))); !taken)
-                return error_reply(taken.error());
-        return settled(taker.finish());
-    }
-    Reply post(std::string path, Bytes wire, std::size_t piece = 1000)
-    {
-        return send({.method = "POST", .path = std::move(path)}, wire, piece);
-    }
-    std::string put(std::string data, item::Tags tags = {})
-    {
-        const auto item = data_item(std::move(data), std::move(tags));
-        EXPECT_EQ(post("/tx", item.wire()).status, 200U);
-        return "/" + item.id().text();
-    }
+    /// @return the path of the stored item
+    std::string put(std::string_view data, item::Tags tags = {}) { return "/" + TestSite::put(data, std::move(tags)); }
     std::uint64_t height() { return node->weave().tip().value().height; }
-
-    static std::string text_of(const Reply& reply)
-    {
-        if (!reply.data)
-            return reply.body;
-        Buffer part(reply.data_length);
-        EXPECT_TRUE(reply.data->read_at(reply.data_offset, part));
-        return to_string(part);
-    }
-    static std::string header(const Reply& reply, std::string_view name)
-    {
-        for (const auto& [key, value] : reply.headers)
-            if (key == name)
-                return value;
-        return "";
-    }
-    static std::string code_of(const Reply& reply)
-    {
-        const auto view = JsonView::parse(reply.body);
-        const auto code = view ? view->find("code") : std::nullopt;
-        return code ? code->string().value_or("") : "no error";
-    }
-
-    TestFolder folder;
-    item::Ed25519Signer wallet{std::array<std::byte, 32>{std::byte{1}}};
-    std::unique_ptr<Node> node;
-    std::unique_ptr<Site> site;
 };
 
 }  // namespace

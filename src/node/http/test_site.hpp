@@ -3,6 +3,7 @@
 #include "base/json.hpp"
 #include "base/test_folder.hpp"
 #include "item/ed25519.hpp"
+#include "node/http/later.hpp"
 #include "node/http/routes.hpp"
 
 #include <gtest/gtest.h>
@@ -28,12 +29,12 @@ protected:
     {
         auto answer = site->open(std::move(request));
         if (auto* const reply = std::get_if<Reply>(&answer))
-            return std::move(*reply);
+            return settled(std::move(*reply));
         auto& taker = *std::get<std::unique_ptr<Body>>(answer);
         for (; !body.empty(); body = body.subspan(std::min(piece, body.size())))
             if (const auto taken = taker.append(body.first(std::min(piece, body.size()))); !taken)
                 return error_reply(taken.error());
-        return taker.finish();
+        return settled(taker.finish());
     }
     Reply get(std::string path, std::vector<std::pair<std::string, std::string>> headers = {})
     {
