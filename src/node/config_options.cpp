@@ -65,7 +65,12 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
         .messenger_url = config.text("messenger_url"),
         .gateway_url = config.text("gateway_url"),
         .unit_wait_ms = static_cast<std::int64_t>(config.number("unit_wait_s")) * 1000,
-        .allow = config.list("allow")};
+        .allow = config.list("allow"),
+        .door_here = config.number("door_workers") > 0,
+        .door = {.workers = config.number("door_workers"),
+            .models = config.list("door_models"),
+            .module = config.text("door_module"),
+            .context_tokens = config.number("door_context")}};
 }
 
 Result<http::Server::Options> server_options(const Config& config, Clock& clock)

@@ -69,6 +69,11 @@ std::span<const Setting> Config::table()
             "cron evaluations due at once that are done unasked; a process that owes more is parked"},
         {"tracker", text, "automatic", "how written pages are found; shows in no result", 0, INT64_MAX,
             "automatic|kernel|fault|compare"},
+        {"door_workers", number, "1",
+            "worker processes for each model behind /v1, the OpenAI-compatible door; 0: there is no door", 0, 256},
+        {"door_models", list, "", "names or ids of the models that the door offers; by default all that are attested"},
+        {"door_module", text, "", "id of the module of the door's workers; by default the newest that is named llama"},
+        {"door_context", number, "4096", "tokens that a request through the door and its answer may have", 256, 1 << 20},
         {"worker_program", text, "", "the program that runs as worker; this one by default"},
     };
     return all;

@@ -52,6 +52,10 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
     TRY_OK(node->open_compute(files));
     node->waiting_ = std::make_unique<Waiting>(*node->compute_, options.workers + 8, options.waiting_max);
     TRY_OK(node->open_messenger());
+    if (options.door_here) {
+        TRY(node->door_wallet_, load_or_make_key(files, random, folder.key("door")));
+        node->open_door(random);
+    }
     return node;
 }
 
@@ -153,6 +157,20 @@ Result<void> Node::open_messenger()
         messenger_ = std::make_unique<units::HttpMessenger>(*http_, options_.messenger_url, options_.unit_wait_ms, *scheduler_);
     }
     return {};
+}
+
+void Node::open_door(Random& random)
+{
+    door_ = std::make_unique<door::Door>(door::Door::World{.scheduler = *scheduler_,
+                                             .compute = *compute_,
+                                             .messenger = *messenger_,
+                                             .weave = *weave_,
+                                             .records = *records_,
+                                             .wallet = *door_wallet_,
+                                             .authority = [this] { return authority(); },
+                                             .clock = clock_,
+                                             .random = random},
+        options_.door);
 }
 
 Result<units::Assignment::Semantics> Node::admit(const item::DataItem& process)

@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "compute/local_compute.hpp"
+#include "door/door.hpp"
 #include "gateway/gateway.hpp"
 #include "messenger/messenger.hpp"
 #include "node/aliases.hpp"
@@ -53,6 +54,9 @@ public:
         std::string gateway_url{};
         std::int64_t unit_wait_ms = 60'000;  ///< for an answer of another unit, results excepted
         std::vector<std::string> allow{};  ///< addresses that may be asked although they are not public
+
+        bool door_here = false;  ///< whether /v1 is served
+        door::Door::Options door{};
     };
     /// Opens everything and takes up where the last run ended. @return node.folder_in_use, node.newer_folder, store.*, base.*
     static Result<std::unique_ptr<Node>> open(const Options& options, Files& files, Clock& clock, Random& random);
@@ -85,6 +89,8 @@ public:
     void stop();
     const ConfiguredAliases& aliases() const noexcept { return *aliases_; }
     Waiting& waiting() noexcept { return *waiting_; }
+    /// Null when this node has none.
+    door::Door* door() noexcept { return door_.get(); }
     /// Who signs what processes send: this node's key, or that of the messenger elsewhere; empty while that does not answer.
     Address authority() const;
     /// Says in the weave where the scheduler is, if the newest that is said there is something else: an item with
@@ -96,6 +102,7 @@ private:
     Result<void> open_scheduler();
     Result<void> open_compute(Files& files);
     Result<void> open_messenger();
+    void open_door(Random& random);
 
     Node(Options options, Clock& clock)
         : options_(std::move(options))
@@ -126,6 +133,8 @@ private:
     compute::LocalCompute* local_compute_ = nullptr;  ///< `compute_`, when it runs here
     KeptCompute* kept_compute_ = nullptr;  ///< `compute_`, when it does not
     std::unique_ptr<units::Messenger> messenger_;
+    std::unique_ptr<item::Signer> door_wallet_;  ///< signs what the door sends, nothing else
+    std::unique_ptr<door::Door> door_;
     std::unique_ptr<Waiting> waiting_;
 };
 

@@ -21,6 +21,7 @@ CLIENTS = [
     ("arweave", "arweave", "every function that talks to a node; host and port are the node's"),
     ("arbundles", "arbundles", "items are posted to `/tx`, messages to `/mu`"),
     ("graphql-js", "graphql", "asked which queries are right, beside the node"),
+    ("openai", "openai", "the base URL is the node's `/v1`; PyPI's client of the same name runs in `tests/clients/openai_test.py`"),
     ("graphql", "ar-gql", "and graphql-request, graphql's tools and bare requests: the endpoint is `/graphql`"),
 ]
 

@@ -64,7 +64,7 @@ bool Gate::has_key(const Request& request) const
     auto given = request.header("x-api-key");
     if (const auto authorization = request.header("authorization"); authorization.starts_with("Bearer "))
         given = trimmed(authorization.substr(7));
-    bool found = options_.api_keys.empty();
+    bool found = false;
     for (const auto& key : options_.api_keys)
         found = same_key(given, key) || found;
     return found;
@@ -73,7 +73,8 @@ bool Gate::has_key(const Request& request) const
 Result<void> Gate::pass(Request& request) const
 {
     request.host = std::string(request.header("host"));
-    request.may_write = has_key(request);
+    request.has_key = has_key(request);
+    request.may_write = request.has_key || options_.api_keys.empty();
     if (is_proxy(request.peer)) {
         // From the end: each proxy that is believed names who came to it.
         for (auto rest = request.header("x-forwarded-for"); !rest.empty() && is_proxy(request.peer);) {

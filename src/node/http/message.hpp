@@ -29,6 +29,7 @@ struct Request {
     std::string host{};  ///< what the client calls this node: name and port
     std::string scheme = "http";  ///< by which the client came
     bool may_write = true;  ///< false: a key is needed for that, and none was given
+    bool has_key = false;  ///< whether a key was given that this node has
     std::shared_ptr<Trace> trace{};
     std::vector<std::pair<std::string, std::string>> parameters{};  ///< what the route's {names} stand for
     std::string body{};  ///< of routes that take one whole
@@ -53,9 +54,11 @@ struct Reply {
     std::unique_ptr<weave::ItemData> data{};  ///< after `body`: [data_offset, data_offset + data_length) of this
     std::uint64_t data_offset = 0;
     std::uint64_t data_length = 0;
-    /// Instead of both: begins to call `push` with the data of server-sent events, from any thread, until the returned
-    /// handle is destroyed.
-    std::function<std::shared_ptr<void>(std::function<void(std::string)> push)> events{};
+    /// Begins to call `push` with the data of server-sent events, from any thread, until the returned handle is destroyed. Nothing
+    /// in place of data: that was all, and the connection ends.
+    using Push = std::function<void(std::optional<std::string> data)>;
+    /// Instead of both.
+    std::function<std::shared_ptr<void>(Push push)> events{};
     /// Instead of all of it: is called once, returns at once, and has `done` called with the reply from any thread, later.
     /// Whoever waits holds no thread meanwhile.
     std::function<void(std::function<void(Reply)> done)> later{};

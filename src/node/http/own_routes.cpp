@@ -206,7 +206,7 @@ Result<Reply> console(Node& node, const ProcessId& id)
 {
     TRY(const auto info, node.scheduler().process(id));
     Reply reply;
-    reply.events = [&node, id](std::function<void(std::string)> push) {
+    reply.events = [&node, id](Reply::Push push) {
         return node.compute().watch(id, [push = std::move(push)](const units::ConsolePiece& piece) {
             // Pieces may be cut inside a character: the bytes travel as guests write them.
             JsonWriter json(JsonWriter::Text::guest);

@@ -2,6 +2,7 @@
 
 #include "node/http/compute_routes.hpp"
 #include "node/http/delivery_routes.hpp"
+#include "node/http/door_routes.hpp"
 #include "node/http/gateway_routes.hpp"
 #include "node/http/graphql_routes.hpp"
 #include "node/http/health_routes.hpp"
@@ -43,6 +44,8 @@ std::unique_ptr<Router> routes(Node& node)
     add_graphql_routes(*router, node);
     router->reads("POST", "/graphql");
     add_health_routes(*router, node);
+    if (node.door())
+        router->mount("", door_routes(node));
     add_weave_wire(*router, node);
     return router;
 }

@@ -33,8 +33,10 @@ public:
         if (request.path == "/nowhere")
             return error_reply({errors::unknown_path, "nothing there", {}});
         if (request.path == "/events")
-            return Reply{.events = [](std::function<void(std::string)> push) {
+            return Reply{.events = [over = request.query_value("over").has_value()](Reply::Push push) {
                 push("one");
+                if (over)
+                    push(std::nullopt);
                 return std::shared_ptr<void>();
             }};
         if (request.path == "/later")
@@ -334,6 +336,13 @@ TEST_F(AServer, serves_many_requests_that_come_in_one_piece)
     const auto heard = connection.hear("GET /get49");
     for (int i = 0; i < 50; ++i)
         EXPECT_TRUE(holds(heard, fmt::format("body{:02}HTTP/1.1", i)) && holds(heard, fmt::format("GET /get{}", i))) << i;
+}
+
+TEST_F(AServer, ends_a_stream_of_events_that_is_over)
+{
+    Connection connection(server->ports().front());
+    connection.say("GET /events?over= HTTP/1.1\r\n" + host + "\r\n");
+    EXPECT_TRUE(connection.hear_all().ends_with("data: one\n\n"));
 }
 
 TEST_F(AServer, does_not_share_its_port)

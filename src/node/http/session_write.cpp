@@ -38,6 +38,7 @@ struct Mail {
     std::deque<std::string> events;
     std::size_t events_bytes = 0;
     bool too_slow = false;
+    bool over = false;  ///< no more events come
     std::shared_ptr<LoopTimer> timer;  ///< touched on the session's strand only
 };
 
@@ -233,23 +234,28 @@ Awaitable<void> Session::write_events(Reply& reply)
 
     events_timer_ = std::make_shared<LoopTimer>(socket_.get_executor());
     const auto mail = std::make_shared<Mail>(events_timer_);
-    [[maybe_unused]] const auto handle = reply.events([mail, threads = shared_->threads](std::string event) {
+    [[maybe_unused]] const auto handle = reply.events([mail, threads = shared_->threads](std::optional<std::string> event) {
         {
             const std::lock_guard lock(mail->mutex);
-            mail->events_bytes += event.size();
+            mail->over = mail->over || !event;
+            mail->events_bytes += event ? event->size() : 0;
             mail->too_slow = mail->too_slow || mail->events_bytes > waiting_bytes_max;
             if (mail->too_slow)
                 return;
-            mail->events.push_back(std::move(event));
+            if (event)
+                mail->events.push_back(*std::move(event));
         }
         ring(mail, *threads);
     });
     // Whoever waits for this line knows that nothing printed from now on is missed.
     std::string next = ": listening\n\n";
-    while (!shared_->draining) {
+    bool over = false;
+    while (!shared_->draining || over) {
         expires_after(options_.idle_max);
         const Parts line{asio::buffer(next)};
         co_await write_all(line);
+        if (over)
+            co_return;
         deadline_ = TimerClock::time_point::max();
         next.clear();
         {
@@ -257,16 +263,17 @@ Awaitable<void> Session::write_events(Reply& reply)
             for (; !mail->events.empty(); mail->events.pop_front())
                 next += "data: " + mail->events.front() + "\n\n";
             mail->events_bytes = 0;
+            over = mail->over;
             if (mail->too_slow)
                 co_return;
         }
-        if (!next.empty())
+        if (!next.empty() || over)
             continue;
         events_timer_->expires_after(event_pause);
         bool waits;
         {
             const std::lock_guard lock(mail->mutex);
-            waits = mail->events.empty() && !shared_->draining;
+            waits = mail->events.empty() && !mail->over && !shared_->draining;
         }
         if (waits) {
             beast::error_code woken;

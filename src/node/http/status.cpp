@@ -1,6 +1,7 @@
 // Which HTTP status an error has.
 #include "base/json.hpp"
 #include "compute/errors.hpp"
+#include "door/errors.hpp"
 #include "messenger/errors.hpp"
 #include "node/errors.hpp"
 #include "node/http/message.hpp"
@@ -70,6 +71,12 @@ unsigned status_of(std::string_view code)
         {"memory.", 503},
         {"base.bad", 400},
         {"units.", 502},
+        {door::errors::unknown_model, 404},
+        {door::errors::foreign_origin, 403},
+        {door::errors::body_over_limit, 413},
+        {door::errors::worker_failed, 500},
+        {door::errors::no_module, 503},
+        {"door.", 400},
         {"node.", 400},
     };
     for (const auto& [beginning, status] : table)
