@@ -64,7 +64,7 @@ Row in_turn(std::string name, std::string outside_name, std::string unit, Better
         .ratio = 0,
         .work = {}};
     row.ratio = better == Better::less ? row.outside / row.ours : row.ours / row.outside;
-    row.work = our_work == their_work ? fmt::format("{:x}", our_work) : fmt::format("DIFFERS {:x} {:x}", our_work, their_work);
+    row.work = our_work == their_work ? fmt::format("{}", our_work) : fmt::format("DIFFERS {} {}", our_work, their_work);
     return row;
 }
 

@@ -21,6 +21,19 @@ Owned<EVP_PKEY> private_key(Bytes seed)
     return key;
 }
 
+/// The key that this thread signed with last: making it costs as much as signing, and a node has one of each kind.
+EVP_PKEY* latest_key(const std::array<std::byte, 32>& seed)
+{
+    struct Latest {
+        std::array<std::byte, 32> seed;
+        Owned<EVP_PKEY> key;
+    };
+    thread_local Latest latest;
+    if (!latest.key || latest.seed != seed)
+        latest = {seed, private_key(seed)};
+    return latest.key.get();
+}
+
 bool verify(Bytes owner, Bytes signature, Bytes message)
 {
     const Owned<EVP_PKEY> key(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, raw(owner), owner.size()));
@@ -86,11 +99,11 @@ Result<Ed25519Signer> Ed25519Signer::from_jwk(std::string_view text)
 
 Buffer Ed25519Signer::sign_bytes(Bytes message) const
 {
-    const auto key = private_key(seed_);
+    auto* const key = latest_key(seed_);
     const Owned<EVP_MD_CTX> context(EVP_MD_CTX_new());
     Buffer signature(64);
     std::size_t length = signature.size();
-    ENSURE(context && EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1
+    ENSURE(context && EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key) == 1
             && EVP_DigestSign(context.get(), raw_to(signature), &length, raw(message), message.size()) == 1,
         "an Ed25519 key signs any message");
     return signature;

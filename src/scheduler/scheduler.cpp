@@ -46,12 +46,18 @@ Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
         return fail(errors::over_limit,
             fmt::format("Message size exceeds maximum of {} bytes: the item {} has {}", options_.message_bytes_max,
                 item.id().text(), item.wire().size()));
-    const ProcessId process = spawns ? ProcessId(item.id()) : real(ProcessId(*item.target()));
+    std::optional<store::ProcessRecord> there;
+    if (!spawns) {
+        TRY(there, find(ProcessId(*item.target())));
+    }
+    const ProcessId process = spawns ? ProcessId(item.id()) : there ? there->id : ProcessId(*item.target());
 
-    // The same item again gets the same answer (law 4).
-    TRY(const auto known, records_.log_of(process, item.id()));
-    if (known)
-        return read_stored(weave_, known->assignment);
+    // The same item again gets the same answer (law 4). Of messages the transaction finds out, which looks anyway.
+    if (spawns) {
+        TRY(const auto known, records_.log_of(process, item.id()));
+        if (known)
+            return read_stored(weave_, known->assignment);
+    }
 
     if (!tags.has("Data-Protocol", "ao"))
         return fail(errors::missing_tag,
@@ -69,7 +75,6 @@ Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
         // An alias may have led to another module than the one that is named.
         entry.spawned->module = entry.semantics->module.value_or(entry.spawned->module);
     } else {
-        TRY(const auto there, records_.process(process));
         if (!there)
             return unknown_process(process);
         if (ProcessId(*item.target()) != process)
@@ -165,10 +170,19 @@ Result<std::optional<Digest>> LocalScheduler::deep_hash_of_pushed(const item::Da
 
 ProcessId LocalScheduler::real(const ProcessId& process)
 {
-    if (const auto there = records_.process(process); !there || *there)
-        return process;
-    const auto local = weave_.real(ItemId(process));
-    return local ? ProcessId(*local) : process;
+    const auto there = find(process);
+    return there && *there ? (*there)->id : process;
+}
+
+Result<std::optional<store::ProcessRecord>> LocalScheduler::find(const ProcessId& asked)
+{
+    TRY(auto there, records_.process(asked));
+    if (there)
+        return there;
+    const auto local = weave_.real(ItemId(asked));
+    if (!local || *local == ItemId(asked))
+        return there;
+    return records_.process(ProcessId(*local));
 }
 
 Result<units::Assignment> LocalScheduler::assign(const units::AssignRequest& request)
@@ -199,6 +213,24 @@ Result<units::Assignment> LocalScheduler::assign(const units::AssignRequest& req
                     tip.height - stored->height, depth));
     }
     return append({.process = process, .message = message, .exclude = exclude});
+}
+
+/// What the next link needs of an assignment, which is the end of its log. Inside a transaction, so on the records' one writing
+/// thread. What is remembered counts only for the assignment that the log names: one that was undone is never named.
+Result<LocalScheduler::Link> LocalScheduler::link_of(
+    store::RecordsWriter& records, const ProcessId& process, const AssignmentId& assignment)
+{
+    constexpr std::size_t links_max = 10'000;
+    if (const auto known = links_.find(process); known != links_.end() && known->second.id == assignment)
+        return known->second;
+    if (links_.size() > links_max)
+        links_.clear();
+    TRY(const auto stored, records.item(ItemId(assignment)));
+    if (!stored)
+        return fail(errors::broken_log, fmt::format("the assignment {} is missing", assignment.text()));
+    TRY(auto header, item::Header::parse(stored->header, UINT64_MAX));
+    TRY(const auto read, units::read_assignment(item::join(std::move(header), {})));
+    return Link{.id = read.id, .hash_chain = read.hash_chain, .timestamp_ms = read.timestamp_ms};
 }
 
 /// Gives an entry its slot: the end of the log, linked to the entry before, at the height of the weave's tip.
@@ -236,11 +268,7 @@ Result<units::Assignment> LocalScheduler::append(const Entry& entry)
             fields.slot.nonce = there->slots;
             TRY(const auto last, records.log(entry.process, there->slots - 1));
             ENSURE(last, "slots count the log's entries");
-            TRY(const auto stored, records.item(ItemId(last->assignment)));
-            if (!stored)
-                return fail(errors::broken_log, fmt::format("the assignment {} is missing", last->assignment.text()));
-            TRY(auto header, item::Header::parse(stored->header, UINT64_MAX));
-            TRY(const auto previous, units::read_assignment(item::join(std::move(header), {})));
+            TRY(const auto previous, link_of(records, entry.process, last->assignment));
             fields.hash_chain = units::next_link(previous.id, previous.hash_chain);
             // Also after every time that was promised to be settled.
             fields.timestamp_ms = std::max(fields.timestamp_ms, std::max(previous.timestamp_ms, there->closed_ms) + 1);
@@ -253,6 +281,8 @@ Result<units::Assignment> LocalScheduler::append(const Entry& entry)
         items.push_back(std::move(assignment_item));
         TRY_OK(records.append_log(
             {.process = entry.process, .nonce = fields.slot.nonce, .message = entry.message, .assignment = made.id}));
+        links_.insert_or_assign(
+            entry.process, Link{.id = made.id, .hash_chain = made.hash_chain, .timestamp_ms = made.timestamp_ms});
         assigned = std::move(made);
         return items;
     }));

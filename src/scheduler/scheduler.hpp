@@ -5,6 +5,8 @@
 #include "units/units.hpp"
 #include "weave/weave.hpp"
 
+#include <map>
+
 namespace altiplano::scheduler {
 
 /// The scheduler of this node. A published id that a process or a module here stands for is resolved when something is accepted
@@ -52,6 +54,13 @@ private:
     };
     /// The process itself, or the one that a published id stands for.
     ProcessId real(const ProcessId& process);
+    Result<std::optional<store::ProcessRecord>> find(const ProcessId& asked);
+    struct Link {
+        AssignmentId id;
+        Digest hash_chain;
+        std::int64_t timestamp_ms = 0;
+    };
+    Result<Link> link_of(store::RecordsWriter& records, const ProcessId& process, const AssignmentId& assignment);
     Result<store::ProcessRecord> admit(const item::DataItem& item);
     Result<std::optional<Digest>> deep_hash_of_pushed(const item::DataItem& item, const ProcessId& process);
     Result<units::Assignment> append(const Entry& entry);
@@ -61,6 +70,7 @@ private:
     const item::Signer& key_;
     Clock& clock_;
     Options options_;
+    std::map<ProcessId, Link> links_;  ///< the ends of logs that were appended to lately
 };
 
 /// Reads logs: what the scheduler, and whoever recomputes, have in common. Every entry is checked for saying what the

@@ -90,6 +90,10 @@ Result<std::unique_ptr<Database>> Database::open(const Path& path, Durable durab
     TRY_OK(database->execute("PRAGMA journal_mode = WAL"));
     TRY_OK(database->execute(durable == Durable::full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF"));
     TRY_OK(database->execute("PRAGMA cell_size_check = ON"));
+    // The index of items is written to in many places at once: a page that is written again before it is copied into the file
+    // is copied once, and one that is at hand is not read again. 32 MiB of log, 16 MiB of pages.
+    TRY_OK(database->execute("PRAGMA wal_autocheckpoint = 8192"));
+    TRY_OK(database->execute("PRAGMA cache_size = -16384"));
     return database;
 }
 

@@ -37,14 +37,17 @@ Writer::Writer(std::unique_ptr<Database> database, bool group)
 Result<void> Writer::write(const Transaction& transaction)
 {
     Waiting mine{.transaction = &transaction};
+    bool comes_anyway = false;
     {
         const std::lock_guard lock(mutex_);
+        // A round that takes all and has not begun takes this one along.
+        comes_anyway = group_ && !waiting_.empty();
         waiting_.push_back(&mine);
     }
-    executor_->post([this] { drain(); });
-    std::unique_lock lock(mutex_);
-    finished_.wait(lock, [&] { return mine.done; });
-    return mine.result;
+    if (!comes_anyway)
+        executor_->post([this] { drain(); });
+    mine.done.acquire();
+    return std::move(mine.result);
 }
 
 void Writer::drain()
@@ -52,8 +55,7 @@ void Writer::drain()
     std::vector<Waiting*> batch;
     {
         const std::lock_guard lock(mutex_);
-        if (waiting_.empty())
-            return;  // An earlier round took it along.
+        ENSURE(!waiting_.empty(), "whoever asks for a round waits for it");
         if (group_) {
             batch.swap(waiting_);
         } else {
@@ -62,12 +64,9 @@ void Writer::drain()
         }
     }
     commit(batch);
-    {
-        const std::lock_guard lock(mutex_);
-        for (auto* one : batch)
-            one->done = true;
-    }
-    finished_.notify_all();
+    // Released, it may be gone at once.
+    for (auto* one : batch)
+        one->done.release();
 }
 
 void Writer::commit(const std::vector<Waiting*>& batch)

@@ -4,9 +4,9 @@
 #include "store/sqlite/database.hpp"
 #include "store/sqlite/sqlite.hpp"
 
-#include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <semaphore>
 #include <vector>
 
 namespace altiplano::store::sqlite {
@@ -40,7 +40,7 @@ private:
     struct Waiting {
         const Transaction* transaction;
         Result<void> result{};
-        bool done = false;
+        std::binary_semaphore done{0};  ///< of its own: one for all would wake everybody who waits for a later commit
     };
     void drain();
     void commit(const std::vector<Waiting*>& batch);
@@ -49,7 +49,6 @@ private:
     bool group_;
     std::optional<Error> broken_;
     std::mutex mutex_;
-    std::condition_variable finished_;
     std::vector<Waiting*> waiting_;
     std::unique_ptr<Executor> executor_;  ///< last, so that its thread ends before what it uses
 };
