@@ -1,7 +1,7 @@
-/* Hashes and encodings for programs in a process: SHA-1, SHA-2, SHA-3, Keccak, MD5, and base64. What `require(".crypto")` and
+/* Hashes and encodings for programs in a process: SHA-1, SHA-2, SHA-3, Keccak, MD5, MD4, and base64. What `require(".crypto")` and
    `require(".base64")` offer stands on these.
 
-   By hand, since the guest has no library of them that does not bring a whole TLS stack; FIPS 180-4, FIPS 202, RFC 1321. */
+   By hand, since the guest has no library of them that does not bring a whole TLS stack; FIPS 180-4, FIPS 202, RFC 1320, RFC 1321. */
 #include "digest.h"
 
 #include <lauxlib.h>
@@ -131,12 +131,29 @@ struct family {
     void (*eat)(void *state, const unsigned char *block);
 };
 
+static void md4_block(uint32_t h[4], const unsigned char *block)
+{
+    static const int turns[3][4] = { { 3, 7, 11, 19 }, { 3, 5, 9, 13 }, { 3, 9, 11, 15 } };
+    static const int third[16] = { 0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15 };
+    uint32_t w[16], a = h[0], b = h[1], c = h[2], d = h[3];
+    for (int i = 0; i < 16; i++) w[i] = (uint32_t)block[4 * i + 3] << 24 | (uint32_t)block[4 * i + 2] << 16 | (uint32_t)block[4 * i + 1] << 8 | block[4 * i];
+    for (int i = 0; i < 48; i++) {
+        const int round = i / 16, from = round == 0 ? i : round == 1 ? i % 4 * 4 + i % 16 / 4 : third[i % 16];
+        const uint32_t f = round == 0 ? (b & c) | (~b & d) : round == 1 ? (b & c) | (b & d) | (c & d) : b ^ c ^ d;
+        const uint32_t next = left32(a + f + w[from] + (round == 0 ? 0 : round == 1 ? 0x5a827999U : 0x6ed9eba1U), turns[round][i % 4]);
+        a = d, d = c, c = b, b = next;
+    }
+    h[0] += a, h[1] += b, h[2] += c, h[3] += d;
+}
+
+static void eat_md4(void *state, const unsigned char *block) { md4_block(state, block); }
 static void eat_md5(void *state, const unsigned char *block) { md5_block(state, block); }
 static void eat_sha1(void *state, const unsigned char *block) { sha1_block(state, block); }
 static void eat_sha256(void *state, const unsigned char *block) { sha256_block(state, block); }
 static void eat_sha512(void *state, const unsigned char *block) { sha512_block(state, block); }
 
 static const struct family families[] = {
+    { "md4", 64, 16, 4, 4, 0, { .h32 = { 0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476 } }, eat_md4 },
     { "md5", 64, 16, 4, 4, 0, { .h32 = { 0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476 } }, eat_md5 },
     { "sha1", 64, 20, 5, 4, 1, { .h32 = { 0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0 } }, eat_sha1 },
     { "sha2_256", 64, 32, 8, 4, 1,

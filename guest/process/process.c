@@ -3,9 +3,11 @@
    The state between messages is linear memory, so the Lua state simply stays. Whatever goes wrong inside is an answer
    {"ok":false,...}; the host then puts the memory back to what it was before the message. */
 #include "bint.h"
+#include "cipher.h"
 #include "digest.h"
 #include "embedded.h"
 #include "json.h"
+#include "sqlite.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -121,8 +123,10 @@ static int boot(lua_State *L)
     lua_pop(L, 1);
 
     preload(L, "bint", luaopen_bint);
+    preload(L, "cipher", luaopen_cipher);
     preload(L, "digest", luaopen_digest);
     preload(L, "json", luaopen_json);
+    preload(L, "lsqlite3", luaopen_lsqlite3);
 #ifdef ALTIPLANO_LLAMA
     preload(L, "llama_engine", luaopen_llama_engine);
 #endif

@@ -6,14 +6,14 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # Compiles the C of guest/process and the Lua of lua/process; further arguments are compiler flags.
 compile_process() {
-  local sysroot lua source
-  sysroot=$(part sysroot) lua=$(part lua)
+  local sysroot lua sqlite source
+  sysroot=$(part sysroot) lua=$(part lua) sqlite=$(part sqlite)
   mkdir -p work
   "$guest/toolchain/embed_lua" "$root/lua/process" >work/embedded_lua.c
   "$sysroot/bin/w64cc" -std=c23 -O2 --embed-dir="$root/lua/process" -c work/embedded_lua.c -o work/embedded_lua.o
-  for source in "$guest"/process/*.c; do
+  for source in "$guest"/process/{*,guest_only/*}.c; do
     "$sysroot/bin/w64cc" -std=c17 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -ffile-prefix-map="$root"/= \
-      -I"$lua/include" -I"$guest/process" "$@" -c "$source" -o "work/$(basename "$source" .c).o"
+      -I"$lua/include" -isystem "$sqlite/include" -I"$guest/process" "$@" -c "$source" -o "work/$(basename "$source" .c).o"
   done
 }
 

@@ -115,7 +115,11 @@ local function with_answers(message, match, any_sender)
     if from and any_sender then spec.From = from end
     return spec
   end
-  function sent.receive(from) return Handlers.receive(pattern(from)) end
+  -- receive([from] [, timeout_ms])
+  function sent.receive(from, timeout_ms)
+    if math.type(from) then from, timeout_ms = nil, from end
+    return Handlers.receive(pattern(from), timeout_ms)
+  end
   function sent.onReply(...)
     local from, fn = ...
     if select("#", ...) == 1 then from, fn = nil, from end
@@ -133,6 +137,7 @@ function ao.send(msg)
   local data = data_of(msg, tags)
   add_sorted(tags, msg, not_tags)
   add_tags(tags, msg.Tags)
+  if not msg.Target then print("WARN: No target specified for message. Data will be stored, but no process will receive it.") end
   local message = { Target = msg.Target and pretty.text(msg.Target), Data = data, Anchor = anchor(reference), Tags = tags }
   table.insert(ao.outbox.Messages, message)
   return with_answers(message, { From = message.Target, ["X-Reference"] = reference }, true)

@@ -1,13 +1,15 @@
--- The module `.crypto` of aos (ao-protocol.md 8.3): digests, HMAC, PBKDF2, random numbers, hex. The work is done in C (`digest`).
---
--- Not here: MD2, MD4, BLAKE2b and the ciphers; asking for them is an error that says so.
+-- The module `.crypto` of aos (ao-protocol.md 8.3): digests, HMAC, PBKDF2, ciphers, random numbers, hex. The work is done in C
+-- (`digest`, `cipher`).
 local digest = require("digest")
+local cipher = require("cipher")
+local isaac = require("isaac")
 
-local crypto = { digest = {}, mac = {}, kdf = {}, utils = {} }
+local crypto = { digest = {}, mac = {}, kdf = {}, cipher = {}, utils = {} }
 
-local block_bytes = { md5 = 64, sha1 = 64, sha2_256 = 64, sha2_512 = 128, sha3_256 = 136, sha3_512 = 72, keccak256 = 136, keccak512 = 72 }
+local block_bytes = { md4 = 64, md5 = 64, sha1 = 64, sha2_256 = 64, sha2_512 = 128, sha3_256 = 136, sha3_512 = 72, keccak256 = 136, keccak512 = 72 }
 
-local function answer(bytes)
+-- What is made for people to read, hex, is in capitals where aos has it so.
+local function answer(bytes, capitals)
   return {
     asBytes = function()
       local list = {}
@@ -15,7 +17,7 @@ local function answer(bytes)
       return list
     end,
     asString = function() return bytes end,
-    asHex = function() return digest.to_hex(bytes) end,
+    asHex = function() return capitals and digest.to_hex(bytes):upper() or digest.to_hex(bytes) end,
   }
 end
 
@@ -32,8 +34,8 @@ end
 for name in pairs(block_bytes) do
   crypto.digest[name] = function(data) return answer(digest[name](text_of(data))) end
 end
-setmetatable(crypto.digest, { __index = function(_, name) error("crypto.digest." .. tostring(name) .. " is not part of this runtime", 2) end })
-crypto.cipher = setmetatable({}, { __index = function(_, name) error("crypto.cipher." .. tostring(name) .. " is not part of this runtime", 2) end })
+function crypto.digest.md2(data) return answer(cipher.md2(text_of(data))) end
+function crypto.digest.blake2b(data, bytes, key) return answer(cipher.blake2b(text_of(data), bytes or 64, text_of(key or ""))) end
 
 local function hmac(data, key, name)
   local hash, size = digest[name], block_bytes[name]
@@ -69,15 +71,75 @@ function crypto.kdf.pbkdf2(password, salt, iterations, length, algorithm)
     blocks[index] = string.char(table.unpack(sum))
     made = made + #u
   end
-  return answer(table.concat(blocks):sub(1, length))
+  return answer(table.concat(blocks):sub(1, length), true)
 end
 
--- A whole number from `min` to `max`; with a seed the same one each time.
-function crypto.random(min, max, seed)
-  local chance = require("chance")
-  if seed then chance.seed(seed) end
-  return chance.integer(min or 0, max or 0x7fffffff)
+---------------------------------------------------------------------------------------------------- ciphers
+
+-- Modes ECB, CBC, CFB, OFB, CTR; keys of 128, 192 or 256 bits. What is too short is filled up with zeros, text too.
+local function fit(text, bytes) return #text >= bytes and text:sub(1, bytes) or text .. ("\0"):rep(bytes - #text) end
+
+crypto.cipher.aes = {
+  encrypt = function(data, key, iv, mode, bits)
+    return answer(cipher.aes(true, mode or "CBC", fit(text_of(key), (bits or 128) // 8), fit(text_of(iv or ""), 16), text_of(data)), true)
+  end,
+  -- Takes hex, as encrypt(...).asHex() gives it.
+  decrypt = function(hex, key, iv, mode, bits)
+    return answer(cipher.aes(false, mode or "CBC", fit(text_of(key), (bits or 128) // 8), fit(text_of(iv or ""), 16), digest.from_hex(hex)), true)
+  end,
+}
+
+-- The answer is the associated data, the cipher text and 16 bytes by which a change is found.
+crypto.cipher.morus = {
+  encrypt = function(key, iv, message, associated)
+    local text, tag = cipher.morus(true, key, iv, message, associated or "")
+    return answer((associated or "") .. text .. tag)
+  end,
+  -- @return the message, or nil and the reason
+  decrypt = function(key, iv, crypted, associated_bytes)
+    local associated, body = crypted:sub(1, associated_bytes or 0), crypted:sub((associated_bytes or 0) + 1)
+    if #body < 16 then return nil, "too short" end
+    local text, tag = cipher.morus(false, key, iv, body:sub(1, -17), associated)
+    if tag ~= body:sub(-16) then return nil, "auth failed" end
+    return text
+  end,
+}
+
+-- The answer is the cipher text and 32 bytes by which a change is found.
+crypto.cipher.norx = {
+  encrypt = function(key, nonce, plain, header, trailer)
+    local text, tag = cipher.norx(true, key, nonce, plain, header or "", trailer or "")
+    return answer(text .. tag)
+  end,
+  decrypt = function(key, nonce, crypted, header, trailer)
+    if #crypted < 32 then return nil, "too short" end
+    local text, tag = cipher.norx(false, key, nonce, crypted:sub(1, -33), header or "", trailer or "")
+    if tag ~= crypted:sub(-32) then return nil, "auth failure" end
+    return text
+  end,
+}
+
+-- For printable characters only, which it maps to printable ones: that is how aos has it.
+local function shift(text, key, way)
+  isaac.seed(key)
+  return (text:gsub(".", function(one) return string.char((one:byte() - 32 + way * (isaac.next() % 95 + 32)) % 95 + 32) end))
 end
+
+local function random(min, max, seed)
+  min, max = min or 0, max or 0x7fffffff
+  -- Without a seed of its own it follows from the process, as math.random does.
+  isaac.seed(seed and tostring(seed) or tostring(require("chance").integer(0, 0x7fffffff)))
+  return isaac.next() % (max - min + 1) + min
+end
+
+crypto.cipher.issac = {
+  encrypt = function(message, key) return answer(shift(message, key, 1)) end,
+  decrypt = function(crypted, key) return shift(crypted, key, -1) end,
+  random = random, seedIsaac = isaac.seed, generateRandom = isaac.next, getRandomChar = function() return isaac.next() % 95 + 32 end,
+}
+
+-- A whole number from `min` to `max`; with a seed the same one each time.
+crypto.random = random
 
 crypto.utils.hex = {
   stringToHex = function(text) return digest.to_hex(text) end,

@@ -7,6 +7,7 @@ local utils = require("utils")
 
 -- A newer text of this file takes over the handlers that are there (runtime.update).
 local Handlers = type(Handlers) == "table" and Handlers or { list = {}, coroutines = {}, onceNonce = 0, _version = "0.0.5" }
+Handlers.waits = Handlers.waits or {}  -- who waits until when: { name, thread, until_ms }
 
 local verdicts = {
   [-1] = "break", [0] = "skip", [1] = "continue", [true] = "break", [false] = "skip",
@@ -76,7 +77,6 @@ end
 
 function Handlers.prepend(...)
   put(entry("Handlers.prepend", nil, ...), 1)
-  return #Handlers.list
 end
 
 function Handlers.once(...)
@@ -108,12 +108,40 @@ function Handlers.resume(co, ...)
   if not fine then error(require("failure").from(err, co), 0) end
 end
 
+local function forget_wait(name)
+  for i, wait in ipairs(Handlers.waits) do
+    if wait.name == name then return table.remove(Handlers.waits, i) end
+  end
+end
+
 -- Waits for a message. The rest of the program goes on when it comes, which may be many messages later.
-function Handlers.receive(pattern)
+-- With `timeout_ms` it goes on with nil, "timeout" before the first message that is so much younger: time passes by messages only,
+-- a cron of the process's own among them.
+function Handlers.receive(pattern, timeout_ms)
   local self, main = coroutine.running()
   if main then error("Handlers.receive works only while a message is handled", 2) end
-  Handlers.once(pattern, function(msg) Handlers.resume(self, msg) end)
+  if timeout_ms ~= nil and not (math.type(timeout_ms) and timeout_ms >= 0) then error("Handlers.receive: the time-out is a number of milliseconds", 2) end
+  local name = "_once_" .. Handlers.onceNonce
+  if timeout_ms then table.insert(Handlers.waits, { name = name, thread = self, until_ms = os.time() + timeout_ms }) end
+  Handlers.once(name, pattern, function(msg)
+    if timeout_ms then forget_wait(name) end
+    Handlers.resume(self, msg)
+  end)
   return coroutine.yield({ From = ao.id, Output = "waiting" })
+end
+
+-- Goes on with those who have waited too long. What fails in one is no fault of the message at hand: it is told and no more.
+function Handlers.expire(now, tell)
+  local late = {}
+  for _, wait in ipairs(Handlers.waits) do
+    if wait.until_ms <= now then late[#late + 1] = wait end
+  end
+  for _, wait in ipairs(late) do
+    forget_wait(wait.name)
+    Handlers.remove(wait.name)
+    local fine, err = coroutine.resume(wait.thread, nil, "timeout")
+    if not fine then tell("After a time-out: " .. require("failure").from(err, wait.thread)) end
+  end
 end
 
 local function judge(handler, msg)
@@ -156,6 +184,48 @@ function Handlers.evaluate(msg, env)
   if handled then return end
   local at = index_of("_default")
   if at then Handlers.list[at].handle(msg, env) end
+end
+
+-- Sells something: a handler for money that arrives, which gives the money back when it cannot do what was paid for.
+--   Handlers.payable { name = "shop", token = TOKEN, price = "100", refund = true, pattern = { ["X-Item"] = "_" },
+--     handle = function(msg, payment) ... end }
+-- The handler runs for a Credit-Notice of the token that matches `pattern`. When it raises an error, or returns false and a reason, or
+-- the price (a text of digits) is not reached, what it sent in this message is taken back and the payment returned with X-Reason; changes
+-- that it made to variables stay. Without `refund` an error is an error as in any handler: the message is undone, the money stays.
+function Handlers.payable(options)
+  if type(options) ~= "table" or type(options.name) ~= "string" or type(options.token) ~= "string" or type(options.handle) ~= "function" then
+    error("Handlers.payable takes { name = text, token = id, handle = function(msg, payment), price?, pattern?, refund? }", 2)
+  end
+  local bint = require("bint")(256)
+  local price = options.price and bint(options.price)
+  local function give_back(msg, reason)
+    -- A refund that comes back is nobody's purchase: it is kept, or two processes would send it to and fro.
+    if msg.Tags["X-Refund"] or msg.Tags.Sender == ao.id then return end
+    ao.send({ Target = options.token, Action = "Transfer", Recipient = msg.Tags.Sender, Quantity = msg.Tags.Quantity, ["X-Refund"] = "whole",
+      ["X-Reason"] = reason, ["X-Reference"] = msg.Tags["X-Reference"], ["X-Needed"] = price and tostring(price) })
+  end
+  Handlers.add(options.name, function(msg)
+    if msg.Action ~= "Credit-Notice" or msg.From ~= options.token then return false end
+    return options.pattern == nil or utils.matchesSpec(msg, options.pattern)
+  end, function(msg)
+    local payment = { sender = msg.Tags.Sender, quantity = msg.Tags.Quantity, reference = msg.Tags["X-Reference"] or msg.Id }
+    if price and bint(payment.quantity) < price then
+      if options.refund then return give_back(msg, "Insufficient payment") end
+      return
+    end
+    if not options.refund then return options.handle(msg, payment) end
+    local outbox = ao.outbox
+    local counts = { Messages = #outbox.Messages, Spawns = #outbox.Spawns, Assignments = #outbox.Assignments }
+    local fine, answer, reason = pcall(options.handle, msg, payment)
+    if fine and answer ~= false then return end
+    -- After a wait the outbox is that of another message: what went out then is gone.
+    if outbox == ao.outbox then
+      for list, count in pairs(counts) do
+        for i = #outbox[list], count + 1, -1 do outbox[list][i] = nil end
+      end
+    end
+    give_back(msg, require("failure").text(fine and (reason or "refused") or answer))
+  end)
 end
 
 Handlers.utils = {}

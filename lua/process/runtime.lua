@@ -59,7 +59,7 @@ function Assign(assignment)
   ao.assign(assignment)
   print("Assignment added to outbox.")
 end
-function Receive(pattern) return Handlers.receive(pattern) end
+function Receive(pattern, timeout_ms) return Handlers.receive(pattern, timeout_ms) end
 function Version() print("version: " .. version) end
 
 function Tab(msg)
@@ -130,7 +130,7 @@ function methods.forward(msg)
     forwarded.Target = target
     forwarded["Reply-To"] = msg["Reply-To"] or msg.From
     forwarded["X-Reference"] = msg["X-Reference"] or msg.Reference
-    forwarded["X-Origin"] = msg["X-Origin"]
+    forwarded["X-Origin"] = msg["X-Origin"] or msg.From
     return ao.send(forwarded)
   end
 end
@@ -241,12 +241,15 @@ local function handle(msg, env)
 
   -- Handlers run in a coroutine: one that waits for an answer stays behind and goes on with a later message.
   set_standard_handlers(msg)
+  Handlers.expire(now, show)
   local co = coroutine.create(Handlers.evaluate)
   local fine, err = coroutine.resume(co, msg, env)
   if not fine then
     local text = failure.from(err, co)
     local handler = Handlers.running
-    if handler and handler:sub(1, 1) ~= "_" then text = text .. "\n  in the handler '" .. handler .. "'" end
+    if handler and handler:sub(1, 1) ~= "_" then
+      text = text .. "\n  in the handler '" .. handler .. "'\n  of the message " .. tostring(msg.Id) .. " from " .. tostring(msg.From)
+    end
     local logs = table.concat(HANDLER_PRINT_LOGS, "\n")
     return { Error = logs == "" and text or text .. "\n\nprinted before:\n" .. logs }
   end
@@ -264,7 +267,7 @@ runtime.evaluate = handle
 
 -- Files of the runtime that may be replaced while the process lives, those that others require first. Not `chance`, whose
 -- numbers go on.
-local replaceable = { "utils", "pretty", "stringify", "dump", "failure", "base64", "crypto", "eval", "handlers", "ao", "ai", "runtime" }
+local replaceable = { "utils", "pretty", "stringify", "dump", "failure", "base64", "isaac", "crypto", "eval", "handlers", "ao", "ai", "runtime" }
 
 -- Replaces the runtime by newer texts: handlers, inbox, owner, references and open coroutines stay. Everything is compiled before
 -- anything is replaced. @param texts  name -> text, as in lua/process

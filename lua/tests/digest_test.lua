@@ -42,3 +42,56 @@ test("base64 and hex go both ways for every length", function()
   equal(digest.from_base64("_-8"), "\255\239")
   equal(t.failure(digest.from_hex, "abc"):find("pairs", 1, true) ~= nil, true)
 end)
+
+local cipher = require("cipher")
+
+test("md2, md4 and blake2b give what their inventors print", function()
+  equal(digest.to_hex(cipher.md2("")), "8350e5a3e24c153df2275c9f80692773")
+  equal(digest.to_hex(cipher.md2("abcdefghijklmnopqrstuvwxyz")), "4e8ddff3650292ab5a4108c3aa47940b")
+  equal(digest.to_hex(digest.md4("")), "31d6cfe0d16ae931b73c59d7e0c089c0")
+  equal(digest.to_hex(digest.md4("12345678901234567890123456789012345678901234567890123456789012345678901234567890")), "e33b4ddc9c38f2199c3e7b164fcc0536")
+  equal(digest.to_hex(cipher.blake2b("abc", 64, "")):sub(1, 64), "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1")
+end)
+
+-- Expected by Python's hashlib, over lengths around the blocks, with and without a key.
+test("blake2b over lengths around its blocks", function()
+  local parts = {}
+  for _, length in ipairs({ 0, 1, 63, 64, 65, 127, 128, 129, 255, 256, 257 }) do
+    parts[#parts + 1] = cipher.blake2b(text(length), 32, "") .. cipher.blake2b(text(length), 64, text(64))
+  end
+  equal(digest.to_hex(digest.sha2_256(table.concat(parts))), "94890906843caebd209e6a5ba69aecdda0a8500f6eb56b8b421976c4cd3e9a05")
+end)
+
+-- FIPS 197, appendix C, and SP 800-38A, appendix F.
+test("aes encrypts and decrypts the examples of its standard", function()
+  local key, plain = digest.from_hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"), digest.from_hex("00112233445566778899aabbccddeeff")
+  for bytes, wanted in pairs({ [16] = "69c4e0d86a7b0430d8cdb78070b4c55a", [24] = "dda97ca4864cdfe06eaf70a0ec0d7191", [32] = "8ea2b7ca516745bfeafc49904b496089" }) do
+    equal(digest.to_hex(cipher.aes(true, "ECB", key:sub(1, bytes), "", plain)), wanted)
+    equal(cipher.aes(false, "ECB", key:sub(1, bytes), "", digest.from_hex(wanted)), plain)
+  end
+  local second, block = digest.from_hex("2b7e151628aed2a6abf7158809cf4f3c"), digest.from_hex("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51")
+  local iv = digest.from_hex("000102030405060708090a0b0c0d0e0f")
+  for mode, wanted in pairs({ CBC = "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2", CFB = "3b3fd92eb72dad20333449f8e83cfb4ac8a64537a0b3a93fcde3cdad9f1ce58b",
+    OFB = "3b3fd92eb72dad20333449f8e83cfb4a7789508d16918f03f53c52dac54ed825" }) do
+    equal(digest.to_hex(cipher.aes(true, mode, second, iv, block)), wanted)
+    equal(cipher.aes(false, mode, second, iv, digest.from_hex(wanted)), block)
+  end
+  local counter = digest.from_hex("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff")
+  equal(digest.to_hex(cipher.aes(true, "CTR", second, counter, block)), "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff")
+  equal(select(2, pcall(cipher.aes, true, "CBC", "short", "", "x")):find("16, 24 or 32 bytes", 1, true) ~= nil, true)
+end)
+
+test("morus and norx give back what they took, at every length, and find each changed bit", function()
+  local crypto = require("crypto")
+  for _, length in ipairs({ 0, 1, 31, 32, 33, 63, 95, 96, 97, 200 }) do
+    local plain, ad = text(length), text(length // 3)
+    local sealed = crypto.cipher.morus.encrypt(("k"):rep(16), ("i"):rep(16), plain, ad).asString()
+    equal(crypto.cipher.morus.decrypt(("k"):rep(16), ("i"):rep(16), sealed, #ad), plain)
+    equal(crypto.cipher.morus.decrypt(("k"):rep(16), ("i"):rep(16), sealed:sub(1, -2) .. string.char(sealed:byte(-1) ~ 1), #ad), nil)
+    local key, nonce = ("k"):rep(32), ("n"):rep(32)
+    sealed = crypto.cipher.norx.encrypt(key, nonce, plain, ad, ad).asString()
+    equal(crypto.cipher.norx.decrypt(key, nonce, sealed, ad, ad), plain)
+    equal(crypto.cipher.norx.decrypt(key, nonce, string.char(sealed:byte(1) ~ 1) .. sealed:sub(2), ad, ad), nil)
+    equal(crypto.cipher.norx.decrypt(key, nonce, sealed, ad, ad .. "x"), nil)
+  end
+end)

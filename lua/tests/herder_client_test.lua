@@ -37,7 +37,7 @@ test("without a callback nothing is lost, and the reference names the job", func
   equal(eval("Llama.inferenceCallbacks['2']"), "")
 end)
 
-test("B14: with no money the words Transfer Error appear, and the error reaches the callback", function()
+test("B14, H17: with no money the words Transfer Error appear, and the error reaches the callback", function()
   local poor = market.client("poor")
   world.eval(poor, ask:format('"hello"', 3, ""))
   contains(table.concat(world.processes[poor].printed, "\n"), "Transfer Error: Insufficient Balance!")

@@ -205,6 +205,96 @@ test("a worker that was removed comes back when the owner allows it again", func
   equal(herder("#Herder.worker_order"), "8")
 end)
 
+-- Keeps what the herder sends to its workers, until `go_on` gives it to them.
+local function hold_work()
+  local held = {}
+  world.lost = function(entry)
+    for _, tag in ipairs(entry.Tags or {}) do
+      if tag.name == "Action" and tag.value == "Inference" then
+        table.insert(held, entry)
+        return true
+      end
+    end
+    return false
+  end
+  return function()
+    world.lost = nil
+    for _, entry in ipairs(held) do table.insert(world.queue, entry) end
+    world.deliver()
+  end
+end
+
+test("H8: tokens, prompt and queue have bounds, and what is above comes back", function()
+  local before = market.balance(bob)
+  market.pay(bob, 5000, { ["X-Prompt"] = "x", ["X-Tokens"] = "2049" })
+  contains(newest(credits(bob)).Tags["X-Reason"], "from 1 to 2048")
+  market.pay(bob, 5000, { ["X-Prompt"] = ("x"):rep(16385), ["X-Tokens"] = "1" })
+  contains(newest(credits(bob)).Tags["X-Reason"], "longer than 16384 bytes")
+  equal(market.balance(bob), before)
+  local go_on = hold_work()
+  herder("Herder.queue_max = 2")
+  local count = #answers(bob)
+  for i = 1, 11 do market.pay(bob, 10, { ["X-Prompt"] = "x", ["X-Tokens"] = "2", ["X-Reference"] = "bound " .. i }) end
+  equal(herder("#Herder.queue"), "2")
+  contains(newest(credits(bob)).Tags["X-Reason"], "the queue is full: 2 jobs wait")
+  equal(newest(credits(bob)).Tags["X-Reference"], "bound 11")
+  herder("Herder.queue_max = 500")
+  go_on()
+  equal(#answers(bob), count + 10)
+  nothing_went_wrong()
+end)
+
+test("H10: who pays the plain price is not overtaken for ever", function()
+  local go_on = hold_work()
+  herder("Herder.deadline_base_ms = 1000000")
+  for i = 1, 8 do market.pay(alice, 6, { ["X-Prompt"] = "fill", ["X-Tokens"] = "4", ["X-Reference"] = "fill " .. i }) end
+  market.pay(bob, 6, { ["X-Prompt"] = "poor", ["X-Tokens"] = "4", ["X-Reference"] = "poor" })
+  market.pay(alice, 12, { ["X-Prompt"] = "rich", ["X-Tokens"] = "4", ["X-Reference"] = "rich" })
+  local function order() return herder("local s = {} for i, id in ipairs(Herder.queue) do s[i] = Herder.jobs[id].reference end return table.concat(s, ' ')") end
+  equal(order(), "rich poor")
+  -- 1000 per mille behind, 10 per mille gained per second: after a hundred seconds it is the turn of the poor one.
+  world.wait(101000)
+  market.pay(alice, 12, { ["X-Prompt"] = "rich", ["X-Tokens"] = "4", ["X-Reference"] = "richer" })
+  equal(order(), "rich poor richer")
+  herder("Herder.deadline_base_ms = 60000")
+  go_on()
+  nothing_went_wrong()
+end)
+
+test("a place in the queue is pushed when it changes, and only then", function()
+  local go_on = hold_work()
+  for i = 1, 8 do market.pay(alice, 60, { ["X-Prompt"] = "fill", ["X-Tokens"] = "4", ["X-Reference"] = "fill " .. i }) end
+  local count = #market.received(bob, "Job-Status")
+  local function heard() return #market.received(bob, "Job-Status") - count end
+  market.pay(bob, 6, { ["X-Prompt"] = "mine", ["X-Tokens"] = "4", ["X-Reference"] = "mine", ["X-Status"] = "true" })
+  equal({ heard(), newest(market.received(bob, "Job-Status")).Tags.Place }, { 1, "1" })
+  equal(tonumber(newest(market.received(bob, "Job-Status")).Tags["Eta-Ms"]) > 0, true)
+  world.send({ From = alice, Target = market.herder, Action = "Tick" })
+  equal(heard(), 1)
+  market.pay(alice, 60, { ["X-Prompt"] = "before", ["X-Tokens"] = "4", ["X-Reference"] = "before" })
+  equal({ heard(), newest(market.received(bob, "Job-Status")).Tags.Place }, { 2, "2" })
+  go_on()
+  equal(newest(market.received(bob, "Job-Status")).Tags.State, "running")
+  nothing_went_wrong()
+end)
+
+test("H21: whatever goes wrong while a payment is looked at, the money comes back", function()
+  herder("Herder.prompt_bytes_max = nil")
+  local before = market.balance(bob)
+  market.pay(bob, 50, { ["X-Prompt"] = "x", ["X-Tokens"] = "2", ["X-Reference"] = "broken" })
+  contains(newest(credits(bob)).Tags["X-Reason"], "the job could not be read")
+  equal({ newest(credits(bob)).Tags["X-Reference"], market.balance(bob) }, { "broken", before })
+  herder("Herder.prompt_bytes_max = 16384")
+  nothing_went_wrong()
+end)
+
+test("a worker that left a job behind is known by its heartbeat, and works again", function()
+  local id = market.workers[1]
+  herder("Herder.workers['" .. id .. "'].hanging = true")
+  world.send({ From = market.owner, Target = id, Action = "Eval", Data = "Send({ Target = RouterID, Action = 'Worker-Heartbeat' })" })
+  equal(herder("Herder.workers['" .. id .. "'].hanging == nil"), "true")
+end)
+
 test("H9: one huge payment moves the price a little, and it fades", function()
   herder("Herder.multiplier = 1000")
   market.pay(bob, 20000, { ["X-Prompt"] = "rich", ["X-Tokens"] = "4" })
@@ -256,6 +346,28 @@ test("a quote counts the tokens of the model", function()
   world.send({ From = bob, Target = market.herder, Action = "Quote", Tokens = "20", Data = "one two three", ["X-Reference"] = "q" })
   local quote = newest(market.received(bob, "Quote-Response")).Tags
   equal({ quote["Prompt-Tokens"], quote.Words, quote.Fee, quote["Fee-By-Words"], quote["X-Reference"] }, { "4", "3", "25", "24", "q" })
+  local before = market.balance(bob)
+  market.pay(bob, 25, { ["X-Prompt"] = "one two three", ["X-Tokens"] = "20", ["X-Quote"] = quote["X-Quote"], ["X-Reference"] = "quoted" })
+  equal({ newest(answers(bob)).Tags["X-Reference"], newest(answers(bob)).Tags["Fee-Charged"] }, { "quoted", "25" })
+  equal(market.balance(bob), before - 25)
+  -- It prices what was quoted, for whom it was quoted.
+  market.pay(bob, 24, { ["X-Prompt"] = "one two three", ["X-Tokens"] = "20", ["X-Quote"] = quote["X-Quote"] })
+  equal(newest(credits(bob)).Tags["X-Needed"], "25")
+  market.pay(bob, 24, { ["X-Prompt"] = "one two four", ["X-Tokens"] = "20", ["X-Quote"] = quote["X-Quote"], ["X-Reference"] = "words" })
+  equal(newest(answers(bob)).Tags["X-Reference"], "words")
+  market.pay(alice, 24, { ["X-Prompt"] = "one two three", ["X-Tokens"] = "20", ["X-Quote"] = quote["X-Quote"], ["X-Reference"] = "hers" })
+  equal({ newest(answers(alice)).Tags["X-Reference"], newest(answers(alice)).Tags["Fee-Charged"] }, { "hers", "24" })
+  nothing_went_wrong()
+end)
+
+test("a herder that prices true tokens takes no job without its quote", function()
+  herder("Herder.by_tokens = true")
+  local before = market.balance(bob)
+  market.pay(bob, 100, { ["X-Prompt"] = "one two three", ["X-Tokens"] = "20" })
+  contains(newest(credits(bob)).Tags["X-Reason"], "ask for a Quote")
+  equal(market.balance(bob), before)
+  herder("Herder.by_tokens = false")
+  nothing_went_wrong()
 end)
 
 test("a payment that is larger than a herder counts comes back", function()

@@ -120,9 +120,59 @@ test("an error in a handler names file, line and handler, and yields nothing els
   eval('Handlers.add("Boom", "Boom", function(msg)\n  Send({ Target = "x" })\n  error("no " .. msg.Data)\nend)')
   local response = send({ From = t.alice, Data = "way", Tags = { Action = "Boom" } })
   contains(response.Error, '[string "aos"]:3: no way')
-  contains(response.Error, "in the handler 'Boom'")
+  contains(response.Error, "in the handler 'Boom'\n  of the message m")
+  contains(response.Error, " from " .. t.alice)
   equal({ response.Messages, response.Output }, {})
   equal(#send({ From = t.alice, Data = "", Tags = { Action = "Ping" } }).Messages, 1)
+end)
+
+test("who waits with a time-out goes on with nil and the reason, before the message that came too late", function()
+  eval([[Said = {} Handlers.add("Ask", "Ask", function(msg)
+    local answer, why = Send({ Target = "oracle", Action = "Q" }).receive(1000)
+    table.insert(Said, answer and answer.Data or why)
+    if msg.Data == "fail" then error("as told") end
+  end)]])
+  send({ From = t.alice, Tags = { Action = "Ask" } })
+  equal(eval("#Said .. #Handlers.waits"), "01")
+  local asked = send({ From = t.alice, Tags = { Action = "Ask" } }).Messages[1]
+  send({ From = "oracle", Data = "yes", Tags = { ["X-Reference"] = tag(asked, "Reference") } })
+  equal(eval("Said[1]"), "yes")
+  t.wait(2000)
+  equal(eval("Said[2] .. #Handlers.waits"), "timeout0")
+  equal(eval("#Handlers.coroutines"), "0")
+  -- An error after a time-out is no error of the message that was just at hand.
+  send({ From = t.alice, Data = "fail", Tags = { Action = "Ask" } })
+  t.wait(2000)
+  local text = eval("1 + 1")
+  contains(text, "After a time-out: ")
+  contains(text, "as told")
+  contains(text, "\n2")
+  contains(eval([[Receive("x", "soon")]]), "the time-out is a number of milliseconds")
+end)
+
+test("payable: what cannot be done is paid back, once, with the reason", function()
+  eval([[Sold = {} Handlers.payable({ name = "shop", token = "token", price = "10", refund = true, pattern = { ["X-Item"] = "_" },
+    handle = function(msg, payment)
+      Send({ Target = payment.sender, Data = "here it is" })
+      if msg.Tags["X-Item"] == "fault" then error("out of stock", 0) end
+      if msg.Tags["X-Item"] == "no" then return false, "closed" end
+      table.insert(Sold, payment.sender .. payment.quantity .. payment.reference)
+    end })]])
+  local function pay(tags)
+    tags.Action, tags.Sender, tags.Quantity = "Credit-Notice", tags.Sender or "buyer", tags.Quantity or "10"
+    return send({ From = "token", Tags = tags }).Messages
+  end
+  local function back(messages) return { #messages, messages[1].Target, tag(messages[1], "Action"), tag(messages[1], "Recipient"),
+    tag(messages[1], "Quantity"), tag(messages[1], "X-Reason"), tag(messages[1], "X-Reference") } end
+  equal(#pay({ ["X-Item"] = "book", ["X-Reference"] = "r1" }), 1)
+  equal(eval("Sold[1]"), "buyer10r1")
+  equal(back(pay({ ["X-Item"] = "fault", ["X-Reference"] = "r2" })), { 1, "token", "Transfer", "buyer", "10", "out of stock", "r2" })
+  equal(back(pay({ ["X-Item"] = "no", ["X-Reference"] = "r3" })), { 1, "token", "Transfer", "buyer", "10", "closed", "r3" })
+  equal(back(pay({ ["X-Item"] = "book", Quantity = "9", ["X-Reference"] = "r4" })), { 1, "token", "Transfer", "buyer", "9", "Insufficient payment", "r4" })
+  equal(#pay({ ["X-Item"] = "fault", ["X-Refund"] = "whole" }), 0)
+  equal(#pay({ ["X-Reference"] = "no item" }), 0)
+  equal(#send({ From = t.alice, Tags = { Action = "Credit-Notice", Sender = "x", Quantity = "99", ["X-Item"] = "book" } }).Messages, 0)
+  equal(eval("#Sold"), "1")
 end)
 
 test("a handler can wait for an answer, many messages later", function()
@@ -140,7 +190,7 @@ test("a handler can wait for an answer, many messages later", function()
 end)
 
 test("time and chance come from the message", function()
-  equal(eval("math.type(os.time()) == 'integer' and os.time() > 1700000000000 and os.time() < 1700000001000"), "true")
+  equal(eval("math.type(os.time()) == 'integer' and os.time() > 1700000000000 and os.time() < 1700000100000"), "true")
   equal(eval("math.random(1, 1000000) ~= math.random(1, 1000000)"), "true")
 end)
 

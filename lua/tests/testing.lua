@@ -41,7 +41,10 @@ local function list(tags)
   return result
 end
 
-local slot, process_tags = -1, {}
+local slot, process_tags, waited = -1, {}, 0
+
+-- Time passes before the next message.
+function testing.wait(ms) waited = waited + ms end
 
 -- Sends one message to the process of this program, whole as the node would. Fields: Data, From, Owner, Tags as a map...
 function testing.send(msg)
@@ -51,7 +54,7 @@ function testing.send(msg)
   msg.Id = msg.Id or ("m" .. slot .. "_"):rep(43):sub(1, 43)
   msg.Target = msg.Target or testing.id
   msg.Tags = list(msg.Tags)
-  msg.Timestamp, msg["Block-Height"], msg.Nonce, msg.Module = 1700000000000 + slot, 100 + slot, slot, testing.module
+  msg.Timestamp, msg["Block-Height"], msg.Nonce, msg.Module = 1700000000000 + slot + waited, 100 + slot, slot, testing.module
   local env = {
     Process = { Id = testing.id, Owner = testing.owner, Tags = list(process_tags) },
     Module = { Id = testing.module, Owner = testing.owner, Tags = {} },

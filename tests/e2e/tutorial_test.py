@@ -21,7 +21,10 @@ WAR = "xU9zFkq3X2ZQ6olwNVvr1vUWIjc3kXTWr7xKQD6dh10"  # as printed in the tutoria
 
 
 class Up:
-    """`altiplano up` on a free port, in a folder of its own."""
+    """`altiplano up` on a free port, in a folder of its own. Further options are handed on."""
+
+    def __init__(self, *options):
+        self.options = options
 
     def __enter__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="altiplano-up-"))
@@ -29,7 +32,8 @@ class Up:
                             "NO_COLOR": "1"}
         harness.guest("llama")
         self.log = open(self.folder / "log", "w+")
-        self.process = subprocess.Popen([harness.PROGRAM, "--json", "up", "--data", self.folder / "data", "--port", "0", "--model", harness.model()],
+        self.process = subprocess.Popen([harness.PROGRAM, "--json", "up", "--data", self.folder / "data", "--port", "0", "--model", harness.model(),
+                                         *self.options],
                                         stdout=subprocess.PIPE, stderr=self.log, env=self.environment, text=True)
         line = self.process.stdout.readline()
         if not line:

@@ -42,12 +42,12 @@ def tag_bytes(tags):
 
 
 class Wallet:
-    """An Ed25519 key that follows from a number."""
+    """An Ed25519 key that follows from a number, or from the 32 bytes of its seed."""
 
     def __init__(self, seed):
         self.folder = tempfile.TemporaryDirectory()
         self.key = pathlib.Path(self.folder.name) / "key.der"
-        self.key.write_bytes(bytes.fromhex("302e020100300506032b657004220420") + bytes([seed]) * 32)
+        self.key.write_bytes(bytes.fromhex("302e020100300506032b657004220420") + (seed if isinstance(seed, bytes) else bytes([seed]) * 32))
         self.owner = self._openssl("pkey", "-inform", "DER", "-in", self.key, "-pubout", "-outform", "DER")[-32:]
         self.address = b64u(hashlib.sha256(self.owner).digest())
 
@@ -57,9 +57,11 @@ class Wallet:
     def item(self, tags, data=b" ", target="", anchor=b""):
         """(id, bytes) of a signed item."""
         raw_target, raw_tags = from_b64u(target) if target else b"", tag_bytes(tags)
-        message = pathlib.Path(self.folder.name) / "message"
-        message.write_bytes(deep_hash([b"dataitem", b"1", b"2", self.owner, raw_target, anchor, raw_tags, data]))
-        signature = self._openssl("pkeyutl", "-sign", "-keyform", "DER", "-inkey", self.key, "-rawin", "-in", message)
+        # A file for each: one wallet may sign in several threads.
+        with tempfile.NamedTemporaryFile(dir=self.folder.name) as message:
+            message.write(deep_hash([b"dataitem", b"1", b"2", self.owner, raw_target, anchor, raw_tags, data]))
+            message.flush()
+            signature = self._openssl("pkeyutl", "-sign", "-keyform", "DER", "-inkey", self.key, "-rawin", "-in", message.name)
         presence = lambda value: b"\x01" + value if value else b"\0"
         wire = (b"\x02\0" + signature + self.owner + presence(raw_target) + presence(anchor) + len(tags).to_bytes(8, "little")
                 + len(raw_tags).to_bytes(8, "little") + raw_tags + data)

@@ -5,6 +5,7 @@
 
    FOLDER is lua/process, whose files stand for the embedded ones. */
 #include "../bint.h"
+#include "../cipher.h"
 #include "../digest.h"
 #include "../embedded.h"
 #include "../json.h"
@@ -79,6 +80,7 @@ static int run_test(const char *folder, const char *path)
     lua_settop(L, 0);
     luaL_requiref(L, "json", luaopen_json, 0);
     luaL_requiref(L, "bint", luaopen_bint, 0);
+    luaL_requiref(L, "cipher", luaopen_cipher, 0);
     luaL_requiref(L, "digest", luaopen_digest, 0);
     lua_settop(L, 0);
 #ifdef ALTIPLANO_LLAMA

@@ -72,13 +72,13 @@ end
 
 -- What a job costs now: at least one unit more than the plain price when others wait.
 local function fee_now(prompt, tokens, options)
-  local fee = Llama.calculateFee(prompt, tokens) * math.max(Llama.lastMultiplier, 1) * (options.Multiplier or 1)
+  local fee = Llama.calculateFee(prompt, tokens) * math.max(Llama.lastMultiplier, 1) * (options.Multiplier or 1) * (options.Redundancy or 1)
   local whole = math.floor(fee)
   if Llama.queueLength > 0 then whole = math.max(math.floor(fee * Llama.feeBump), whole + 1) end
   return whole
 end
 
-local function pay(reference, prompt, tokens, options, quantity)
+local function pay(reference, prompt, tokens, options, quantity, quote)
   Llama.lastFeePaid = quantity
   Send({
     Target = Llama.token, Action = "Transfer", Recipient = Llama.herder, Quantity = string.format("%d", quantity),
@@ -87,7 +87,7 @@ local function pay(reference, prompt, tokens, options, quantity)
     ["X-Temperature"] = options.Temperature and tostring(options.Temperature), ["X-Termination"] = options.Termination,
     ["X-Chat"] = options.Chat and "true" or nil, ["X-Grammar"] = options.Grammar,
     ["X-Max-Fee"] = options.MaxFee and string.format("%d", options.MaxFee),
-    ["X-Redundancy"] = options.Redundancy and tostring(options.Redundancy),
+    ["X-Redundancy"] = options.Redundancy and tostring(options.Redundancy), ["X-Quote"] = quote,
   })
 end
 
@@ -106,9 +106,9 @@ function Llama.run(prompt, tokens, callback, fees)
   if options.Fee then
     pay(reference, prompt, tokens, options, math.floor(options.Fee * (options.Multiplier or 1)))
   elseif options.Quote then
-    quotes[reference] = function(quoted)
-      local fee = quoted * math.max(Llama.lastMultiplier, 1) * (options.Multiplier or 1)
-      pay(reference, prompt, tokens, options, math.floor(fee))
+    quotes[reference] = function(quoted, quote)
+      local fee = quoted * math.max(Llama.lastMultiplier, 1) * (options.Multiplier or 1) * (options.Redundancy or 1)
+      pay(reference, prompt, tokens, options, math.floor(fee), quote)
     end
     Send({ Target = Llama.herder, Action = "Quote", ["X-Reference"] = reference, Tokens = tostring(tokens), ["X-Model"] = options.Model,
       Data = prompt })
@@ -147,7 +147,7 @@ Handlers.add("LlamaHerder.Quote-Response", from_herder("Quote-Response"), functi
   local reference = msg.Tags["X-Reference"] or ""
   local go_on, fee = quotes[reference], tonumber(msg.Tags.Fee)
   quotes[reference] = nil
-  if go_on and fee then return go_on(fee) end
+  if go_on and fee then return go_on(fee, msg.Tags["X-Quote"]) end
   if go_on then
     show("No quote: " .. tostring(msg.Tags.Error))
     finish(reference, nil, "No quote: " .. tostring(msg.Tags.Error))

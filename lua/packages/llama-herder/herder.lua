@@ -1,12 +1,13 @@
 -- A herder: takes paid jobs, has them done by its workers, and answers or refunds each exactly once (llama-land.md 3.3, 3.7).
 --
 --   Credit-Notice from the token {Sender, Quantity, X-Prompt, X-Tokens, X-Reference?, X-Model?, X-Seed?, X-Temperature?, X-Termination?,
---     X-Chat?, X-Grammar?, X-Max-Fee?, X-Redundancy?, X-Status?}
+--     X-Chat?, X-Grammar?, X-Max-Fee?, X-Redundancy?, X-Quote?, X-Status?}
 --       -> Inference-Response {X-Reference, Model, Seed, Prompt-Tokens, Completion-Tokens, Stop-Reason, Worker, Fee-Charged}
 --       or the money back {X-Refund=whole, X-Reason, X-Needed?, X-Reference}
 --   Info, Quote {Tokens} Data=prompt, Job-Status {X-Reference}, Cancel {X-Reference}, Withdraw
 --   from workers: Worker-Register, Worker-Heartbeat, Worker-Remove, Inference-Response, Inference-Error, Tokenize-Response
---   from the owner: Worker-Allow {Worker}, Worker-Remove {Worker}, Configure {...}; Cron keeps the deadlines
+--   from the owner: Worker-Allow {Worker}, Worker-Remove {Worker}
+--   Every message moves the clock of deadlines on; where none may come for long, a cron of the herder's own or anybody's Tick does
 --
 -- Money is whole units. At every moment: balance at the token = what is earned and not withdrawn + what open jobs paid.
 local tags = ao.env.Process.Tags
@@ -22,6 +23,7 @@ Herder = Herder or {
   worker_share = setting("Worker-Share", 700),  -- of 1000; the rest is the operator's
   age_bonus = 10,  -- per mille of the price that a job gains per second of waiting
   failures_max = 3,
+  by_tokens = tags.Pricing == "tokens",  -- whether a job needs a quote, which counts the model's own tokens
   allowed = {},  -- workers that the owner named
   workers = {},  -- by id: model, context, class, payee, job, failures, seen_ms
   worker_order = {},  -- ids in the order of registration
@@ -103,17 +105,22 @@ local function place_of(job)
   end
 end
 
-local function status_of(job)
-  local place = place_of(job)
+local function status_of(job, place)
   return {
     Target = job.client, Action = "Job-Status", ["X-Reference"] = job.reference, State = place and "queued" or "running",
-    Place = place and tostring(place) or nil, ["Eta-Ms"] = tostring(eta_ms(place or 0)), Attempt = tostring(job.attempts),
+    Place = place and tostring(place), ["Eta-Ms"] = tostring(eta_ms(place or 0)), Attempt = tostring(job.attempts),
   }
 end
 
--- Only clients that said so hear of every change: others would find it in their inbox.
-local function push_status(job)
-  if job.wants_status then Send(status_of(job)) end
+-- Only clients that said so hear of changes: others would find it in their inbox. Far back in the queue a place is news when it
+-- fell by a tenth, so that a long queue does not send a message for each job and each place.
+local function push_status(job, place)
+  if not job.wants_status then return end
+  local told = job.told_place
+  if told == place and job.told_attempt == job.attempts then return end
+  if told and place > 10 and place <= told and told - place < told // 10 then return end
+  job.told_place, job.told_attempt = place, job.attempts
+  Send(status_of(job, place > 0 and place or nil))
 end
 
 ---------------------------------------------------------------------------------------------------- workers
@@ -138,9 +145,11 @@ local function remove_worker(id)
   end
 end
 
+-- A worker hears one message after the other: its heartbeat after this question says that it has left the job behind.
 local function fail_worker(worker, hanging)
   worker.failures, worker.job, worker.hanging = worker.failures + 1, nil, hanging
-  if worker.failures >= H.failures_max then remove_worker(worker.id) end
+  if worker.failures >= H.failures_max then return remove_worker(worker.id) end
+  if hanging then Send({ Target = worker.id, Action = "Ping" }) end
 end
 
 ---------------------------------------------------------------------------------------------------- the queue
@@ -181,28 +190,24 @@ local function dispatch(now)
     if rx ~= ry then return rx > ry end
     return x.number < y.number
   end)
-  local waiting, started = {}, false
+  local waiting, started = {}, {}
   for _, id in ipairs(H.queue) do
     local job = H.jobs[id]
     for _, worker_id in ipairs(H.worker_order) do
       local worker = H.workers[worker_id]
       if missing_answers(job) > 0 and serves(worker, job) and not job.running[worker_id] and not job.refused[worker_id] then
         start(worker, job, now)
-        started = true
+        started[#started + 1] = job
         smooth(job.multiplier, now)
       end
     end
     if missing_answers(job) > 0 then waiting[#waiting + 1] = id end
   end
-  local moved = #waiting ~= #H.queue
-  local before = H.queue
   H.queue = waiting
-  if started or moved then
-    for _, id in ipairs(before) do
-      local job = H.jobs[id]
-      if job then push_status(job) end
-    end
+  for _, job in ipairs(started) do
+    if missing_answers(job) <= 0 then push_status(job, 0) end
   end
+  for place, id in ipairs(waiting) do push_status(H.jobs[id], place) end
 end
 
 local function give_up_or_retry(job, reason)
@@ -284,6 +289,13 @@ local function admit(msg)
     if not found then return job, "no worker here has the model " .. job.model end
   end
   job.words = words_of(job.prompt)
+  local quote = t["X-Quote"] and H.quotes[t["X-Quote"]]
+  if quote and quote.count and quote.client == job.client and quote.prompt == job.prompt and quote.tokens == job.tokens
+    and quote.model == job.model then
+    job.words = quote.count
+  elseif H.by_tokens then
+    return job, "this herder prices true tokens: ask for a Quote with this prompt first, and name it in X-Quote"
+  end
   job.needed = price(job.words, job.tokens) * job.redundancy
   if job.paid < job.needed then return job, "Insufficient payment", job.needed end
   local limit = t["X-Max-Fee"] and whole(t["X-Max-Fee"], 1, math.maxinteger)
@@ -308,7 +320,6 @@ Handlers.add("herder.credit", function(msg) return msg.Action == "Credit-Notice"
   H.jobs[job.id] = job
   table.insert(H.queue, job.id)
   tick(msg)
-  if place_of(job) then push_status(job) end
 end)
 
 ---------------------------------------------------------------------------------------------------- answers
@@ -434,7 +445,8 @@ Handlers.add("herder.register", { Action = "Worker-Register" }, function(msg)
 end)
 
 Handlers.add("herder.heartbeat", function(msg) return msg.Action == "Worker-Heartbeat" and H.workers[msg.From] ~= nil end, function(msg)
-  H.workers[msg.From].seen_ms = tonumber(msg.Timestamp) or 0
+  local worker = H.workers[msg.From]
+  worker.seen_ms, worker.hanging = tonumber(msg.Timestamp) or 0, nil
   tick(msg)
 end)
 
@@ -472,7 +484,7 @@ Handlers.add("herder.info", { Action = "Info" }, function(msg)
     end
   end
   msg.reply({
-    Action = "Info-Response", Name = Name, Version = "1.0", ["Base-Fee"] = tostring(H.base_fee), ["Token-Fee"] = tostring(H.token_fee),
+    Action = "Info-Response", Name = Name, Version = "1.0", Pricing = H.by_tokens and "tokens" or "words", ["Base-Fee"] = tostring(H.base_fee), ["Token-Fee"] = tostring(H.token_fee),
     ["Last-Multiplier"] = multiplier % 1000 == 0 and string.format("%d", multiplier // 1000) or string.format("%.3f", multiplier / 1000),
     ["Queue-Length"] = tostring(#H.queue), Models = table.concat(models, ","), Workers = tostring(#H.worker_order), Token = H.token,
     ["Max-Tokens"] = tostring(H.tokens_max),
@@ -493,7 +505,8 @@ Handlers.add("herder.quote", { Action = "Quote" }, function(msg)
     if not worker.hanging and (not model or worker.model == model) then
       H.quote_count = H.quote_count + 1
       local quote = tostring(H.quote_count)
-      H.quotes[quote] = { client = msg.From, reference = msg.Tags["X-Reference"], tokens = tokens, words = words_of(prompt), worker = id }
+      H.quotes[quote] = { client = msg.From, reference = msg.Tags["X-Reference"], tokens = tokens, words = words_of(prompt), worker = id,
+        prompt = prompt, model = model }
       H.quotes[tostring(H.quote_count - 200)] = nil
       return Send({ Target = id, Action = "Tokenize", Quote = quote, Data = prompt })
     end
@@ -503,12 +516,12 @@ end)
 
 Handlers.add("herder.tokenized", function(msg) return msg.Action == "Tokenize-Response" and H.workers[msg.From] ~= nil end, function(msg)
   local quote = H.quotes[msg.Tags.Quote or ""]
-  if not quote or quote.worker ~= msg.From then return end
-  H.quotes[msg.Tags.Quote] = nil
+  if not quote or quote.count or quote.worker ~= msg.From then return end
   local count = whole(msg.Tags.Count, 0, 1 << 30)
+  quote.count = count
   Send({
     Target = quote.client, Action = "Quote-Response", ["X-Reference"] = quote.reference, ["Prompt-Tokens"] = count and tostring(count),
-    Words = tostring(quote.words), Fee = count and string.format("%d", price(math.max(count, quote.words), quote.tokens)),
+    ["X-Quote"] = count and msg.Tags.Quote, Words = tostring(quote.words), Fee = count and string.format("%d", price(count, quote.tokens)),
     ["Fee-By-Words"] = string.format("%d", price(quote.words, quote.tokens)), Error = not count and tostring(msg.Tags.Error) or nil,
   })
 end)
@@ -520,11 +533,9 @@ local function job_of_client(msg)
 end
 
 Handlers.add("herder.status", { Action = "Job-Status" }, function(msg)
+  tick(msg)
   local job = job_of_client(msg)
-  if job then
-    local status = status_of(job)
-    return msg.reply(status)
-  end
+  if job then return msg.reply(status_of(job, place_of(job))) end
   msg.reply({ Action = "Job-Status", ["X-Reference"] = msg.Tags["X-Reference"], State = "unknown" })
 end)
 

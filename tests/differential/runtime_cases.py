@@ -1,0 +1,95 @@
+"""What programs for aos do, message by message, for runtime_test.py. Groups follow one another in one process.
+
+A case is (name, Lua for an Eval by the owner) or (name, fields of another message).
+"""
+
+OTHER = "B" * 43
+
+CASES = [
+    # values as they are printed
+    ("number", "1 + 1"), ("float", "1 / 3"), ("whole float", "2 ^ 10"), ("large integer", "math.maxinteger"), ("huge float", "2 ^ 100"),
+    ("text", "'hello'"), ("text with quotes", "'say \"hi\"'"), ("text of two lines", "'a\\nb'"), ("true", "true"), ("nil", "nil"), ("nothing", "local x = 1"),
+    ("empty table", "{}"), ("list", "{ 1, 2, 3 }"), ("list of texts", "{ 'a', 'b' }"), ("map of one", "{ a = 1 }"), ("nested", "{ a = { b = { c = 1 } } }"),
+    ("mixed table", "{ 1, 'two', x = true }"), ("list of maps", "{ { a = 1 }, { b = 2 } }"), ("map of numbers", "{ [10] = 'ten' }"), ("nested list", "{ { 1, 2 }, { 3 } }"),
+    ("boolean keys", "{ [true] = 1 }"), ("assignment", "x = 5"), ("a global of before", "x"), ("an undefined name", "undefined_name"),
+    ("several values", "1, 2, 3"), ("a method", "('x'):rep(3)"), ("statements that return", "local a = 2 return a * 3"), ("a function's call", "(function(...) return select('#', ...) end)(1, nil, 3)"),
+    # print
+    ("print a text", "print('hi')"), ("print a number", "print(42)"), ("print true", "print(true)"), ("print nil", "print(nil)"), ("print a list", "print({ 1, 2 })"),
+    ("print a map", "print({ a = 1 })"), ("print twice", "print('a') print('b')"), ("print and a value", "print('printed') return 'value'"), ("print two values", "print('a', 'b')"),
+    # errors
+    ("syntax error", "return ((("), ("error of text", "error('on purpose')"), ("error of a table", "error({ code = 7 })"), ("error of nil", "error()"),
+    ("call of nil", "nothing()"), ("index of nil", "return nothing.at"), ("arithmetic on a table", "return {} + 1"), ("pcall of an error", "local ok, e = pcall(error, 'x') return tostring(ok) .. e"),
+    ("assert", "assert(false, 'asserted')"), ("error of level 0", "error('flat', 0)"),
+    # sending
+    ("Send gives", "Send({ Target = 'T', Action = 'A' }).output"), ("Send of fields", "Send({ Target = 'T', Action = 'A', Data = 'd' }) return 'sent'"),
+    ("Send with tags", "Send({ Target = 'T', Tags = { Action = 'A' } }) return 'sent'"), ("Send with a list of tags", "Send({ Target = 'T', Tags = { { name = 'Action', value = 'A' } } }) return 'sent'"),
+    ("Send of a table", "Send({ Target = 'T', Data = { a = 1 } }) return 'sent'"), ("Send of a number", "Send({ Target = 'T', Data = 5 }) return 'sent'"), ("Send of nothing", "Send({ Target = 'T' }) return 'sent'"),
+    ("ao.send", "ao.send({ Target = 'T', Action = 'B' }) return ao.reference"), ("Send twice", "Send({ Target = 'T' }) Send({ Target = 'U' }) return #ao.outbox.Messages"),
+    ("Spawn of a module", "Spawn('M', { Data = 'x' }) return #ao.outbox.Spawns"), ("Spawn with a tag", "Spawn('M', { Name = 'child' }) return 'spawned'"), ("Spawn gives", "Spawn('M', {}).output"),
+    ("Assign", "Assign({ Processes = { 'p' }, Message = 'm' })"), ("ao.assign", "ao.assign({ Processes = { 'p' }, Message = 'm' }) return 'assigned'"),
+    ("Send of a boolean tag", "Send({ Target = 'T', Flag = 'true' }) return 'sent'"), ("Send to nobody", "Send({ Action = 'A' }) return 'sent'"),
+    # handlers
+    ("add", "Handlers.add('Echo', 'Echo', function(msg) msg.reply({ Data = msg.Data }) end)"), ("an echo", {"Tags": {"Action": "Echo", "Reference": "7"}, "Data": "back"}),
+    ("add with a function", "Handlers.add('Greet', function(m) return m.Action == 'Greet' end, function(m) Send({ Target = m.From, Data = 'hello ' .. m.Data }) end)"),
+    ("a greeting", {"Tags": {"Action": "Greet"}, "Data": "you"}),
+    ("add with a table", "Handlers.add('Spec', { Action = 'Spec', Number = '%d+' }, function(m) print('number ' .. m.Number) end)"), ("a number", {"Tags": {"Action": "Spec", "Number": "12"}}),
+    ("no number", {"Tags": {"Action": "Spec", "Number": "x"}}), ("add with utils", "Handlers.add('Tagged', Handlers.utils.hasMatchingTag('Action', 'Tagged'), Handlers.utils.reply('tagged'))"),
+    ("tagged", {"Tags": {"Action": "Tagged"}}), ("once", "Handlers.once('Once', { Action = 'Once' }, function() print('once') end)"), ("the first time", {"Tags": {"Action": "Once"}}),
+    ("the second time", {"Tags": {"Action": "Once"}}), ("prepend", "Handlers.prepend('First', function(m) return m.Action == 'Echo' and 'continue' end, function() print('first') end)"),
+    ("continue and echo", {"Tags": {"Action": "Echo"}, "Data": "again"}), ("remove", "Handlers.remove('First')"), ("the list", "Utils.map(function(h) return h.name end, Handlers.list)"),
+    ("before", "Handlers.before('Echo').add('Pre', { Action = 'Pre' }, function() print('pre') end)"), ("after", "Handlers.after('Echo').add('Post', { Action = 'Post' }, function() print('post') end)"),
+    ("pre", {"Tags": {"Action": "Pre"}}), ("post", {"Tags": {"Action": "Post"}}),
+    ("a handler that fails", "Handlers.add('Fail', 'Fail', function() error('in a handler') end)"), ("failing", {"Tags": {"Action": "Fail"}}),
+    ("maxRuns", "Handlers.add('Twice', 'Twice', function() print('run') end, 2)"), ("run 1", {"Tags": {"Action": "Twice"}}), ("run 2", {"Tags": {"Action": "Twice"}}), ("run 3", {"Tags": {"Action": "Twice"}}),
+    ("arguments that are wrong", "Handlers.add('x', 5, 6)"), ("forward", "Handlers.add('Pass', 'Pass', function(m) m.forward('F', { Extra = 'e' }) end)"), ("passing", {"Tags": {"Action": "Pass", "Reference": "3"}, "Data": "on"}),
+    ("a resolver", "Handlers.add('Res', 'Res', { [{ Kind = 'a' }] = function() print('kind a') end, [{ Kind = 'b' }] = function() print('kind b') end })"), ("kind a", {"Tags": {"Action": "Res", "Kind": "a"}}),
+    # receive
+    ("receive", "Handlers.add('Wait', 'Wait', function() local m = Handlers.receive({ Action = 'Go' }) print('went with ' .. m.Data) end)"), ("waiting", {"Tags": {"Action": "Wait"}}),
+    ("going", {"Tags": {"Action": "Go"}, "Data": "it"}), ("gone", {"Tags": {"Action": "Go"}, "Data": "late"}),
+    ("Send and receive", "local m = Send({ Target = 'T', Action = 'Q' }).receive() return m.Data"),
+    ("onReply", "Send({ Target = 'T', Action = 'Q' }).onReply(function(m) print('reply ' .. m.Data) end) return 'asked'"),
+    # what comes from others
+    ("unhandled", {"Tags": {"Action": "Nothing"}, "From": OTHER}), ("unhandled without an action", {"From": OTHER, "Data": "just some data that is long"}), ("unhandled, empty", {"From": OTHER}),
+    ("not trusted", {"Tags": {"Action": "Echo"}, "From": OTHER, "Owner": "C" * 43}), ("from the authority", {"Tags": {"Action": "Echo", "From-Process": OTHER}, "From": OTHER, "Owner": "U" * 43, "Data": "in"}),
+    ("an Eval by another", {"Tags": {"Action": "Eval"}, "From": OTHER, "Data": "Owner = 'me'"}), ("an assignment", {"Tags": {"Action": "Echo"}, "Target": "D" * 43}), ("the inbox", "#Inbox"),
+    ("the newest", "Inbox[#Inbox].Data"), ("JSON data", {"Tags": {"Action": "Json", "Content-Type": "application/json"}, "Data": '{"a":[1,2]}'}), ("a list of it", "Inbox[#Inbox].Data.a[2]"),
+    ("tags in lower case", {"Tags": {"action": "Echo", "x_my-tag": "v"}, "Data": "low"}),
+    # globals and modules
+    ("ao.id", "ao.id"), ("Owner", "Owner"), ("Name", "Name"), ("ao.authorities", "ao.authorities"), ("Prompt", "Prompt()"), ("Colors", "Colors.red .. 'x' .. Colors.reset"), ("os.time", "os.time()"),
+    ("ao._version", "ao._version"), ("the version", "require('.process')._version"), ("json", "require('json').encode({ a = 1 })"), ("json of a list", "require('json').encode({ 1, 2.5, 'x', true })"),
+    ("json decoded", "require('json').decode('{\"a\":{\"b\":[1,2,{\"c\":null}]}}').a.b[2]"), ("json of an escape", "require('json').encode('a\\n\"\\\\/\\1')"), ("json that is wrong", "require('json').decode('{')"),
+    ("json of an empty table", "require('json').encode({})"), ("json of a number", "require('json').encode(1e300)"), ("json of unicode", "require('json').decode('\"\\\\u00e4\\\\ud83d\\\\ude00\"')"),
+    ("bint", "tostring(require('.bint')(256)('123456789012345678901234567890') * 10)"), ("bint divides", "tostring(require('.bint')(256)(100) // 7)"), ("bint negative", "tostring(require('.bint')(256)(-5) % 3)"),
+    ("bint compares", "require('.bint')(256)(5) < require('.bint')(256)(6)"), ("bint power", "tostring(require('.bint')(256)(2) ^ 200)"), ("bint of a text", "tostring(require('.bint')(256).fromstring('99'))"),
+    ("bint hex", "require('.bint')(256).tobase(require('.bint')(256)(255), 16)"), ("bint float", "tostring(require('.bint')(256)(7) / 2)"), ("bint that is none", "require('.bint')(256)('x')"),
+    ("base64", "require('.base64').encode('hello world')"), ("base64 back", "require('.base64').decode('aGVsbG8gd29ybGQ=')"), ("Utils.map", "Utils.map(function(x) return x * 2 end, { 1, 2 })"),
+    ("Utils.filter", "Utils.filter(function(x) return x > 1 end, { 1, 2, 3 })"), ("Utils.reduce", "Utils.reduce(function(a, x) return a + x end, 0, { 1, 2, 3 })"), ("Utils.find", "Utils.find(function(x) return x > 1 end, { 1, 2, 3 })"),
+    ("Utils.includes", "Utils.includes('b', { 'a', 'b' })"), ("Utils.concat", "Utils.concat({ 1 }, { 2 })"), ("Utils.reverse", "Utils.reverse({ 1, 2, 3 })"), ("Utils.keys", "Utils.keys({ a = 1 })"), ("Utils.values", "Utils.values({ a = 1 })"),
+    ("Utils.compose", "Utils.compose(function(x) return x + 1 end, function(x) return x * 2 end)(5)"), ("Utils.propEq", "Utils.propEq('a', '1', { a = '1' })"), ("Utils.prop", "Utils.prop('a')({ a = 3 })"),
+    ("Utils.matchesSpec", "Utils.matchesSpec({ Action = 'abc' }, { Action = 'a%a+' })"), ("Utils.matchesSpec of a text", "Utils.matchesSpec({ Action = 'abc' }, 'abc')"), ("Utils.capitalize", "Utils.capitalize and Utils.capitalize('abc')"),
+    ("Dump", "Dump({ 1, a = 'x' })"), ("Dump of a text", "Dump('x')"), ("pretty", "require('.pretty').tprint({ a = 1 })"), ("stringify", "require('.stringify').format({ 1, 2 })"), ("Tab", "Tab({ Tags = { { name = 'a', value = 'b' } } }).a"),
+    ("chance", "math.random(1, 1)"), ("chance again", "math.random(1, 1000) <= 1000"), ("type of Handlers.utils", "type(Handlers.utils.continue)"), ("Version", "Version()"),
+    ("string.format", "string.format('%5.2f|%d|%q', 1.234, 5, 'x')"), ("os.date", "os.date('!%Y', 0)"), ("io.open", "tostring(io.open('/nothing'))"), ("coroutine", "require('coroutine') == coroutine"), ("utf8", "utf8.char(228, 8364)"),
+    # crypto
+    ("sha2_256", "require('.crypto').digest.sha2_256(require('.crypto').utils.stream.fromString('abc')).asHex()"), ("sha2_512", "require('.crypto').digest.sha2_512('abc').asHex()"), ("sha1", "require('.crypto').digest.sha1(require('.crypto').utils.stream.fromString('abc')).asHex()"), ("md5", "require('.crypto').digest.md5(require('.crypto').utils.stream.fromString('abc')).asHex()"),
+    ("md2", "require('.crypto').digest.md2(require('.crypto').utils.stream.fromString('abc')).asHex()"), ("md4", "require('.crypto').digest.md4(require('.crypto').utils.stream.fromString('abc')).asHex()"), ("sha3_256", "require('.crypto').digest.sha3_256('abc').asHex()"), ("sha3_512", "require('.crypto').digest.sha3_512('abc').asHex()"),
+    ("keccak256", "require('.crypto').digest.keccak256('abc').asHex()"), ("keccak512", "require('.crypto').digest.keccak512('abc').asHex()"), ("blake2b", "require('.crypto').digest.blake2b('abc').asHex()"),
+    ("blake2b of 32", "require('.crypto').digest.blake2b('abc', 32, 'key').asHex()"), ("sha1 of a text", "require('.crypto').digest.sha1('abc').asHex()"),
+    ("hmac", "local c = require('.crypto') return c.mac.createHmac(c.utils.stream.fromString('data'), c.utils.array.fromString('key'), 'sha256').asHex()"),
+    ("hmac sha1", "local c = require('.crypto') return c.mac.createHmac(c.utils.stream.fromString('data'), c.utils.array.fromString('key'), 'sha1').asHex()"),
+    ("pbkdf2", "local c = require('.crypto') return c.kdf.pbkdf2(c.utils.array.fromString('password'), c.utils.array.fromString('salt'), 4, 20, 'sha1').asHex()"),
+    ("aes", "local c = require('.crypto') local e = c.cipher.aes.encrypt('ao', 'super_shh_secret') return e.asHex()"),
+    ("aes back", "local c = require('.crypto') local e = c.cipher.aes.encrypt('ao', 'super_shh_secret') return c.cipher.aes.decrypt(e.asHex(), 'super_shh_secret').asString()"),
+    ("aes CBC 256", "local c = require('.crypto') return c.cipher.aes.encrypt('a longer text of some blocks, forty bytes', 'super_shh_super_shh_super_shh_32', 'iv_of_16_letters', 'CBC', 256).asHex()"),
+    ("aes ECB 192", "local c = require('.crypto') return c.cipher.aes.encrypt('sixteen letters!', 'super_shh_super_shh_24__', '', 'ECB', 192).asHex()"),
+    ("aes CTR", "local c = require('.crypto') return c.cipher.aes.encrypt('a longer text of some blocks', 'super_shh_secret', 'iv_of_16_letters', 'CTR', 128).asHex()"),
+    ("aes OFB", "local c = require('.crypto') return c.cipher.aes.encrypt('a longer text of some blocks', 'super_shh_secret', 'iv_of_16_letters', 'OFB', 128).asHex()"),
+    ("aes CFB", "local c = require('.crypto') return c.cipher.aes.encrypt('a longer text of some blocks', 'super_shh_secret', 'iv_of_16_letters', 'CFB', 128).asHex()"),
+    ("issac", "local c = require('.crypto') return c.cipher.issac.encrypt('ao', 'secret_key').asHex()"), ("issac back", "local c = require('.crypto') return c.cipher.issac.decrypt(c.cipher.issac.encrypt('ao', 'secret_key').asString(), 'secret_key')"),
+    ("issac random", "local c = require('.crypto') return c.cipher.issac.random(0, 100, 'seed') .. ' ' .. c.random(0, 100, 'seed')"),
+    ("morus", "local c = require('.crypto') return c.cipher.morus.encrypt('superscretkey123', 'superscretiv1234', 'the message of ao', 'ad').asHex()"),
+    ("morus back", "local c = require('.crypto') local e = c.cipher.morus.encrypt('superscretkey123', 'superscretiv1234', 'ao', 'ad') return c.cipher.morus.decrypt('superscretkey123', 'superscretiv1234', e.asString(), 2)"),
+    ("norx", "local c = require('.crypto') return c.cipher.norx.encrypt('super_duper_secret_password_1234', 'nonce__nonce__nonce__nonce__1234', 'the message of ao', 'header', 'trailer').asHex()"),
+    ("norx back", "local c = require('.crypto') local k, n = 'super_duper_secret_password_1234', 'nonce__nonce__nonce__nonce__1234' local e = c.cipher.norx.encrypt(k, n, 'ao') return c.cipher.norx.decrypt(k, n, e.asString())"),
+    ("hex", "require('.crypto').utils.hex.stringToHex('ao') .. require('.crypto').utils.hex.hexToString('616f')"),
+]
