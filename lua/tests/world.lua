@@ -104,6 +104,13 @@ function world.send(fields)
   return response
 end
 
+-- The same with tags as a list, for tags that are named like a field of the message.
+function world.send_tags(from, target, tags)
+  local response = evaluate(target, { Id = next_id("item"), From = from, Owner = from, Target = target, Data = "", Tags = tags })
+  world.deliver()
+  return response
+end
+
 -- What the owner types. @return the output, or "error: ..."
 function world.eval(id, code)
   local response = world.send({ From = world.processes[id].owner, Target = id, Action = "Eval", Data = code })

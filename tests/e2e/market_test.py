@@ -83,7 +83,10 @@ class Market:
 
 def resident(pid):
     """Bytes of memory that are there because of the process, shared ones divided among those who share them."""
-    rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    try:
+        rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:  # ended meanwhile
+        return 0
     return int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.M)[1]) * 1024
 
 
@@ -97,7 +100,7 @@ def every_job_ends_once_and_no_unit_is_lost():
         market = Market(up)
         herder, token = market.made["herder"], market.made["war"]
         workers = market.made["workers"]
-        harness.wait_for(lambda: market.eval(herder, "return #Herder.worker_order") == str(WORKERS), 120)
+        harness.wait_for(lambda: market.eval(herder, "return #Herder.worker_order") == str(WORKERS), 900)
 
         # A worker that takes its job and says nothing more, until it is mended.
         hanging = workers[-1]
