@@ -102,10 +102,10 @@ def every_job_ends_once_and_no_unit_is_lost():
         workers = market.made["workers"]
         harness.wait_for(lambda: market.eval(herder, "return #Herder.worker_order") == str(WORKERS), 900)
 
-        # A worker that takes its job and says nothing more, until it is mended.
+        # A worker that takes its job and says nothing more.
         hanging = workers[-1]
-        market.eval(hanging, "Handlers.prepend('Hang', { Action = 'Inference' }, function() end)")
-        market.eval(herder, f"Herder.deadline_base_ms, Herder.deadline_token_ms = {30000 if SOAK else 12000}, 100")
+        market.eval(hanging, "Handlers.prepend('Hang', { Action = { 'Inference', 'Ping' } }, function() end)")
+        market.eval(herder, f"Herder.deadline_base_ms, Herder.deadline_token_ms = {60000 if SOAK else 20000}, 100")
 
         # Wallets and their money.
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
