@@ -52,8 +52,9 @@ private:
 /// Gives one open descriptor to whoever writes "a file": the node names it, renames it and syncs its folder.
 class HandedFile final : public Files {
 public:
-    explicit HandedFile(int descriptor)
+    HandedFile(int descriptor, const std::function<std::unique_ptr<File>(int)>& adopt)
         : descriptor_(descriptor)
+        , adopt_(adopt)
     {
     }
     ~HandedFile() override
@@ -65,7 +66,7 @@ public:
     {
         if (descriptor_ < 0)
             return fail(errors::worker_protocol, fmt::format("no second file may be written: {}", path.string()));
-        return adopt_file(std::exchange(descriptor_, -1));
+        return adopt_(std::exchange(descriptor_, -1));
     }
     bool exists(const Path&) override { return false; }
     Result<void> rename(const Path&, const Path&) override { return {}; }
@@ -77,6 +78,7 @@ public:
 
 private:
     int descriptor_;
+    const std::function<std::unique_ptr<File>(int)>& adopt_;
 };
 
 class Worker {
@@ -129,7 +131,7 @@ private:
         }
         case FrameType::evaluate: return evaluate(frame.payload);
         case FrameType::save: {
-            HandedFile file(std::exchange(frame.descriptor, -1));
+            HandedFile file(std::exchange(frame.descriptor, -1), options_.adopt);
             Unpacker fields(frame.payload);
             TRY(const auto durable, fields.number());
             TRY(const auto text, fields.text());
@@ -139,7 +141,9 @@ private:
             }
             if (!machine_)
                 return no_machine();
-            TRY(const auto saved, machine_->save(file, "image", base, durable != 0));
+            auto rule = options_.save_rule;
+            rule.durable = durable != 0;
+            TRY(const auto saved, machine_->save(file, "image", base, rule));
             return Frame{.type = FrameType::saved, .payload = Packer().number(saved.overlay ? 1 : 0).number(saved.pages).bytes()};
         }
         case FrameType::describe: return describe();

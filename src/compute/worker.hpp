@@ -1,6 +1,8 @@
 #pragma once
 
 #include "base/bytes.hpp"
+#include "base/files.hpp"
+#include "memory/image.hpp"
 
 #include <functional>
 
@@ -10,6 +12,9 @@ struct WorkerOptions {
     bool sandboxed = true;  ///< false only where this runs inside another process (tests)
     /// What is run in place of the module that was asked for: for a test of how wrong workers are caught.
     std::function<Buffer(Bytes wasm)> instead{};
+    /// What a file is that the node hands over to be written: for the simulator, which watches what is done to it.
+    std::function<std::unique_ptr<File>(int descriptor)> adopt = adopt_file;
+    memory::SaveRule save_rule{};
 };
 
 /// A worker process's whole life: evaluates one process for the node at the other end of `socket`, until that end

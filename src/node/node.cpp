@@ -115,7 +115,7 @@ Result<void> Node::open_compute(Files& files)
             compute::LocalCompute::open(*scheduler_, *weave_, *cache_, files, clock_,
                 {.folder = options_.data,
                     .modules = options_.modules,
-                    .start = compute::worker_process(options_.program),
+                    .start = options_.start_worker ? options_.start_worker : compute::worker_process(options_.program),
                     .workers = options_.workers,
                     .warm_max = options_.warm_max,
                     .warm_bytes_max = options_.warm_bytes_max,
@@ -144,7 +144,9 @@ Result<void> Node::open_messenger()
 {
     if (options_.messenger_here) {
         messenger::LocalMessenger::Options options{
-            .threads = options_.workers + 8, .hops_max = options_.hops_max, .cron_poll_ms = options_.cron_poll_ms};
+            .threads = options_.messenger_threads ? options_.messenger_threads : options_.workers + 8,
+            .hops_max = options_.hops_max,
+            .cron_poll_ms = options_.cron_poll_ms};
         if (follower_)
             options.store = [this](const item::DataItem& item) { return follower_->put(item); };
         auto local = std::make_unique<messenger::LocalMessenger>(

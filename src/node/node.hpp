@@ -22,6 +22,8 @@ public:
         Path data;
         Path modules{};  ///< of compiled modules; empty: modules/ in the data folder
         Path program;  ///< what runs as `program worker`
+        compute::WorkerStart start_worker{};  ///< in place of it: the simulator's workers are threads
+        std::size_t messenger_threads = 0;  ///< 0: enough for all workers to be waited for
         std::size_t workers = 1;
         std::size_t warm_max = 8;
         std::uint64_t image_gas = 20'000'000'000;

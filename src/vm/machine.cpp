@@ -218,13 +218,14 @@ Result<void> Machine::Private::again()
     return {};
 }
 
-Result<memory::SavedImage> Machine::save(Files& files, const Path& path, const std::optional<Digest>& base, bool durable)
+Result<memory::SavedImage> Machine::save(
+    Files& files, const Path& path, const std::optional<Digest>& base, const memory::SaveRule& rule)
 {
     TRY_OK(private_->usable());
     auto& mine = *private_;
     TRY(const auto saved,
         memory::save_image(files, path, mine.guest->region(), mine.tree, mine.state, mine.root,
-            base && base == mine.saved ? base : std::nullopt, {.durable = durable}));
+            base && base == mine.saved ? base : std::nullopt, rule));
     mine.saved = mine.root;
     return saved;
 }

@@ -88,7 +88,8 @@ public:
     /// @param base  the state that the newest image is of: if this machine was last saved as that or restored from it, and
     /// it is worth it, only what changed since is written
     /// @return base.disk_full, base.file_failed, memory.bad_image
-    Result<memory::SavedImage> save(Files& files, const Path& path, const std::optional<Digest>& base = {}, bool durable = true);
+    Result<memory::SavedImage> save(
+        Files& files, const Path& path, const std::optional<Digest>& base = {}, const memory::SaveRule& rule = {});
     /// The state of the last commit, as far as people look at it.
     struct Description {
         Digest root{};
