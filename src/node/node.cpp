@@ -121,7 +121,7 @@ Result<void> Node::open_compute(Files& files)
                     .warm_bytes_max = options_.warm_bytes_max,
                     .image_gas = options_.image_gas,
                     .history_states = options_.history_states,
-                    .merge_in_background = true,
+                    .merge_in_background = !options_.start_worker,  // the simulator's node does one thing after another
                     .memory_offer_bytes = options_.memory_offer_bytes,
                     .cron_unasked_max = options_.cron_unasked_max,
                     .tracker = options_.tracker,

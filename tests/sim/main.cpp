@@ -95,6 +95,10 @@ int main(int count, char** words)
             log::set_level(log::Level::error);
         if (what == "crash")
             return crash(given);
+        if (what == "full")
+            return full(given);
+        if (what == "flip")
+            return flip(given);
         if (what == "twice")
             return twice(given);
         throw Wrong{};

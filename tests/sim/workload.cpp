@@ -121,10 +121,10 @@ Result<std::unique_ptr<node::Node>> open(const Setting& setting, Files& files, C
 }
 
 /// Waits until whatever the node has to do by itself is done: every slot evaluated, everything sent delivered and noted.
-Result<void> settle(node::Node& node)
+Result<void> settle(node::Node& node, int patience_ms = 30'000)
 {
     std::string waits_for;
-    for (int round = 0; round < 30'000; ++round) {
+    for (int round = 0; round < patience_ms; ++round) {
         TRY(const auto processes, node.records().processes());
         waits_for.clear();
         for (const auto& process : processes) {
@@ -142,7 +142,7 @@ Result<void> settle(node::Node& node)
             return {};
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    return bad("the node does not come to rest: {}", waits_for);
+    return fail("sim.restless", "the node does not come to rest: " + waits_for);
 }
 
 class Client {
@@ -151,6 +151,7 @@ public:
         : setting_(setting)
         , recorder_(recorder)
         , told_(told)
+        , clock_(setting.faulty)
         , random_(setting.seed)
         , key_(item::Ed25519Signer::generate(random_))
     {
@@ -161,7 +162,7 @@ public:
     {
         for (int attempt = 1;; ++attempt) {
             auto done = act();
-            if (done || attempt == 10)
+            if (done || attempt == 10 || !setting_.insists)
                 return done;
             clock_.move(1000);
         }
@@ -205,7 +206,7 @@ public:
         const auto at = recorder_.size();
         TRY(const auto entry, node_->scheduler().entry(*accepted.slot));
         told_.slots.push_back({at, *accepted.slot, entry.assignment.id, std::move(item)});
-        TRY_OK(settle(*node_));
+        TRY_OK(settle(*node_, patience_ms()));
         TRY(const auto result, insist([&] { return node_->compute().result(*accepted.slot); }));
         told_.answers.push_back({recorder_.size(), result});
         return *accepted.slot;
@@ -229,7 +230,7 @@ public:
             if (round > 0) {
                 close();
                 TRY_OK(open());
-                TRY_OK(settle(*node_));
+                TRY_OK(settle(*node_, patience_ms()));
             }
             for (std::size_t i = 0; i < setting_.messages; ++i) {
                 const auto& to = i % 3 == 2 ? b.process : a.process;
@@ -247,6 +248,7 @@ public:
     }
 
 private:
+    int patience_ms() const { return setting_.insists ? 30'000 : 300; }
     std::string anchor()
     {
         std::string bytes(32, ' ');
@@ -256,7 +258,7 @@ private:
     const Setting& setting_;
     Recorder& recorder_;
     Told& told_;
-    SimulatedClock clock_{false};
+    SimulatedClock clock_;
     SeededRandom random_;
     item::Ed25519Signer key_;
     std::unique_ptr<node::Node> node_;

@@ -72,6 +72,8 @@ struct Setting {
     std::size_t messages = 12;  ///< sent from outside in each of the script's rounds
     std::size_t rounds = 2;  ///< the node is closed and opened between them
     std::uint64_t seed = 1;
+    bool insists = true;  ///< a client whose call fails calls again, up to ten times; else the script ends there
+    bool faulty = false;  ///< calls may fail: time goes on while the node waits to try again
 };
 
 /// Runs the script: items and a blob stored, processes spawned, messages that are sent on, spawn, fail and trap, images and
