@@ -28,6 +28,7 @@ LocalCompute::LocalCompute(
     , options_(std::move(options))
     , background_(options_.merge_in_background ? thread_pool("merge", 1) : nullptr)
     , images_(cache, files, options_.folder / "images", background_.get(), options_.history_states)
+    , results_(cache)
     , pool_(options_.start, options_.modules, options_.tracker, options_.idle_workers)
     , turns_(options_.workers)
 {
@@ -50,6 +51,7 @@ LocalCompute::~LocalCompute()
     stopping_ = true;
     for (const auto& lane : awake_lanes()) {
         const std::lock_guard busy(lane->mutex);
+        (void)settle(*lane).has_value();
         if (const auto saved = save_image(*lane, true); !saved)
             log::warning("no image of {}: {} (it will be replayed)", lane->process.text(), saved.error().sentence);
         drop_worker(*lane);
@@ -247,6 +249,7 @@ Result<LocalCompute::CronState> LocalCompute::cron_state(const ProcessId& proces
 Result<void> LocalCompute::with_lane(const ProcessId& process, const std::function<Result<void>(Lane& lane)>& work)
 {
     const auto lane = this->lane(process);
+    std::vector<std::shared_ptr<ResultQueue::Pending>> pending;
     {
         const std::lock_guard busy(lane->mutex);
         if (lane->stopped)
@@ -257,9 +260,11 @@ Result<void> LocalCompute::with_lane(const ProcessId& process, const std::functi
             const auto done = work(*lane);
             lane->used_ns = clock_.monotonic_ns();
             if (done) {
-                take_priority_back(*lane);
+                TRY_OK(take_priority_back(*lane));
+                pending = lane->pending;
                 break;
             }
+            TRY_OK(settle(*lane));
             // Whatever state the machine is in, the log has it all: start again from an image or from slot 0.
             const bool damaged = done.error().code == memory::errors::bad_image;
             if (damaged && lane->restored_from)
@@ -270,6 +275,12 @@ Result<void> LocalCompute::with_lane(const ProcessId& process, const std::functi
             log::warning("an evaluation of {} is tried again: {}", process.text(), done.error().sentence);
         }
     }
+    // The lane is free while its results are written: the next message is evaluated meanwhile.
+    for (const auto& one : pending)
+        if (const auto written = results_.wait(*one); !written) {
+            const std::lock_guard busy(lane->mutex);
+            return refused(*lane, written.error());
+        }
     put_others_to_sleep();
     return {};
 }

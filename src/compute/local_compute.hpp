@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "compute/images.hpp"
 #include "compute/log_walk.hpp"
+#include "compute/result_queue.hpp"
 #include "compute/turns.hpp"
 #include "compute/worker_pool.hpp"
 #include "store/records.hpp"
@@ -119,7 +120,9 @@ private:
         std::unique_ptr<WorkerClient> worker;
         bool has_machine = false;
         std::optional<units::Slot> at;  ///< what the machine evaluated last; nothing: it has only begun
-        std::unique_ptr<LogWalk> walk;  ///< stands after the newest result
+        std::unique_ptr<LogWalk> walk;  ///< stands after the newest result, durable or pending
+        std::optional<units::Slot> evaluated{};  ///< where the walk stood when the process went to sleep
+        std::vector<std::shared_ptr<ResultQueue::Pending>> pending;  ///< results on their way to the cache
         Digest root;  ///< of its state
         std::uint64_t gas_since_image = 0;
         std::uint64_t unsaved_bytes = 0;
@@ -159,11 +162,14 @@ private:
     /// @return how many it evaluated
     Result<std::uint64_t> advance(Lane& lane, const Goal& goal);
     Result<void> load_walk(Lane& lane);
+    /// Waits until the results that this lane has pending are durable. @return store.*, compute.disagreement: some are not
+    Result<void> settle(Lane& lane);
+    Result<void> refused(Lane& lane, const Error& error);
     LogWalk::Source source_of(const ProcessId& process);
     Result<void> wake(Lane& lane, const std::optional<units::Slot>& at);
     Result<void> replay(Lane& lane, const units::Slot& at);
     Result<units::SlotResult> run(Lane& lane, const LogWalk& walk, const LogWalk::Step& step);
-    void take_priority_back(Lane& lane);
+    Result<void> take_priority_back(Lane& lane);
     Result<void> save_image(Lane& lane, bool durable);
     void drop_worker(Lane& lane);
     void put_others_to_sleep();
@@ -178,6 +184,7 @@ private:
     Options options_;
     std::unique_ptr<Executor> background_;  ///< drained by the destructor, before images_ goes
     Images images_;
+    ResultQueue results_;
     Modules code_;
     WorkerPool pool_;
     Turns turns_;

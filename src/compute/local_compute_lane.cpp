@@ -12,6 +12,12 @@
 
 namespace altiplano::compute {
 
+namespace {
+// In a long row of evaluations, results become durable together: this many, or those of this time.
+constexpr std::size_t pending_max = 64;
+constexpr std::int64_t pending_ns = 5'000'000;
+}  // namespace
+
 /// Evaluates, in order, what has no result yet.
 Result<std::uint64_t> LocalCompute::advance(Lane& lane, const Goal& goal)
 {
@@ -29,21 +35,41 @@ Result<std::uint64_t> LocalCompute::advance(Lane& lane, const Goal& goal)
                     lane.process.text(), lane.walk->ticks_due(), step->slot.nonce, options_.cron_unasked_max),
                 fmt::format("`altiplano cron {}` evaluates them", lane.process.text()));
 
-        take_priority_back(lane);
+        TRY_OK(take_priority_back(lane));
         TRY_OK(wake(lane, lane.walk->at()));
         TRY(const auto result, run(lane, *lane.walk, *step));
-        const auto kept = cache_.put_result(to_record(result), outbox_of(result));
-        if (!kept && kept.error().code == store::errors::result_differs)
-            lane.stopped = Error{errors::disagreement, kept.error().sentence, kept.error().hint};
-        if (!kept)
-            return std::unexpected(kept.error());
+        const auto now_ns = clock_.monotonic_ns();
+        std::erase_if(lane.pending, [](const auto& one) { return one->done && one->outcome; });
+        lane.pending.push_back(results_.add({.result = to_record(result), .outbox = outbox_of(result)}, now_ns));
         lane.walk->pop();
-        if (checkpoint_is_due(lane))
+        const bool is_due = checkpoint_is_due(lane);
+        if (is_due || lane.pending.size() >= pending_max || now_ns - lane.pending.front()->since_ns >= pending_ns)
+            TRY_OK(settle(lane));
+        if (is_due)
             if (const auto saved = save_image(lane, true); !saved)
                 log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
         if (stopping_)
             return fail(errors::stopping, "the node is going down", "ask again when it is back: nothing is lost");
     }
+}
+
+Result<void> LocalCompute::settle(Lane& lane)
+{
+    Result<void> settled;
+    for (const auto& one : std::exchange(lane.pending, {}))
+        if (const auto written = results_.wait(*one); !written && settled)
+            settled = refused(lane, written.error());
+    return settled;
+}
+
+/// A result did not come to be durable: what was evaluated since counts for nothing.
+Result<void> LocalCompute::refused(Lane& lane, const Error& error)
+{
+    lane.walk.reset();
+    lane.evaluated.reset();
+    if (error.code == store::errors::result_differs)
+        lane.stopped = Error{errors::disagreement, error.sentence, error.hint};
+    return std::unexpected(error);
 }
 
 LogWalk::Source LocalCompute::source_of(const ProcessId& process)
@@ -74,8 +100,9 @@ Result<void> LocalCompute::load_walk(Lane& lane)
     TRY_OK(load_context(lane));
     if (lane.walk)
         return {};
-    std::optional<units::Slot> at;
-    TRY(const auto end, cache_.results_end(lane.process));
+    TRY_OK(settle(lane));
+    auto at = lane.evaluated;
+    TRY(const auto end, at ? Result<std::uint64_t>(0) : cache_.results_end(lane.process));
     if (end > 0) {
         TRY(const auto last,
             cache_.results({.process = lane.process, .first = {end - 1, 0}, .last = {end - 1, INT64_MAX}, .descending = true}));
@@ -143,6 +170,8 @@ void LocalCompute::sleep(Lane& lane)
     if (saved && lane.worker && !lane.worker->is_idle())
         pool_.give_back(std::move(lane.worker), *lane.context);
     drop_worker(lane);
+    if (lane.walk)
+        lane.evaluated = lane.walk->at();
     lane.walk.reset();
     lane.context.reset();
 }
@@ -153,6 +182,8 @@ Result<void> LocalCompute::wake(Lane& lane, const std::optional<units::Slot>& at
 {
     if (lane.has_machine && lane.at == at)
         return {};
+    // From here on results decide which images and which replay are right.
+    TRY_OK(settle(lane));
     TRY_OK(load_context(lane));
     if (!lane.worker || lane.has_machine) {
         drop_worker(lane);
@@ -227,6 +258,8 @@ Result<Evaluated> LocalCompute::evaluate(Lane& lane, const Work& work, std::uint
     // What takes long goes on beside the others, at idle priority. A message ends only by its own limits.
     bool is_long = false;
     const WhenLong when_long{.clock = &clock_, .after_ms = options_.long_ms, .note = [&] {
+                                 for (const auto& one : lane.pending)
+                                     (void)results_.wait(*one).has_value();  // `settle` tells of it
                                  if (long_now_.fetch_add(1) >= options_.long_max) {
                                      --long_now_;
                                      return;
@@ -263,13 +296,15 @@ Result<units::SlotResult> LocalCompute::run(Lane& lane, const LogWalk& walk, con
 
 /// After a long evaluation. An idle priority cannot always be taken back: then the machine comes back from an image, in
 /// another worker.
-void LocalCompute::take_priority_back(Lane& lane)
+Result<void> LocalCompute::take_priority_back(Lane& lane)
 {
     if (!lane.worker || !lane.worker->is_idle() || lane.worker->be_normal())
-        return;
+        return {};
+    TRY_OK(settle(lane));
     if (const auto saved = save_image(lane, false); !saved)
         log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
     drop_worker(lane);
+    return {};
 }
 
 /// Writes what the machine is now. Nothing when an image of this slot is there.
@@ -277,6 +312,7 @@ Result<void> LocalCompute::save_image(Lane& lane, bool durable)
 {
     if (!lane.has_machine || !lane.at || lane.past)
         return {};
+    TRY_OK(settle(lane));
     TRY_OK(images_.put(*lane.at, lane.root, durable,
         [&](const File& file, const std::optional<Digest>& base) { return lane.worker->save(file, base, durable); }));
     lane.gas_since_image = 0;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -187,13 +188,28 @@ public:
     virtual Result<void> write(Transaction transaction) = 0;
 };
 
+/// What becomes durable together.
+struct Evaluation {
+    ResultRecord result;
+    std::vector<OutboxRecord> outbox;
+};
+
 /// Results, outboxes, images: may be deleted while nobody has it open. Safe from any thread.
 class Cache {
 public:
     virtual ~Cache() = default;
-    /// A slot's result and what it sends, in one transaction (law 3). The same again is no error.
-    /// @return store.result_differs: the other one stays, and this one is kept beside it (law 7)
-    virtual Result<void> put_result(const ResultRecord& result, const std::vector<OutboxRecord>& outbox) = 0;
+    /// Results and what they send, in one transaction (law 3). The same again is no error.
+    /// @return for each, store.result_differs when there is another: that stays, and this one is kept beside it (law 7); or
+    /// one error for all, none of which is kept then
+    virtual Result<std::vector<Result<void>>> put_results(std::span<const Evaluation* const> evaluations) = 0;
+    /// The same for one.
+    Result<void> put_result(const ResultRecord& result, const std::vector<OutboxRecord>& outbox)
+    {
+        const Evaluation evaluation{result, outbox};
+        const Evaluation* const one = &evaluation;
+        TRY(auto outcomes, put_results({&one, 1}));
+        return std::move(outcomes.front());
+    }
     virtual Result<std::optional<ResultRecord>> result(const ProcessId& process, std::uint64_t nonce, std::uint64_t cron = 0) = 0;
     virtual Result<std::vector<ResultRecord>> results(const ResultQuery& query) = 0;
     virtual Result<std::vector<OutboxRecord>> outbox(const ProcessId& process, std::uint64_t nonce, std::uint64_t cron = 0) = 0;

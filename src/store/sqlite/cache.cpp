@@ -67,6 +67,32 @@ Statement& bind_result(Statement& statement, const ResultRecord& result)
         .bind(result.gas_used);
 }
 
+/// @return whether another result is there: that stays, and this one is kept beside it
+Result<bool> put(Database& database, const Evaluation& evaluation)
+{
+    const auto& [result, outbox] = evaluation;
+    TRY(const auto there, find_result(database, result.process, result.nonce, result.cron));
+    if (there && *there == result)
+        return false;
+    if (there) {
+        auto keep = database.prepare("INSERT INTO disagreements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        TRY_OK(bind_result(keep, result).run());
+        return true;
+    }
+    auto insert = database.prepare("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    TRY_OK(bind_result(insert, result).run());
+    for (const auto& entry : outbox)
+        TRY_OK(database.prepare("INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?)")
+                .bind(result.process)
+                .bind(result.nonce)
+                .bind(entry.index)
+                .bind(static_cast<std::int64_t>(entry.kind))
+                .bind(std::string_view(entry.json))
+                .bind(result.cron)
+                .run());
+    return false;
+}
+
 class SqliteCache final : public Cache {
 public:
     SqliteCache(std::unique_ptr<Database> readers, std::unique_ptr<Database> writers, bool group)
@@ -75,36 +101,21 @@ public:
     {
     }
 
-    Result<void> put_result(const ResultRecord& result, const std::vector<OutboxRecord>& outbox) override
+    Result<std::vector<Result<void>>> put_results(std::span<const Evaluation* const> evaluations) override
     {
-        bool differs = false;
+        std::vector<Result<void>> outcomes(evaluations.size());
         TRY_OK(writer_.write([&](Database& database) -> Result<void> {
-            TRY(const auto there, find_result(database, result.process, result.nonce, result.cron));
-            differs = there && *there != result;
-            if (there && !differs)
-                return {};
-            if (differs) {
-                auto keep = database.prepare("INSERT INTO disagreements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-                return bind_result(keep, result).run();
+            for (std::size_t i = 0; i < evaluations.size(); ++i) {
+                TRY(const auto differs, put(database, *evaluations[i]));
+                if (differs)
+                    outcomes[i] = fail(errors::result_differs,
+                        fmt::format("slot {} of {} has another result already; both are kept", evaluations[i]->result.nonce,
+                            evaluations[i]->result.process.text()),
+                        "`altiplano verify` says which one the log gives");
             }
-            auto insert = database.prepare("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-            TRY_OK(bind_result(insert, result).run());
-            for (const auto& entry : outbox)
-                TRY_OK(database.prepare("INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?)")
-                        .bind(result.process)
-                        .bind(result.nonce)
-                        .bind(entry.index)
-                        .bind(static_cast<std::int64_t>(entry.kind))
-                        .bind(std::string_view(entry.json))
-                        .bind(result.cron)
-                        .run());
             return {};
         }));
-        if (differs)
-            return fail(errors::result_differs,
-                fmt::format("slot {} of {} has another result already; both are kept", result.nonce, result.process.text()),
-                "`altiplano verify` says which one the log gives");
-        return {};
+        return outcomes;
     }
 
     Result<std::optional<ResultRecord>> result(const ProcessId& process, std::uint64_t nonce, std::uint64_t cron) override
