@@ -183,7 +183,7 @@ void banner(const UpOptions& options, const Development& made, const std::string
     for (const std::string name : {"alice", "bob"})
         row(name, development_wallet(name).address().text(), "1000 test wAR, no value: wallets/" + name + ".json");
     row("wAR", made.war, "test AR, no value; 12 decimals; minted by the faucet's wallet");
-    row("registry", made.registry, "of packages: @apm/apm, @sam/Llama-Herder");
+    row("registry", made.registry, "of packages: @apm/apm, @sam/Llama-Herder, @rakis/DbAdmin, @rakis/WeaveDrive");
     row("herder", made.herder, "takes AI jobs for wAR");
     for (const auto& worker : made.workers)
         row("worker", worker, "an AI; its model is loaded at the first start of a node");

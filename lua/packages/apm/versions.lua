@@ -1,4 +1,4 @@
--- Semantic versions and ranges: 1.2.3, ^1.2.3, ~1.2.3, >=1.2.3, 1.x, *. Pre-releases count below their release.
+-- Semantic versions and ranges: 1.2.3, ^1.2.3, ~1.2.3, >=1.2.3, 1.x, *. Pre-releases count below their release; two of them compare as texts.
 local versions = {}
 
 -- @return major, minor, patch, pre-release or nil; nothing when it is no version
@@ -22,7 +22,9 @@ end
 
 local function at_least(version, lowest) return not versions.less(version, lowest) end
 
+-- A pre-release is for those who ask for one: no range without a pre-release of its own gives it.
 function versions.matches(version, range)
+  if select(4, versions.parse(version)) and not tostring(range or ""):find("-", 1, true) then return false end
   if range == nil or range == "*" or range == "latest" or range == "" then return true end
   local sign, bound = range:match("^([%^~]?)(.+)$")
   if sign == "" and range:match("^[<>=]") then

@@ -193,6 +193,14 @@ Result<Development> Development::make(const Options& options, Files& files)
         sam.message("publish Llama-Herder 1.0.3 for " + made.herder, made.registry, {{"Action", "APM.Publish"}},
             publication("@sam", "Llama-Herder", "1.0.3", "asks a herd of AI workers",
                 with_local_ids(lua_text("packages/llama-herder/client.lua"), made.aliases)))));
+    TRY_OK(send("", rakis.message("vendor rakis", made.registry, {{"Action", "APM.RegisterVendor"}}, "@rakis")));
+    TRY_OK(send("package @rakis/DbAdmin",
+        rakis.message("publish DbAdmin 0.0.1 for " + made.registry, made.registry, {{"Action", "APM.Publish"}},
+            publication("@rakis", "DbAdmin", "0.0.1", "SQLite with less typing", lua_text("packages/db-admin/main.lua")))));
+    TRY_OK(send("package @rakis/WeaveDrive",
+        rakis.message("publish WeaveDrive 0.0.2 for " + made.registry, made.registry, {{"Action", "APM.Publish"}},
+            publication("@rakis", "WeaveDrive", "0.0.2", "blocks, transactions and data of the weave",
+                lua_text("packages/weavedrive/main.lua")))));
     return made;
 }
 
