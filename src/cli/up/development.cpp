@@ -119,8 +119,8 @@ Result<Development> Development::make(const Options& options, Files& files)
 {
     Development made;
     const auto owner_key = development_wallet("owner"), faucet_key = development_wallet("faucet"),
-               sam_key = development_wallet("sam");
-    const Signer owner(owner_key, options), faucet(faucet_key, options), sam(sam_key, options);
+               sam_key = development_wallet("sam"), rakis_key = development_wallet("rakis");
+    const Signer owner(owner_key, options), faucet(faucet_key, options), sam(sam_key, options), rakis(rakis_key, options);
     const auto send = [&](std::string what, Result<item::DataItem> item) -> Result<std::string> {
         TRY(auto signed_item, std::move(item));
         auto id = signed_item.id().text();
