@@ -68,6 +68,13 @@ public:
         send("Process", "");
     }
 
+    /// What Lua gave as a text, or why it gave nothing.
+    struct Said {
+        bool fine;
+        std::string text;
+    };
+    Said say(std::string_view code) { return said(send("Message", code)); }
+
     /// What Lua gave, as a number; the CPU seconds of this thread, and those of the clock.
     struct Evaluated {
         std::int64_t value;
@@ -79,15 +86,12 @@ public:
         double cpu_seconds = 0;
         const double seconds =
             bench::seconds([&] { cpu_seconds = bench::thread_seconds([&] { output = send("Message", code); }); });
-        const auto answer = must(JsonView::parse(output));
-        const auto response = answer.find("response");
-        const auto data = response && response->find("Output") ? response->find("Output")->find("data") : std::nullopt;
-        const auto text = data ? data->find("output") ? data->find("output")->text() : data->text() : std::nullopt;
-        if (!text) {
-            fmt::print(stderr, "the guest answered: {}\n", output);
+        const auto answer = said(output);
+        if (!answer.fine) {
+            fmt::print(stderr, "the guest answered: {}\n", answer.text);
             std::exit(1);
         }
-        return {std::strtoll(text->c_str(), nullptr, 10), cpu_seconds, seconds};
+        return {std::strtoll(answer.text.c_str(), nullptr, 10), cpu_seconds, seconds};
     }
 
     /// Goes to sleep as an image and wakes from it.
@@ -100,6 +104,18 @@ public:
 
 private:
     static vm::Machine::Limits limits() { return {.memory_bytes = std::uint64_t{4} << 30}; }
+
+    static Said said(const std::string& output)
+    {
+        // A fault has a sentence instead.
+        const auto answer = JsonView::parse(output);
+        if (!answer)
+            return {false, output};
+        const auto response = answer->find("response");
+        const auto data = response && response->find("Output") ? response->find("Output")->find("data") : std::nullopt;
+        const auto text = data ? data->find("output") ? data->find("output")->text() : data->text() : std::nullopt;
+        return text ? Said{true, *text} : Said{false, output};
+    }
 
     std::string send(std::string_view type, std::string_view data)
     {

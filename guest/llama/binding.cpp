@@ -28,6 +28,7 @@ Engine& engine()
 struct Workspace {
     Tokens tokens;
     std::string text, more;
+    std::vector<std::string> texts;
     std::vector<float> numbers;
     std::vector<Candidate> candidates;
     std::span<const float> logits;
@@ -88,15 +89,23 @@ template <class List> int push_list(lua_State* L, const List& list)
 
 // ---------------------------------------------------------------------------------------------------- load, info
 
-// load(path, context tokens, batch tokens, compat)
+// load(list of paths, context tokens, batch tokens, compat, words only)
 int l_load(lua_State* L)
 {
-    take_text(L, 1, work().text);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    work().texts.clear();
+    for (lua_Integer i = 1; i <= static_cast<lua_Integer>(lua_rawlen(L, 1)); i++) {
+        lua_rawgeti(L, 1, i);
+        take_text(L, -1, work().text);
+        work().texts.push_back(work().text);
+        lua_pop(L, 1);
+    }
     LoadOptions options;
     options.context_tokens = static_cast<std::uint32_t>(luaL_checkinteger(L, 2));
     options.batch_tokens = static_cast<std::uint32_t>(luaL_checkinteger(L, 3));
     options.compat = lua_toboolean(L, 4) != 0;
-    if (engine().load(work().text, options)) {
+    options.words_only = lua_toboolean(L, 5) != 0;
+    if (engine().load(work().texts, options)) {
         lua_pushboolean(L, 1);
         return 1;
     }

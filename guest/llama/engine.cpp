@@ -134,7 +134,14 @@ bool Engine::ready()
 {
     if (context_)
         return true;
+    if (model_)
+        return fail("llama.not_loaded: only the tokenizer is loaded; load the model without words_only");
     return fail("llama.not_loaded: no model is loaded; call llama.load(\"/data/<id>\") first");
+}
+
+bool Engine::has_words()
+{
+    return model_ || ready();
 }
 
 void Engine::clear_log()
@@ -172,15 +179,22 @@ void Engine::unload()
     unfinished_.clear();
 }
 
-bool Engine::load(const std::string& path, const LoadOptions& options)
+bool Engine::load(const std::vector<std::string>& paths, const LoadOptions& options)
 {
     unload();
     options_ = options;
+    if (paths.empty())
+        return fail("llama.model_missing: no path was given");
+    const auto& path = paths.front();
     try {
         start_backend();
         log_lines().clear();
-        if (const auto why = why_missing(path); !why.empty())
-            return fail("llama.model_missing: " + path + ": " + why);
+        std::vector<const char*> views;
+        for (const auto& one : paths) {
+            if (const auto why = why_missing(one); !why.empty())
+                return fail("llama.model_missing: " + one + ": " + why);
+            views.push_back(one.c_str());
+        }
 
         // Weights are mapped where the host maps files, and read otherwise. Without extra buffer types they are used as
         // they lie in the file, so that a mapping stays one.
@@ -188,10 +202,19 @@ bool Engine::load(const std::string& path, const LoadOptions& options)
         model_params.load_mode = LLAMA_LOAD_MODE_MMAP;
         model_params.n_gpu_layers = 0;
         model_params.use_extra_bufts = false;
-        model_ = llama_model_load_from_file(path.c_str(), model_params);
+        model_params.vocab_only = options.words_only;
+        model_ = views.size() == 1 ? llama_model_load_from_file(views.front(), model_params)
+                                   : llama_model_load_from_splits(views.data(), views.size(), model_params);
         if (!model_)
             return fail("llama.model_invalid: " + path + ": " + reason());
+        if (options.words_only)
+            return true;
 
+        if (llama_model_is_diffusion(model_)) {
+            free_all();
+            return fail("llama.model_unsupported: " + path
+                + ": the model writes all of its text at once, step by step; only models that read from left to right can be used");
+        }
         context_ = llama_init_from_model(model_, context_params(model_, options));
         if (!context_) {
             free_all();
@@ -227,7 +250,9 @@ std::uint32_t Engine::context_tokens() const
 
 bool Engine::tokenize(const std::string& text, bool beginning, bool special, Tokens& tokens)
 {
-    return guarded([&] {
+    if (!has_words())
+        return false;
+    return caught([&] {
         if (text.size() > INT32_MAX / 2)
             return fail("llama.prompt_too_long: the prompt has " + std::to_string(text.size()) + " bytes");
         const auto* vocab = llama_model_get_vocab(model_);

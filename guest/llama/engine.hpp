@@ -22,6 +22,7 @@ enum class Stop { none, end, length };
 struct LoadOptions {
     std::uint32_t context_tokens = 2048;  ///< capped by what the model was trained with
     std::uint32_t batch_tokens = 256;  ///< prompts are decoded in pieces of so many tokens
+    bool words_only = false;  ///< the tokenizer without the weights, which need not be in the file
     bool compat = false;  ///< positions of tokens as AO's own llama numbers them, and greedy (ao-protocol.md 7.3)
 };
 
@@ -37,7 +38,8 @@ public:
     Engine();
     ~Engine();
 
-    bool load(const std::string& path, const LoadOptions& options);
+    /// @param paths  one, or the parts of a split model in their order
+    bool load(const std::vector<std::string>& paths, const LoadOptions& options);
     void unload();
     bool compat() const { return options_.compat; }
 
@@ -90,10 +92,9 @@ private:
     };
     bool fail(std::string sentence);
     /// With a model only; what ggml or llama.cpp throw becomes an error.
-    template <class Body> bool guarded(Body body)
+    template <class Body> bool guarded(Body body) { return ready() && caught(body); }
+    template <class Body> bool caught(Body body)
     {
-        if (!ready())
-            return false;
         try {
             clear_log();
             return body();
@@ -103,6 +104,7 @@ private:
     }
     static void clear_log();
     bool ready();
+    bool has_words();
     bool fits(std::size_t more);
     bool decode(std::span<const llama_token> tokens, llama_pos position, bool gaps);
     bool add_as_ao_does(const Tokens& tokens);

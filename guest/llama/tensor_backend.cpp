@@ -38,9 +38,11 @@ bool write(const ggml_cgraph& graph, Written& written, std::int64_t& scratch_byt
     auto* at = written.bytes.data() + sizeof header;
     for (int i = 0; i < graph.n_nodes; i++) {
         const auto& node = *graph.nodes[i];
-        if (is_view(node) || (node.flags & GGML_TENSOR_FLAG_COMPUTE) == 0 || ggml_is_empty(&node)) continue;
+        if (is_view(node) || (node.flags & GGML_TENSOR_FLAG_COMPUTE) == 0 || ggml_is_empty(&node))
+            continue;
         tensor::NodeRecord record;
-        if (!translate(node, record)) return false;
+        if (!translate(node, record))
+            return false;
         std::memcpy(at, &record, sizeof record);
         at += sizeof record;
         header.nodes++;
@@ -51,10 +53,12 @@ bool write(const ggml_cgraph& graph, Written& written, std::int64_t& scratch_byt
         std::memcpy(kernel.parameters, record.parameters, sizeof kernel.parameters);
         const auto shape = [](const tensor::TensorRecord& from, kernels::Tensor& to) {
             to.type = static_cast<kernels::Type>(from.type);
-            for (int d = 0; d < 4; d++) to.extent[d] = static_cast<std::int64_t>(from.extent[d]);
+            for (int d = 0; d < 4; d++)
+                to.extent[d] = static_cast<std::int64_t>(from.extent[d]);
         };
         shape(record.result, kernel.result);
-        for (unsigned s = 0; s < record.sources; s++) shape(record.source[s], kernel.source[s]);
+        for (unsigned s = 0; s < record.sources; s++)
+            shape(record.source[s], kernel.source[s]);
         sizes.include(kernel);
     }
     written.bytes.resize(sizeof header + header.nodes * sizeof(tensor::NodeRecord));
@@ -70,13 +74,14 @@ ggml_status compute(ggml_backend_t backend, ggml_cgraph* graph)
     if (graph->uid == 0 || graph->uid != written.uid || graph->n_nodes != written.nodes) {
         std::int64_t scratch_bytes = 0;
         written.uid = 0;
-        if (!write(*graph, written, scratch_bytes)) return GGML_STATUS_FAILED;
+        if (!write(*graph, written, scratch_bytes))
+            return GGML_STATUS_FAILED;
         written.uid = graph->uid;
         written.nodes = graph->n_nodes;
-        if (self.scratch.size() < static_cast<std::size_t>(scratch_bytes)) self.scratch.resize(static_cast<std::size_t>(scratch_bytes));
+        if (self.scratch.size() < static_cast<std::size_t>(scratch_bytes))
+            self.scratch.resize(static_cast<std::size_t>(scratch_bytes));
     }
-    const auto answer =
-        altiplano_compute(written.bytes.data(), written.bytes.size(), self.scratch.data(), self.scratch.size());
+    const auto answer = altiplano_compute(written.bytes.data(), written.bytes.size(), self.scratch.data(), self.scratch.size());
     return answer == 0 ? GGML_STATUS_SUCCESS : GGML_STATUS_FAILED;
 }
 
@@ -170,8 +175,7 @@ ggml_backend_dev_t device(ggml_backend_reg_t registry, std::size_t)
 
 void register_tensor_device()
 {
-    static ggml_backend_reg registry = {
-        GGML_BACKEND_API_VERSION, {registry_name, device_count, device, nullptr}, nullptr};
+    static ggml_backend_reg registry = {GGML_BACKEND_API_VERSION, {registry_name, device_count, device, nullptr}, nullptr};
     ggml_backend_register(&registry);
 }
 

@@ -64,7 +64,8 @@ struct Builder {
         record.op = static_cast<std::uint32_t>(op);
         record.result = record_of(node);
         for (const auto* source : sources) {
-            if (!source) return false;
+            if (!source)
+                return false;
             record.source[record.sources++] = record_of(*source);
         }
         return true;
@@ -72,7 +73,8 @@ struct Builder {
     void parameters(std::initializer_list<std::uint32_t> values)
     {
         unsigned i = 0;
-        for (const auto value : values) record.parameters[i++] = value;
+        for (const auto value : values)
+            record.parameters[i++] = value;
     }
 };
 
@@ -116,28 +118,34 @@ bool translate(const ggml_tensor& node, tensor::NodeRecord& record)
         return build.is(Op::scale, {src[0]});
     case GGML_OP_UNARY: return unary(node, op) && build.is(op, {src[0]});
     case GGML_OP_GLU: {
-        if (!gate(node, op)) return false;
-        if (src[1]) return build.is(op, {src[0], src[1]});
+        if (!gate(node, op))
+            return false;
+        if (src[1])
+            return build.is(op, {src[0], src[1]});
         // Both halves in one row: two views of it.
-        if (!build.is(op, {src[0], src[0]})) return false;
+        if (!build.is(op, {src[0], src[0]}))
+            return false;
         const bool swapped = node.op_params[1] != 0;
         for (int i = 0; i < 2; i++) {
             auto& half = record.source[i];
             half.extent[0] /= 2;
-            if ((i == 1) != swapped) half.address += half.extent[0] * half.stride[0];
+            if ((i == 1) != swapped)
+                half.address += half.extent[0] * half.stride[0];
         }
         return true;
     }
     case GGML_OP_ROPE: {
         const int mode = node.op_params[2];
         // Interpolated and sectioned positions are ggml's.
-        if (parameter(node, 7) != 0.0F || (mode != GGML_ROPE_TYPE_NORMAL && mode != GGML_ROPE_TYPE_NEOX)) return false;
+        if (parameter(node, 7) != 0.0F || (mode != GGML_ROPE_TYPE_NORMAL && mode != GGML_ROPE_TYPE_NEOX))
+            return false;
         build.parameters({static_cast<std::uint32_t>(node.op_params[1]), mode == GGML_ROPE_TYPE_NEOX ? 1U : 0U,
             bits(parameter(node, 5)), bits(parameter(node, 6)), bits(parameter(node, 8))});
         return src[2] ? build.is(Op::rope, {src[0], src[1], src[2]}) : build.is(Op::rope, {src[0], src[1]});
     }
     case GGML_OP_FLASH_ATTN_EXT: {
-        if (parameter(node, 1) != 0.0F || src[4] || !src[3]) return false;  // no biases by distance, no sinks
+        if (parameter(node, 1) != 0.0F || src[4] || !src[3])
+            return false;  // no biases by distance, no sinks
         const float cap = parameter(node, 2);
         const float scale = cap != 0.0F ? parameter(node, 0) / cap : parameter(node, 0);
         build.parameters({bits(scale), bits(cap)});
@@ -149,13 +157,16 @@ bool translate(const ggml_tensor& node, tensor::NodeRecord& record)
 
 bool is_supported(const ggml_tensor& node)
 {
-    if (is_view(node)) return true;
+    if (is_view(node))
+        return true;
     tensor::NodeRecord record;
-    if (!translate(node, record)) return false;
+    if (!translate(node, record))
+        return false;
     // ggml asks before tensors have addresses: each gets a region of its own. Views of one tensor become apart, which they are.
     std::uint64_t address = std::uint64_t{1} << 40;
     record.result.address = address;
-    for (unsigned i = 0; i < record.sources; i++) record.source[i].address = address += std::uint64_t{1} << 40;
+    for (unsigned i = 0; i < record.sources; i++)
+        record.source[i].address = address += std::uint64_t{1} << 40;
     tensor::Checker checker(nullptr, std::uint64_t{1} << 44, {}, {});
     tensor::Step step;
     return checker.next(record, step) == tensor::Problem::none;

@@ -1,7 +1,7 @@
 -- Language models: `require("llama")`, also as ".Llama", the name that AO's own module has (ao-protocol.md 7.3). Only llama.wasm can
 -- run models; there the engine is in C++ (guest/llama).
 --
---   llama.load("/data/<id>" [, {context=2048, batch=256, compat=false}])     true, or nil and why
+--   llama.load("/data/<id>" or {the parts of a split model} [, {context=2048, batch=256, compat=false, words_only=false}])   true, or nil and why
 --   llama.chat(text or {{role=, content=}...} [, options])                   answer, stats
 --   llama.complete(prompt [, options])                                       text, stats; without a template
 --   llama.decide(question, {"yes", "no"} [, options])                        the likeliest, {yes=0.8, no=0.2}
@@ -35,7 +35,7 @@ local held = ""         -- text that may become a stop text
 local stopped           -- why the generation ended, if not by the engine
 local prompt_tokens, generated_tokens = 0, 0
 
-local known = { context = true, batch = true, compat = true }
+local known = { context = true, batch = true, compat = true, words_only = true }
 for _, option in ipairs(numbers) do known[option[1]] = option end
 for _, name in ipairs(others) do known[name] = true end
 
@@ -104,14 +104,18 @@ end
 -- ------------------------------------------------------------------------------------------------ load
 
 function llama.load(path, options)
-  if type(path) ~= "string" then fail("bad_option", "the path must be a text like /data/<id>, not a %s", type(path)) end
+  local paths = type(path) == "table" and path or { path }
+  for _, one in ipairs(paths) do
+    if type(one) ~= "string" then fail("bad_option", "the path must be a text like /data/<id>, not a %s", type(one)) end
+  end
+  if #paths == 0 then fail("bad_option", "no path was given") end
   options = options or {}
   merged(options)
   compat = options.compat == true
   held, stopped, applied, prompt_tokens, generated_tokens = "", nil, nil, 0, 0
   settings.grammar = nil  -- it belongs to a vocabulary
-  local done, why = engine.load(path, check_number("context", options.context or 2048, 1, 1 << 24, true),
-    check_number("batch", options.batch or 256, 1, 1 << 24, true), compat)
+  local done, why = engine.load(paths, check_number("context", options.context or 2048, 1, 1 << 24, true),
+    check_number("batch", options.batch or 256, 1, 1 << 24, true), compat, options.words_only == true)
   pass_log()
   if not done then return nil, why end
   apply(settings)

@@ -8,7 +8,7 @@ local expected = {}  -- byte -> logprob, for logprobs
 local engine = {
   load = function(path, context, batch, compat)
     calls.load = { path, context, batch, compat }
-    if path == "/data/none" then return nil, "llama.model_missing: none" end
+    if path[1] == "/data/none" then return nil, "llama.model_missing: none" end
     return true
   end,
   unload = function() end,
@@ -68,9 +68,9 @@ end)
 
 test("load passes its options and gives the reason of a failure", function()
   equal(llama.load("/data/x"), true)
-  equal(calls.load, { "/data/x", 2048, 256, false })
+  equal(calls.load, { { "/data/x" }, 2048, 256, false })
   llama.load("/data/x", { context = 100, batch = 7, compat = true })
-  equal(calls.load, { "/data/x", 100, 7, true })
+  equal(calls.load, { { "/data/x" }, 100, 7, true })
   equal({ llama.load("/data/none") }, { nil, "llama.model_missing: none" })
   llama.load("/data/x")
 end)

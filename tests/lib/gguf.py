@@ -1,0 +1,150 @@
+"""GGUF files as tests need them: taken apart, cut into parts, and written with made-up weights."""
+import pathlib
+import random
+import struct
+
+MAGIC, VERSION, ALIGNMENT = b"GGUF", 3, 32
+U16, U32, I32, F32, BOOL, TEXT, ARRAY = 2, 4, 5, 6, 7, 8, 9
+SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+BLOCKS = {0: (4, 1), 1: (2, 1), 2: (18, 32), 3: (20, 32), 8: (34, 32), 14: (210, 256)}  # type -> bytes and elements of a block
+Q4_0, Q6_K, F16_TYPE, F32_TYPE = 2, 14, 1, 0
+
+
+def text(value):
+    data = value if isinstance(value, bytes) else value.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def entry(key, kind, value):
+    """One key and value as bytes; `kind` (ARRAY, element kind) is a list."""
+    packed = {U16: "<H", U32: "<I", I32: "<i", F32: "<f", BOOL: "<?"}
+    one = lambda k, v: text(v) if k == TEXT else struct.pack(packed[k], v)
+    if isinstance(kind, tuple):
+        return text(key) + struct.pack("<IIQ", ARRAY, kind[1], len(value)) + b"".join(one(kind[1], v) for v in value)
+    return text(key) + struct.pack("<I", kind) + one(kind, value)
+
+
+def aligned(size):
+    return -size % ALIGNMENT
+
+
+class Model:
+    """The head of a file: entries {key: bytes of the whole entry}, tensors [(name, extents, type, offset, bytes)]."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.file = open(path, "rb")
+        assert self.file.read(4) == MAGIC
+        _, count, keys = struct.unpack("<IQQ", self.file.read(20))
+        self.entries, self.tensors = {}, []
+        for _ in range(keys):
+            begin = self.file.tell()
+            key = self.text()
+            self.skip(self.number("<I"))
+            end = self.file.tell()
+            self.file.seek(begin)
+            self.entries[key.decode()] = self.file.read(end - begin)
+        for _ in range(count):
+            name, dimensions = self.text(), self.number("<I")
+            extents = [self.number("<Q") for _ in range(dimensions)]
+            kind, offset = self.number("<I"), self.number("<Q")
+            elements = 1
+            for extent in extents:
+                elements *= extent
+            size, block = BLOCKS[kind]
+            self.tensors.append((name, extents, kind, offset, elements // block * size))
+        self.data = self.file.tell() + aligned(self.file.tell())
+
+    def number(self, form):
+        return struct.unpack(form, self.file.read(struct.calcsize(form)))[0]
+
+    def text(self):
+        return self.file.read(self.number("<Q"))
+
+    def skip(self, kind):
+        if kind == TEXT:
+            self.text()
+        elif kind == ARRAY:
+            kind, count = self.number("<I"), self.number("<Q")
+            if kind == TEXT:
+                for _ in range(count):
+                    self.text()
+            else:
+                self.file.seek(SIZES[kind] * count, 1)
+        else:
+            self.file.seek(SIZES[kind], 1)
+
+
+def head(entries, tensors):
+    """tensors: (name, extents, type, bytes) in the order of their data."""
+    out, offset = [MAGIC, struct.pack("<IQQ", VERSION, len(tensors), len(entries)), *entries], 0
+    for name, extents, kind, size in tensors:
+        out.append(text(name) + struct.pack("<I", len(extents)) + b"".join(struct.pack("<Q", e) for e in extents) + struct.pack("<IQ", kind, offset))
+        offset += size + aligned(size)
+    data = b"".join(out)
+    return data + bytes(aligned(len(data)))
+
+
+def split(path, folder, parts):
+    """Cuts a model into files, as llama.cpp names and numbers them. @return their paths"""
+    model, made = Model(path), []
+    share = -(-len(model.tensors) // parts)
+    for part in range(parts):
+        tensors = model.tensors[part * share:(part + 1) * share]
+        entries = [entry("split.no", U16, part), entry("split.count", U16, parts), entry("split.tensors.count", I32, len(model.tensors))]
+        if part == 0:
+            entries += model.entries.values()
+        target = pathlib.Path(folder) / f"part-{part + 1:05d}-of-{parts:05d}.gguf"
+        with open(target, "wb") as out:
+            out.write(head(entries, [(name, extents, kind, size) for name, extents, kind, _, size in tensors]))
+            for _, _, _, offset, size in tensors:
+                model.file.seek(model.data + offset)
+                out.write(model.file.read(size) + bytes(aligned(size)))
+        made.append(target)
+    return made
+
+
+def llama3_8b(path, vocabulary):
+    """The shape of Llama 3 8B, with its vocabulary out of `vocabulary` and weights that nobody trained: Q4_0, 4.7 GB, written as it is made."""
+    width, layers, feed, kv, words = 4096, 32, 14336, 1024, 128256
+    source = Model(vocabulary)
+    entries = [e for key, e in source.entries.items() if key.startswith("tokenizer.")]
+    entries += [entry("general.architecture", TEXT, "llama"), entry("general.name", TEXT, "Generated 8B"), entry("general.file_type", U32, 2),
+                entry("llama.context_length", U32, 8192), entry("llama.embedding_length", U32, width), entry("llama.block_count", U32, layers),
+                entry("llama.feed_forward_length", U32, feed), entry("llama.attention.head_count", U32, 32),
+                entry("llama.attention.head_count_kv", U32, 8), entry("llama.rope.freq_base", F32, 500000.0),
+                entry("llama.rope.dimension_count", U32, 128), entry("llama.vocab_size", U32, words),
+                entry("llama.attention.layer_norm_rms_epsilon", F32, 1e-5)]
+    tensors = [("token_embd.weight", [width, words], Q4_0), ("output.weight", [width, words], Q6_K), ("output_norm.weight", [width], F32_TYPE)]
+    for layer in range(layers):
+        for name, extents in (("attn_q", [width, width]), ("attn_k", [width, kv]), ("attn_v", [width, kv]), ("attn_output", [width, width]),
+                              ("ffn_gate", [width, feed]), ("ffn_up", [width, feed]), ("ffn_down", [feed, width])):
+            tensors.append((f"blk.{layer}.{name}.weight", extents, Q4_0))
+        tensors += [(f"blk.{layer}.{name}_norm.weight", [width], F32_TYPE) for name in ("attn", "ffn")]
+    sized = []
+    for name, extents, kind in tensors:
+        size, block = BLOCKS[kind]
+        elements = extents[0] * (extents[1] if len(extents) > 1 else 1)
+        sized.append((name, extents, kind, elements // block * size))
+    chance = random.Random(1)
+    with open(path, "wb") as out:
+        out.write(head(entries, sized))
+        for name, extents, kind, size in sized:
+            if kind == F32_TYPE:
+                out.write(struct.pack("<f", 1.0) * extents[0])
+            else:
+                # One row of blocks with a fitting scale, repeated with another beginning each time: as many different bytes as a page has.
+                block_bytes, _ = BLOCKS[kind]
+                scale = struct.pack("<e", 0.003 if kind == Q4_0 else 0.0003)
+                blocks = []
+                for _ in range(4096):
+                    codes = chance.randbytes(block_bytes - 2)
+                    blocks.append(scale + codes if kind == Q4_0 else codes[:192] + bytes(b % 16 for b in codes[192:]) + scale)
+                row = b"".join(blocks)
+                left = size
+                while left:
+                    shift = chance.randrange(4096) * block_bytes
+                    piece = (row[shift:] + row[:shift])[:left]
+                    out.write(piece)
+                    left -= len(piece)
+            out.write(bytes(aligned(size)))
