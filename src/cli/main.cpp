@@ -59,6 +59,7 @@ int main(int argc, char** argv)
     add_config_commands(app, common, exit);
     add_item_commands(app, common, exit);
     add_module_commands(app, common, exit);
+    add_model_commands(app, common, exit);
     add_process_commands(app, common, exit);
     add_network_commands(app, common, exit);
     add_ask_command(app, common, exit);

@@ -6,6 +6,7 @@
 #include "compute/sandbox.hpp"
 #include "scheduler/errors.hpp"
 #include "scheduler/scheduler.hpp"
+#include "store/references.hpp"
 #include "store/sqlite/sqlite.hpp"
 
 #include <algorithm>
@@ -29,12 +30,14 @@ Result<void> recompute(const DataFolder& folder, const Recompute& what, const st
         TRY(auto layer, files.open(path, Files::Mode::read));
         layers.push_back(std::move(layer));
     }
-    const std::array<Path, 1> read{folder.blobs()};
+    // Blobs, and the files that some of them refer to.
+    TRY(const auto blobs, store::Blobs::open_to_read(files, folder.blobs()));
+    TRY(auto read, store::all_referred(files, folder.blobs()));
+    read.push_back(folder.blobs());
     const std::array<Path, 4> write{
         folder.records(), Path(folder.records().string() + "-wal"), Path(folder.records().string() + "-shm"), modules};
     isolated(compute::allow_only_files(read, write));
 
-    TRY(const auto blobs, store::Blobs::open_to_read(files, folder.blobs()));
     TRY(const auto weave, weave::Weave::open_to_read(*records, *blobs, system_clock()));
     scheduler::LogReader log(*weave, *records);
     TRY(const auto info, log.process(process));

@@ -5,6 +5,7 @@
 #include "item/deep_hash.hpp"
 #include "item/transaction.hpp"
 #include "store/errors.hpp"
+#include "store/references.hpp"
 #include "weave/errors.hpp"
 #include "weave/index.hpp"
 
@@ -209,16 +210,20 @@ Result<std::unique_ptr<ItemData>> Weave::data(const ItemId& id)
     }
     TRY(auto file, blobs_.read(*found.blob));
     {
-        // One thread reads a large file through, the others wait for it and need not.
+        // One thread reads a large file through, the others wait for it and need not. A file that lies elsewhere is read again
+        // when somebody wrote to it.
         const std::lock_guard lock(checking_);
-        if (!checked_.contains(*found.blob)) {
+        auto checked = *found.blob;
+        if (const auto changed_ns = store::changed_ns(blobs_, checked); changed_ns != 0)
+            checked = sha256(as_bytes(fmt::format("{} changed {}", hex(checked.bytes()), changed_ns)));
+        if (!checked_.contains(checked)) {
             TRY(const auto hash, store::sha256_of(*file));
             if (hash != *found.blob)
                 return fail(errors::broken_item,
                     fmt::format("the data of item {} is stored under SHA-256 {}, but hashes to {}", id.text(),
                         hex(found.blob->bytes()), hex(hash.bytes())),
                     "the file was changed: put the item again after removing it");
-            checked_.insert(*found.blob);
+            checked_.insert(checked);
         }
     }
     return std::make_unique<ItemData>(std::move(file), found.data_size);

@@ -1,7 +1,9 @@
 #include "node/http/upload_routes.hpp"
 
+#include "base/base64url.hpp"
 #include "node/errors.hpp"
 #include "node/http/reply.hpp"
+#include "weave/adopt.hpp"
 #include "weave/errors.hpp"
 #include "weave/unbundle.hpp"
 
@@ -14,6 +16,8 @@ namespace {
 
 // Data of at most 10 MiB in base64url, and the rest.
 constexpr std::size_t transaction_body_max = std::size_t{15} << 20;
+// More than any header within the limits.
+constexpr std::uint64_t header_bytes_max = std::uint64_t{16} * 1024;
 
 /// What became of a bundle's members, for whoever sent it.
 void write_bundle(JsonWriter& json, const std::optional<weave::Unbundled>& bundle, const std::optional<Error>& no_bundle)
@@ -118,6 +122,20 @@ private:
     std::string json_;
 };
 
+/// A header and nothing else: the data is a blob that this node has, which whoever may write into its data folder put there.
+/// A client that knows a hash gains nothing that it could not read by an id.
+Result<Reply> take_header(Node& node, const Request& request)
+{
+    TRY(const auto bytes, from_hex(request.parameter("hash")));
+    TRY(const auto hash, Digest::from_bytes(bytes));
+    TRY(const auto header, item::Header::parse(as_bytes(request.body)));
+    TRY(auto item, weave::adopt(header, hash, node.weave().blobs()));
+    TRY_OK(weave::take(node.weave(), std::move(item)));
+    JsonWriter json;
+    json.begin_object().member("id", std::string_view(header.id().text())).end_object();
+    return json_reply(std::move(json));
+}
+
 }  // namespace
 
 void add_upload_routes(Router& router, Node& node)
@@ -126,6 +144,19 @@ void add_upload_routes(Router& router, Node& node)
         router.stream("POST", std::move(pattern), std::move(summary),
             [&node](const Request&) -> Result<std::unique_ptr<Body>> { return std::make_unique<TakeBody>(node); });
     };
+    router.on(
+        "POST", "/blob/{hash}",
+        "stores the data item of this header, whose data is the blob with this SHA-256, which is here already",
+        [&node](const Request& request) { return take_header(node, request); }, header_bytes_max);
+    router.on("POST", "/check/{id}", "reads all of an item and verifies its signature",
+        [&node](const Request& request) -> Result<Reply> {
+            TRY(const auto id, ItemId::parse(request.parameter("id")));
+            TRY_OK(node.weave().check(id));
+            JsonWriter json;
+            json.begin_object().member("id", std::string_view(id.text())).member("valid", true).end_object();
+            return json_reply(std::move(json));
+        });
+    router.reads("POST", "/check/{id}");
     take("/tx", "stores a data item of any size, as bytes, or takes a transaction, as JSON");
     for (const auto* const pattern : {"/tx/{currency}", "/v1/tx", "/v1/tx/{currency}"})
         take(pattern, "the same, where bundlers have it");
