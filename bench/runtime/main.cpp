@@ -1,5 +1,5 @@
-// `bench runtime`: messages per second through the Lua runtime of a process, ours and AO's published aos2_0_6, both on our
-// virtual machine, committed after each message as a node does.
+// `bench runtime`: messages per second of processor time through the Lua runtime of a process, ours and AO's published aos2_0_6,
+// both on our virtual machine, committed after each message as a node does.
 //   ping-pong        a handler replies to each message
 //   token transfers  lua/blueprints/token.lua, the same text in both, moves one unit from one of eight accounts to the next
 //   bench_runtime PROCESS.wasm AOS.wasm TOKEN.lua [--json] [--smoke]
@@ -131,13 +131,13 @@ int main(int count, char** values)
     {
         Process ours(own, ping), theirs(aos, ping);
         rows.push_back(bench::in_turn(
-            "ping-pong", "aos2_0_6", "messages/s", bench::Better::more, runs, [&] { return ping_pong(ours, messages); },
+            "ping-pong", "aos2_0_6", "messages/cpu-s", bench::Better::more, runs, [&] { return ping_pong(ours, messages); },
             [&] { return ping_pong(theirs, messages); }));
     }
     {
         Process ours(own, token), theirs(aos, token);
         rows.push_back(bench::in_turn(
-            "token transfers", "aos2_0_6", "messages/s", bench::Better::more, runs, [&] { return transfers(ours, messages); },
+            "token transfers", "aos2_0_6", "messages/cpu-s", bench::Better::more, runs, [&] { return transfers(ours, messages); },
             [&] { return transfers(theirs, messages); }));
     }
     bench::report(rows, given.json);

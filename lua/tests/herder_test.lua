@@ -370,6 +370,19 @@ test("a herder that prices true tokens takes no job without its quote", function
   nothing_went_wrong()
 end)
 
+test("jobs that nobody can do cost the herd no worker; one that refuses what others do is removed", function()
+  local function size() return herder("#Herder.worker_order") end
+  local before = size()
+  for _ = 1, 5 do market.pay(bob, 50, { ["X-Prompt"] = "FAIL now", ["X-Tokens"] = "5" }) end
+  equal(size(), before)
+  local broken = market.workers[1]
+  world.eval(broken, "Kept = Handlers.list[1] Handlers.prepend('Broken', { Action = 'Inference' }, function(m) m.reply({ Action = 'Inference-Error', Job = m.Tags.Job, Error = 'no' }) end)")
+  for i = 1, 40 do market.pay(bob, 50, { ["X-Prompt"] = "do it", ["X-Tokens"] = "2", ["X-Reference"] = "broken " .. i }) end
+  equal(newest(answers(bob)).Tags["X-Reference"], "broken 40")
+  equal({ herder("Herder.workers['" .. broken .. "'] == nil"), size() }, { "true", tostring(tonumber(before) - 1) })
+  nothing_went_wrong()
+end)
+
 test("a payment that is larger than a herder counts comes back", function()
   market.fund(bob, "1000000000000000000000")
   local before = world.eval(market.token, "Balances['" .. bob .. "']")

@@ -22,11 +22,18 @@ import harness
 from items import Wallet
 from tutorial_test import Up
 
+# Compiling llama.wasm takes longer than the test: the demo's cache of compiled modules has it, or gets it.
+CACHE = pathlib.Path(os.environ.get("ALTIPLANO_CACHE") or pathlib.Path.home() / ".cache" / "altiplano")
+os.environ.setdefault("ALTIPLANO_MODULES", str(CACHE / "demo-modules"))
+
 SOAK = "--soak" in sys.argv
 JOBS, CLIENTS, WORKERS = (500, 50, 4) if SOAK else (60, 50, 4)
 FUNDS = 1_000_000
 SEED = int(os.environ.get("ALTIPLANO_SEED", "20261125"))
 MiB = 1 << 20
+MODEL_HASH = hashlib.sha256(pathlib.Path(harness.model()).read_bytes()).hexdigest()
+# Keys and values of SmolLM2-135M: 30 layers, 3 heads of 64, two bytes each, for 2048 tokens.
+CONTEXT = 30 * 2 * 3 * 64 * 2 * 2048
 
 
 def development_wallet(name):
@@ -79,6 +86,13 @@ class Market:
     def evaluators(self):
         """The node's workers: the processes of this machine that evaluate."""
         return [child for node in children(self.up.process.pid) for child in children(node)]
+
+
+def maps_model(pid):
+    try:
+        return MODEL_HASH[-40:] in pathlib.Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return False
 
 
 def resident(pid):
@@ -185,6 +199,12 @@ def every_job_ends_once_and_no_unit_is_lost():
         assert int(balances[herder]) == earned == sum(fees.values()), (balances[herder], earned, sum(fees.values()))
         assert str(sum(map(int, balances.values()))) == supply
 
+        the_workers_share_their_model(market)
+        the_manual_has_the_true_quote(market)
+        long_prompts_are_answered_or_refused(market)
+        balances = json.loads(market.eval(token, "return require('json').encode(Balances)"))
+        assert str(sum(map(int, balances.values()))) == supply
+
         # Earnings leave by Withdraw, once.
         before = int(balances.get(market.owner.address, 0))
         mine = int(market.eval(herder, "return Herder.earned[Owner]"))
@@ -193,10 +213,45 @@ def every_job_ends_once_and_no_unit_is_lost():
         read = lambda: int(market.eval(token, f"return Balances['{market.owner.address}'] or 0"))
         harness.wait_for(lambda: read() != before, 120)
         assert read() == before + mine
-        model, held = os.path.getsize(harness.model()), sum(resident(child) for child in market.evaluators())
-        print(f"        resident {held / MiB:.0f} MiB, the model has {model / MiB:.0f}")
         print(f"        seed {SEED}: {len(answered)} answered, {len(refunded)} refunded, "
               f"{market.eval(herder, 'return Herder.count.redispatched .. [[ given to another worker, ]] .. Herder.count.late')} late answers")
+
+
+def the_workers_share_their_model(market):
+    """Those that have it mapped hold it once, and beside it each its context and less than 64 MiB."""
+    holders = [child for child in market.evaluators() if maps_model(child)]
+    assert 1 <= len(holders) <= WORKERS, holders
+    held, model = sum(map(resident, holders)), os.path.getsize(harness.model())
+    print(f"        {len(holders)} workers hold {held / MiB:.0f} MiB: the model's {model / MiB:.0f}, and {(held - model) / len(holders) / MiB:.0f} each")
+    assert held < model + len(holders) * (CONTEXT + 64 * MiB), held
+
+
+def long_prompts_are_answered_or_refused(market):
+    """H19: a prompt longer than one batch of the engine is answered; one longer than the context is paid back, with the reason."""
+    made, client = market.made, market.clients[0]
+    # However slow the machine is now: no deadline. A digit is a token, and a tag has room for 3000 of them.
+    market.eval(market.made["herder"], "Herder.deadline_base_ms = 900000")
+    for prompt, reference in ((" ".join(["a"] * 600), "long"), ("7" * 3000, "too long")):
+        market.post(market.message(client, made["war"], {"Action": "Transfer", "Recipient": made["herder"], "Quantity": "700", "X-Reference": reference,
+                                                         "X-Prompt": prompt, "X-Tokens": "1"})[1])
+    outcome = lambda reference: [tags for _, tags in market.results(made["herder"]) if tags.get("X-Reference") == reference and
+                                 (tags["Action"] == "Inference-Response" or tags.get("X-Refund") == "whole")]
+    harness.wait_for(lambda: time.sleep(0.5) or (outcome("long") and outcome("too long")), 600)
+    answer, refund = outcome("long")[0], outcome("too long")[0]
+    assert answer["Action"] == "Inference-Response" and int(answer["Prompt-Tokens"]) >= 600, answer
+    assert refund["Action"] == "Transfer" and "Inference Error" in refund["X-Reason"] and refund["Quantity"] == "700", refund
+
+
+def the_manual_has_the_true_quote(market):
+    """What docs/herder.md says of the sample prompt's true tokens is what a worker counts."""
+    herder = market.made["herder"]
+    market.post(market.message(market.clients[0], herder, {"Action": "Quote", "Tokens": "20", "X-Reference": "sample"}, b"What is the meaning of life?")[1])
+    quotes = lambda: [tags for _, tags in market.results(herder) if tags.get("Action") == "Quote-Response"]
+    harness.wait_for(lambda: time.sleep(0.5) or quotes(), 300)
+    tokens, fee = int(quotes()[0]["Prompt-Tokens"]), int(quotes()[0]["Fee"])
+    assert fee == 1 + tokens + 20, quotes()
+    page = " ".join((harness.ROOT / "docs" / "herder.md").read_text().split())
+    assert f"has {tokens} tokens in SmolLM2, so the quote is 1 + {tokens} + 20 = **{fee} units**" in page, (tokens, fee)
 
 
 def ended(market):

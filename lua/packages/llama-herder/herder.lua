@@ -145,11 +145,18 @@ local function remove_worker(id)
   end
 end
 
+-- @return whether it stays
+local function blame(worker)
+  worker.failures = worker.failures + 1
+  if worker.failures < H.failures_max then return true end
+  remove_worker(worker.id)
+  return false
+end
+
 -- A worker hears one message after the other: its heartbeat after this question says that it has left the job behind.
-local function fail_worker(worker, hanging)
-  worker.failures, worker.job, worker.hanging = worker.failures + 1, nil, hanging
-  if worker.failures >= H.failures_max then return remove_worker(worker.id) end
-  if hanging then Send({ Target = worker.id, Action = "Ping" }) end
+local function hang(worker)
+  worker.job, worker.hanging = nil, true
+  if blame(worker) then Send({ Target = worker.id, Action = "Ping" }) end
 end
 
 ---------------------------------------------------------------------------------------------------- the queue
@@ -239,7 +246,7 @@ local function keep_deadlines(now)
     for _, worker_id in ipairs(late) do
       job.running[worker_id] = nil
       -- It is still somewhere in the job: it gets no other until it answers or registers again.
-      if H.workers[worker_id] then fail_worker(H.workers[worker_id], true) end
+      if H.workers[worker_id] then hang(H.workers[worker_id]) end
     end
     if #late > 0 then give_up_or_retry(job, "no worker answered in time") end
     if H.jobs[id] and not next(job.running) and now - job.taken_ms > H.wait_max_ms then
@@ -394,7 +401,11 @@ Handlers.add("herder.answer", function(msg) return msg.Action == "Inference-Resp
   local agreed, workers = majority(job)
   if agreed then
     for id, answer in pairs(job.answers) do
-      if answer.text ~= agreed and H.workers[id] then fail_worker(H.workers[id], false) end
+      if answer.text ~= agreed and H.workers[id] then blame(H.workers[id]) end
+    end
+    -- Nor could those that refused what others did.
+    for id in pairs(job.refused) do
+      if H.workers[id] then blame(H.workers[id]) end
     end
     -- Who still works on it gets no other job before it has answered.
     for id in pairs(job.running) do
@@ -412,8 +423,9 @@ Handlers.add("herder.worker-error", function(msg) return msg.Action == "Inferenc
   local worker, job = job_of(msg)
   worker.hanging, worker.seen_ms = nil, tonumber(msg.Timestamp) or 0
   if job then
-    job.running[worker.id], job.refused[worker.id] = nil, true
-    fail_worker(worker, false)
+    -- The fault may be the job's: three prompts that are too long must not cost a herd its workers. It is the worker's when
+    -- another one answers.
+    job.running[worker.id], job.refused[worker.id], worker.job = nil, true, nil
     -- A job that every worker refuses is the job's fault.
     local left = false
     for id, other in pairs(H.workers) do left = left or (not job.refused[id] and not other.hanging) end
