@@ -183,11 +183,13 @@ end
 function ao.addAssignable(...)
   local name, pattern = ...
   if select("#", ...) == 1 then name, pattern = nil, name end
+  if name ~= nil and type(name) ~= "string" then error("ao.addAssignable: MatchSpec name MUST be a string", 2) end
   if name then ao.removeAssignable(name) end
   table.insert(ao.assignables, { name = name, pattern = pattern })
 end
 
 function ao.removeAssignable(which)
+  if type(which) ~= "string" and math.type(which) ~= "integer" then error("ao.removeAssignable: MatchSpec name MUST be a string, its index MUST be a number", 2) end
   if math.type(which) == "integer" then
     if ao.assignables[which] then table.remove(ao.assignables, which) end
     return

@@ -51,13 +51,13 @@ end
 local names = { sha256 = "sha2_256", sha512 = "sha2_512" }
 
 function crypto.mac.createHmac(data, key, algorithm)
-  algorithm = algorithm or "sha256"
+  algorithm = algorithm or "sha1"
   return answer(hmac(text_of(data), text_of(key), names[algorithm] or algorithm))
 end
 
 -- RFC 8018. @param length  bytes of the key
 function crypto.kdf.pbkdf2(password, salt, iterations, length, algorithm)
-  local name = names[algorithm or "sha256"] or algorithm
+  local name = names[algorithm] or algorithm or "sha1"
   password, salt = text_of(password), text_of(salt)
   local blocks, made, index = {}, 0, 0
   while made < length do

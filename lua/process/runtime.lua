@@ -39,6 +39,14 @@ end
 package.preload["handlers-utils"] = function() return Handlers.utils end
 package.preload["process"] = function() return runtime end
 package.preload["crypto.init"] = function() return require("crypto") end
+for part, names in pairs({ util = { "array", "hex", "stream" }, cipher = { "aes", "issac", "morus", "norx" },
+  digest = { "md2", "md4", "md5", "sha1", "sha2_256", "sha2_512", "sha3_256", "sha3_512", "keccak256", "keccak512", "blake2b" } }) do
+  local function whole() return require("crypto")[part == "util" and "utils" or part] end
+  package.preload["crypto." .. part], package.preload["crypto." .. part .. ".init"] = whole, whole
+  for _, name in ipairs(names) do
+    package.preload["crypto." .. part .. "." .. name] = function() return whole()[name] end
+  end
+end
 
 ---------------------------------------------------------------------------------------------------- what programs call
 
