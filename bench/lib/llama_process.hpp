@@ -97,7 +97,13 @@ public:
     /// Goes to sleep as an image and wakes from it.
     void restore(const Path& image)
     {
-        must(machine_->save(system_files(), image));
+        save(image);
+        wake(image);
+    }
+    void save(const Path& image) { must(machine_->save(system_files(), image)); }
+    /// In place of the machine that is there.
+    void wake(const Path& image)
+    {
         machine_.reset();
         machine_ = must(vm::Machine::restore(module_, limits(), must(system_files().open(image, Files::Mode::read)), files_));
     }

@@ -53,7 +53,7 @@ local function infer(msg)
   if not tokens then error("the tag Tokens says how many to generate", 0) end
   local seed = number(msg, "Seed", 0, 0x7fffffff)
   local temperature = number(msg, "Temperature", 0, 10, seed and 0.8 or 0)
-  llama.set({ temperature = temperature, seed = seed or default_seed, stream = false })
+  llama.set({ temperature = temperature, seed = seed or default_seed, stream = false, grammar = false })
   if msg.Tags.Grammar and msg.Tags.Grammar ~= "" then
     if not pcall(llama.set, { grammar = msg.Tags.Grammar }) then error("this model's runtime does not take the grammar", 0) end
   end
