@@ -24,6 +24,7 @@ LocalCompute::LocalCompute(
     : scheduler_(scheduler)
     , weave_(weave)
     , cache_(cache)
+    , files_(files)
     , clock_(clock)
     , options_(std::move(options))
     , background_(options_.merge_in_background ? thread_pool("merge", 1) : nullptr)

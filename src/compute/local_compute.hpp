@@ -85,6 +85,8 @@ public:
     Result<units::SlotResult> dry_run_at(const units::DryRun& run, std::uint64_t nonce);
     /// What comes of messages one after the other, from that state on: a life of the process that never was.
     Result<std::vector<units::SlotResult>> fork(const units::Slot& slot, std::span<const std::string> bodies);
+    /// The linear memory of that state, byte for byte (memory_data.cpp).
+    Result<std::unique_ptr<weave::ItemData>> memory(const units::Slot& slot);
     /// The pages that differ between the states after two slots, `from` before `to`, as ranges.
     Result<std::vector<memory::PageRange>> changes(const ProcessId& process, std::uint64_t from, std::uint64_t to);
 
@@ -178,6 +180,7 @@ private:
     units::Scheduler& scheduler_;
     weave::Weave& weave_;
     store::Cache& cache_;
+    Files& files_;
     Clock& clock_;
     std::optional<Address> authority_for(const item::Tags& tags) const;
 
@@ -190,6 +193,7 @@ private:
     Turns turns_;
     std::atomic<std::size_t> long_now_ = 0;
     std::atomic<bool> stopping_ = false;
+    std::atomic<std::uint64_t> shown_ = 0;  ///< memories that were asked for: each has a file of its own for a while
     std::mutex mutex_;  ///< of the maps
     std::map<ProcessId, std::shared_ptr<Lane>> lanes_;
     std::set<std::shared_ptr<Lane>> awake_;  ///< those with a worker

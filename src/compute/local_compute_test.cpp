@@ -583,6 +583,22 @@ TEST_F(ACompute, looks_at_the_past_and_leaves_it_as_it_was)
             EXPECT_EQ(state->root, results[nonce].state_root);
             EXPECT_EQ(state->memory_bytes, 2U * 65536);
             EXPECT_GT(state->used_pages, 0U);
+
+            // All of its memory, and the same in pieces that keep to no page: what the guest's answer said stands in it.
+            const auto memory = past->memory({process, nonce});
+            ASSERT_TRUE(memory) << memory.error().sentence;
+            ASSERT_EQ((*memory)->size(), 2U * 65536);
+            const auto whole = (*memory)->all().value();
+            EXPECT_EQ(as_text(whole).substr(1024, 41), R"({"ok":true,"response":{"Output":{"data":")");
+            constexpr char counted[] = {'1', '2', '2', '3', '3', '4', '4', '5'};
+            EXPECT_EQ(static_cast<char>(whole[1065]), counted[nonce]) << nonce;
+            Buffer pieces;
+            for (std::uint64_t at = 0; at < (*memory)->size(); at += 999) {
+                Buffer piece(std::min<std::uint64_t>(999, (*memory)->size() - at));
+                ASSERT_TRUE((*memory)->read_at(at, piece));
+                append(pieces, piece);
+            }
+            EXPECT_EQ(pieces, whole);
         }
         // Slot 3 counted to 3: a reader there sees 4, however often, and what the process is now stays.
         for (int i = 0; i < 2; ++i)

@@ -81,6 +81,7 @@ Result<http::Server::Options> server_options(const Config& config, Clock& clock)
         .kept_bytes_max = config.number("kept_replies_mb") << 20,
         .connections_max = config.number("connections"),
         .address_connections_max = config.number("address_connections"),
+        .address_rate = config.number("address_rate"),
         .idle_max = std::chrono::seconds(config.number("idle_s")),
         .header_max = std::chrono::seconds(config.number("header_s")),
         .body_rate_min = config.number("body_rate"),

@@ -40,6 +40,8 @@ std::span<const Setting> Config::table()
             65536},
         {"connections", number, "1024", "connections at once", 1, 1'000'000},
         {"address_connections", number, "256", "connections at once from one address that is not this machine", 1, 1'000'000},
+        {"address_rate", number, "100",
+            "requests a second from one address that is not this machine, ten seconds' worth at once; 0: no limit", 0, 1'000'000},
         {"waiting", number, "4096", "requests that wait for results at once", 1, 1'000'000},
         {"idle_s", number, "60", "how long a connection may be silent between requests, or not read", 1, 86400},
         {"header_s", number, "20", "how long the header of a request may take", 1, 3600},

@@ -14,6 +14,7 @@ inline constexpr std::string_view bad_option = "node.bad_option";  ///< a settin
 inline constexpr std::string_view key_needed = "node.key_needed";  ///< a write without one of the API keys
 inline constexpr std::string_view no_unit = "node.no_unit";  ///< a unit that neither runs here nor is named by a URL
 inline constexpr std::string_view stopping = "node.stopping";  ///< the node goes down
+inline constexpr std::string_view too_many_requests = "node.too_many_requests";  ///< from one address, in a time
 inline constexpr std::string_view busy = "node.busy";  ///< too many wait already
 inline constexpr std::string_view header_over_limit = "node.header_over_limit";
 inline constexpr std::string_view target_over_limit = "node.target_over_limit";

@@ -116,6 +116,9 @@ def must_be_error(answer, what):
         return  # has no body to look at
     assert headers.get("content-type", "").startswith("application/json"), f"{what}: {status} {headers} {body[:200]}"
     said = json.loads(body)
+    if "/v1/" in what and isinstance(said.get("error"), dict):  # as OpenAI's clients know it
+        assert {"message", "type", "code"} <= said["error"].keys(), f"{what}: {body[:300]}"
+        return
     assert isinstance(said, dict) and isinstance(said.get("error", said.get("errors")), (str, list)), f"{what}: {body[:300]}"
     assert "code" in said or "errors" in said, f"{what}: {body[:300]}"
 
@@ -254,6 +257,45 @@ def more_connections_than_it_takes_leave_it_as_it_is():
         assert time.monotonic() - began < 8, "it waited for a request that had not come"
 
 
+def as_many_connections_as_it_may_take_are_served_and_cost_little():
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
+    # Both ends of each are of one user, though of two programs.
+    count = min(CONNECTIONS, limit[1] - 200)
+    with harness.Node(options=["--connections", str(count + 100)]) as node:
+        port = int(node.url.rsplit(":", 1)[1])
+        node.get("/info")
+        before = memory_of(node)
+        kept = []
+        for _ in range(count):
+            one = socket.create_connection(("127.0.0.1", port), timeout=60)
+            kept.append(one)
+        # Each asks twice, all of them open all the time; some let their bodies drip meanwhile.
+        grown = []
+        for turn in range(2):
+            for number, one in enumerate(kept):
+                if number % 50 == 7:
+                    one.sendall(b"POST /tx HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n" if turn == 0 else b"x")
+                else:
+                    one.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            for number, one in enumerate(kept):
+                if number % 50 != 7:
+                    answer = b""
+                    while not answer.endswith(b"}\n"):
+                        piece = one.recv(4096)
+                        assert piece, f"connection {number} was closed: {answer}"
+                        answer += piece
+                    assert answer.startswith(b"HTTP/1.1 200"), answer
+            grown.append(memory_of(node) - before)
+        print(f"        {count} connections, all served twice; {grown[0]:+} MiB, then {grown[1]:+} MiB")
+        assert grown[0] * 1024 < 64 * 1024 + 24 * count, f"{grown[0]} MiB for {count} connections"
+        assert grown[1] - grown[0] < 32, "more requests over them cost nothing more"
+        for one in kept:
+            one.close()
+        harness.wait_for(lambda: is_up(node))
+        assert node.get("/health") == {"status": "ok"}
+
+
 def is_up(node):
     try:
         return urllib.request.urlopen(node.url + "/health", timeout=10).status == 200
@@ -263,4 +305,4 @@ def is_up(node):
 
 if __name__ == "__main__":
     harness.main([every_endpoint_answers_bad_input_in_json, headers_and_targets_have_limits, slow_drips_are_let_go,
-                  more_connections_than_it_takes_leave_it_as_it_is])
+                  more_connections_than_it_takes_leave_it_as_it_is, as_many_connections_as_it_may_take_are_served_and_cost_little])

@@ -36,7 +36,9 @@ Buffer make(fuzz::Input& input, const item::Signer& signer, int depth)
             data = to_buffer(input.take(input.byte()));
         } else {
             tags.add("Name", to_string(input.take(input.byte() % 8)));
-            data = Buffer(input.number(2) * (kind & 0x40 ? 8 : 1), static_cast<std::byte>(kind));
+            // Now and then one that becomes a blob, which is synced.
+            data = Buffer(
+                input.number(2) % 2048 + ((kind & 0x70) == 0x70 ? store::Blobs::size_min : 0), static_cast<std::byte>(kind));
         }
         const auto member = item::build({.tags = std::move(tags), .data = std::move(data)}, signer).value();
         wires.push_back(member.wire());

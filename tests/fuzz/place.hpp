@@ -22,7 +22,10 @@ public:
 struct Place {
     Place()
     {
-        std::string name = std::filesystem::temp_directory_path() / "altiplano-fuzz-XXXXXX";
+        // In memory where that is possible: blobs are synced.
+        const Path shared = "/dev/shm";
+        std::string name =
+            (std::filesystem::exists(shared) ? shared : std::filesystem::temp_directory_path()) / "altiplano-fuzz-XXXXXX";
         ENSURE(mkdtemp(name.data()), "a temporary folder can be made");
         folder = name;
         records = store::open_records(folder / "records.db", {.durable = false}).value();

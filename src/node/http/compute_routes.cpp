@@ -207,6 +207,38 @@ Result<Reply> cron(Node& node, const Request& request)
     return reply;
 }
 
+/// The linear memory after the message that `to` names, or at a time; after the newest one without it (5.1).
+Result<Reply> state(Node& node, const Request& request)
+{
+    TRY(const auto id, ProcessId::parse(request.parameter("process")));
+    TRY(const auto process, node.scheduler().process(id));
+    units::Slot slot{process.id, process.slots - 1};
+    if (const auto to = request.query_value("to"); to && !to->empty()) {
+        if (const auto message = ItemId::parse(*to)) {
+            TRY(slot, node.scheduler().slot_of(process.id, *message));
+        } else {
+            TRY(const auto time, number_in(*to, "'to'"));
+            TRY(const auto after, node.scheduler().slot_after(process.id, time_in(time)));
+            slot.nonce = after > 0 ? after - 1 : 0;
+        }
+    }
+    auto* const local = node.local_compute();
+    if (local == nullptr)
+        return fail(errors::no_unit, "the compute unit does not run on this node", "ask the node that computes");
+    return slowly(node, [&node, local, slot] {
+        auto reply = [&]() -> Result<Reply> {
+            TRY(const auto entry, node.scheduler().entry(slot));
+            Reply made{.content_type = "application/octet-stream"};
+            TRY(made.data, local->memory(slot));
+            made.data_length = made.data->size();
+            made.headers = {{"Last-Timestamp", std::to_string(entry.assignment.timestamp_ms)},
+                {"Last-Ordinate", std::to_string(slot.nonce)}, {"Last-Block-Height", std::to_string(entry.assignment.height)}};
+            return made;
+        }();
+        return reply ? *std::move(reply) : compute_error(reply.error());
+    });
+}
+
 Result<Reply> dry_run(Node& node, const Request& request)
 {
     TRY(const auto process, process_in_query(request));
@@ -236,6 +268,8 @@ Router compute_routes(Node& node)
         "results that are there: ?from=&to=&limit=&sort=", [&node](const Request& request) { return results(node, request); });
     router.get("/cron/{process}", "results of cron, evaluated up to ?to= or now: ?from=&to=&limit=",
         [&node](const Request& request) { return cron(node, request); });
+    router.get("/state/{process}", "the memory of a process, byte for byte, after the message or time in ?to=, or now",
+        [&node](const Request& request) { return state(node, request); });
     router.on(
         "POST", "/dry-run", "what the newest state of ?process-id= answers to a message that changes nothing",
         [&node](const Request& request) { return dry_run(node, request); }, dry_run_bytes_max);

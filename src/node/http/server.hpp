@@ -30,6 +30,7 @@ public:
         std::size_t kept_bytes_max = std::size_t{64} << 20;  ///< of finished replies that stay the same; 0: none is kept
         std::size_t connections_max = 1024;  ///< beyond it new ones are told so and closed
         std::size_t address_connections_max = 256;  ///< from one address, unless it is this machine or a proxy
+        std::uint64_t address_rate = 0;  ///< requests a second from one address, unless it is this machine; 0: no limit
         std::chrono::milliseconds idle_max{60'000};  ///< of a connection between requests, and of a client that does not read
         std::chrono::milliseconds header_max{20'000};  ///< for a header to come whole
         std::uint64_t body_rate_min = 4096;  ///< bytes a second, on the whole: a body that drips more slowly is given up

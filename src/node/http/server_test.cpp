@@ -497,6 +497,24 @@ TEST(ServerLimits, tells_connections_beyond_its_limit_so)
     });
 }
 
+TEST(ServerLimits, ask_who_asks_too_often_to_wait_by_the_proxy_s_word)
+{
+    EchoSite site;
+    const auto server = Server::listen({{&site}}, {.address_rate = 1, .gate = {.proxies = {"127.0.0.0/8"}}}).value();
+    const auto ask = [&](std::string_view from) {
+        Connection connection(server->ports().front());
+        connection.say(fmt::format("GET /x HTTP/1.1\r\n{}X-Forwarded-For: {}\r\nConnection: close\r\n\r\n", host, from));
+        return connection.hear_all();
+    };
+    // More come through only where the seconds pass: never all of them at this pace.
+    std::string last;
+    for (int i = 0; i < 1000 && !last.starts_with("HTTP/1.1 429"); ++i)
+        last = ask("192.0.2.7");
+    EXPECT_TRUE(holds(last, "Retry-After: 1\r\n"));
+    EXPECT_TRUE(holds(last, "node.too_many_requests"));
+    EXPECT_TRUE(ask("192.0.2.8").starts_with("HTTP/1.1 200")) << "another one's requests are not counted";
+}
+
 TEST(ServerLog, has_a_line_for_each_request)
 {
     EchoSite site;

@@ -37,7 +37,7 @@ bool Shared::has_room(const std::string& peer)
     const std::lock_guard lock(mutex);
     if (sessions.size() >= options.connections_max)
         return false;
-    if (peer == "::1" || peer.starts_with("127.") || gate.is_proxy(peer))
+    if (is_loopback(peer) || gate.is_proxy(peer))
         return true;
     const auto from_there = of_address.find(peer);
     return from_there == of_address.end() || from_there->second < options.address_connections_max;
@@ -240,6 +240,13 @@ Awaitable<Reply> Session::reply_to(Parser& parser, Served& served, bool& whole)
     served.agent = request->header("user-agent");
     if (!passed)
         co_return error_reply(passed.error());
+    if (!shared_->rate.take(request->peer, TimerClock::now())) {
+        auto refused = error_reply({errors::too_many_requests,
+            fmt::format("{} asks too often; {} requests a second are taken", request->peer, options_.address_rate),
+            "wait a second, then ask more slowly"});
+        refused.headers.emplace_back("Retry-After", "1");
+        co_return refused;
+    }
 
     // The site is asked aside, and given what is here of the body with the same step.
     Reply reply;

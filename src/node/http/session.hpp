@@ -1,6 +1,7 @@
 #pragma once
 
 #include "node/http/loop.hpp"
+#include "node/http/rate_limit.hpp"
 #include "node/http/server.hpp"
 
 #include <array>
@@ -21,10 +22,12 @@ struct Shared {
     explicit Shared(const Server::Options& given, Gate the_gate)
         : options(given)
         , gate(std::move(the_gate))
+        , rate(given.address_rate)
     {
     }
     const Server::Options options;
     const Gate gate;
+    RateLimit rate;
     std::atomic<bool> draining = false;
     boost::asio::thread_pool* workers = nullptr;  ///< where a site is asked, which may block
     std::mutex mutex;  ///< of what follows

@@ -121,8 +121,10 @@ std::shared_ptr<const KeptReplies::Kept> Session::kept_for(const Parser& parser)
         return nullptr;
     auto kept = loop_.kept.find(site_, {header.target().data(), header.target().size()});
     const auto host = header[beast::http::field::host];
-    // Who comes through a proxy, or to another's name, goes the long way.
-    return kept && shared_->gate.passes_plainly({host.data(), host.size()}) ? kept : nullptr;
+    // Who comes through a proxy, by another name or too often goes the long way.
+    return kept && shared_->gate.passes_plainly({host.data(), host.size()}) && shared_->rate.take(peer_, TimerClock::now())
+        ? kept
+        : nullptr;
 }
 
 Awaitable<bool> Session::write_kept(const KeptReplies::Kept& kept, const Parser& parser, TimerClock::time_point began)

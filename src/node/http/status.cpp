@@ -31,6 +31,7 @@ unsigned status_of(std::string_view code)
         {errors::bad_host, 403},
         {errors::development_only, 403},
         {errors::key_needed, 401},
+        {errors::too_many_requests, 429},
         {errors::busy, 503},
         {errors::no_unit, 501},
         {errors::stopping, 503},
