@@ -13,6 +13,7 @@
 #include <fstream>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <optional>
 #include <sstream>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -49,27 +50,52 @@ int try_connect(std::uint16_t port)
 class Connection {
 public:
     explicit Connection(std::uint16_t port)
-        : socket_(try_connect(port))
+        : port_(port)
     {
-        if (socket_ < 0)
-            end(fmt::format("nobody listens on port {}", port));
+        open();
     }
     ~Connection() { close(socket_); }
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
+    /// A server may let a connection go between two requests: then once more over another, as every client does.
     /// @return status and length of the body
     std::pair<unsigned, std::uint64_t> ask(const std::string& request)
+    {
+        constexpr int attempts_max = 3;
+        for (int attempt = 1; attempt < attempts_max; ++attempt) {
+            if (const auto answer = try_ask(request))
+                return *answer;
+            close(socket_);
+            open();
+        }
+        const auto answer = try_ask(request);
+        if (!answer)
+            end("the server closes the connection before it answers");
+        return *answer;
+    }
+
+private:
+    void open()
+    {
+        socket_ = try_connect(port_);
+        if (socket_ < 0)
+            end(fmt::format("nobody listens on port {}", port_));
+    }
+
+    /// @return nothing when the connection was closed before a byte of the answer
+    std::optional<std::pair<unsigned, std::uint64_t>> try_ask(const std::string& request)
     {
         for (std::size_t sent = 0; sent < request.size();) {
             const auto put = send(socket_, request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
             if (put <= 0)
-                end("the server closed the connection");
+                return std::nullopt;
             sent += static_cast<std::size_t>(put);
         }
         std::size_t head_end = 0;
         while ((head_end = in_.find("\r\n\r\n")) == std::string::npos)
-            receive();
+            if (!receive() && in_.empty())
+                return std::nullopt;
         const auto head = in_.substr(0, head_end);
         const auto status = static_cast<unsigned>(std::atoi(head.c_str() + 9));
         std::uint64_t length = 0;
@@ -82,24 +108,28 @@ public:
                 receive();
             length = last - head_end;
             in_.erase(0, last + 7);
-            return {status, length};
+            return std::pair{status, length};
         }
         while (in_.size() < head_end + 4 + length)
             receive();
         in_.erase(0, head_end + 4 + length);
-        return {status, length};
+        return std::pair{status, length};
     }
 
-private:
-    void receive()
+    /// @return false when the connection was closed, and nothing had come
+    bool receive()
     {
         char piece[16384];
         const auto got = recv(socket_, piece, sizeof piece, 0);
+        if (got <= 0 && !in_.empty())
+            end("the server closed the connection in an answer");
         if (got <= 0)
-            end("the server closed the connection");
+            return false;
         in_.append(piece, static_cast<std::size_t>(got));
+        return true;
     }
-    int socket_;
+    std::uint16_t port_;
+    int socket_ = -1;
     std::string in_;
 };
 
