@@ -10,7 +10,8 @@ package.loaded.llama = nil
 package.preload.llama = function()
   local llama, prompt, made = {}, "", 0
   function llama.load(path) if path:find("broken") then return nil, "llama.model_invalid: no GGUF" end return true end
-  function llama.set(options) if options.grammar then error("no grammar") end Settings = options end
+  function llama.set(options) if options.grammar == nil then Settings = options return end
+    if options.grammar == "nonsense" then error("llama.grammar_invalid: as asked") end Grammar = options.grammar end
   function llama.setPrompt(text) if text:find("FAIL") then error("llama.decode_failed: as asked") end
     prompt, made = text, 0 local n = 0 for _ in text:gmatch("%S+") do n = n + 1 end return n + 1 end
   function llama.next() made = made + 1 if prompt:find("END") and made > 3 then return nil, "end" end

@@ -53,9 +53,13 @@ local function infer(msg)
   if not tokens then error("the tag Tokens says how many to generate", 0) end
   local seed = number(msg, "Seed", 0, 0x7fffffff)
   local temperature = number(msg, "Temperature", 0, 10, seed and 0.8 or 0)
-  llama.set({ temperature = temperature, seed = seed or default_seed, stream = false, grammar = false })
-  if msg.Tags.Grammar and msg.Tags.Grammar ~= "" then
-    if not pcall(llama.set, { grammar = msg.Tags.Grammar }) then error("this model's runtime does not take the grammar", 0) end
+  llama.set({ temperature = temperature, seed = seed or default_seed, stream = false })
+  -- Set for every job: the grammar of the one before must not bind this one.
+  local grammar = msg.Tags.Grammar ~= "" and msg.Tags.Grammar or false
+  local taken, reason = pcall(llama.set, { grammar = grammar })
+  if not taken then
+    pcall(llama.set, { grammar = false })
+    error("the grammar is not taken: " .. tostring(reason), 0)
   end
 
   local stats = { seed = seed or default_seed }
