@@ -202,6 +202,39 @@ Result<Answer> Client::send_delete(const std::string& path) const
     return Answer{std::move(transfer.body)};
 }
 
+Result<std::optional<std::string>> Client::newest_item(const std::string& query) const
+{
+    TRY(const auto answer, get("/~altiplano/items?" + query));
+    TRY(const auto view, answer.view());
+    const auto ids = view.find("ids") ? view.find("ids")->elements() : std::vector<JsonView>{};
+    return ids.empty() ? std::optional<std::string>{} : ids.back().string();
+}
+
+std::vector<std::pair<std::string, std::string>> Client::aliases() const
+{
+    std::vector<std::pair<std::string, std::string>> found;
+    const auto answer = get("/~altiplano/aliases");
+    const auto view = answer ? answer->view() : Result<JsonView>(std::unexpected(answer.error()));
+    const auto list = view ? view->find("aliases") : std::nullopt;
+    for (const auto& one : list ? list->elements() : std::vector<JsonView>{}) {
+        const auto published = one.find("published"), local = one.find("local");
+        if (published && local && local->kind() == JsonView::Kind::string)
+            found.emplace_back(published->string().value_or(""), local->string().value_or(""));
+    }
+    return found;
+}
+
+std::string escaped(std::string_view text)
+{
+    std::string out;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool plain = std::isalnum(byte) != 0 || c == '-' || c == '_' || c == '.' || c == '~';
+        out += plain ? std::string(1, c) : fmt::format("%{:02X}", byte);
+    }
+    return out;
+}
+
 Result<void> Client::events(
     const std::string& path, const std::function<void()>& ready, const std::function<bool(std::string_view)>& take) const
 {

@@ -6,6 +6,9 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace altiplano::cli {
 
@@ -39,6 +42,11 @@ public:
     Result<Answer> send_delete(const std::string& path) const;
     /// DELETE, with a body. @return as `get`
     Result<Answer> remove(const std::string& path, Bytes body) const;
+    /// The newest item with these tags, as `Type=Process&Name=x&owner=ADDRESS`, values escaped; nothing when there is none.
+    /// @return as `get`
+    Result<std::optional<std::string>> newest_item(const std::string& query) const;
+    /// Published ids and the local ones that stand for them at this node; none when it does not say.
+    std::vector<std::pair<std::string, std::string>> aliases() const;
     /// Follows server-sent events until `take` returns false or the other side ends. `ready` is called once when the node
     /// listens. @return as `get`
     Result<void> events(const std::string& path, const std::function<void()>& ready,
@@ -50,5 +58,8 @@ private:
 
     std::string url_;
 };
+
+/// A text as the value of a query: `encodeURIComponent`.
+std::string escaped(std::string_view text);
 
 }  // namespace altiplano::cli

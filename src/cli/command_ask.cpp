@@ -113,21 +113,12 @@ private:
     std::thread thread_;
 };
 
-/// The newest item with these tags, or nothing.
-Result<std::optional<std::string>> newest(const Client& client, const std::string& query)
-{
-    TRY(const auto answer, client.get("/~altiplano/items?" + query));
-    TRY(const auto view, answer.view());
-    const auto ids = view.find("ids") ? view.find("ids")->elements() : std::vector<JsonView>{};
-    return ids.empty() ? std::optional<std::string>{} : ids.back().string();
-}
-
 Result<std::string> process_for(const Client& client, const Common& common, AskOptions& options)
 {
     if (!options.process.empty())
         return options.process;
     if (options.module.empty()) {
-        TRY(const auto module, newest(client, "Type=Module&Name=llama"));
+        TRY(const auto module, client.newest_item("Type=Module&Name=llama"));
         if (!module)
             return fail(errors::bad_argument, "no --module is named, and the node has no module with the name llama",
                 "`altiplano put llama.wasm --module --name llama` stores it");
@@ -140,7 +131,7 @@ Result<std::string> process_for(const Client& client, const Common& common, AskO
     TRY(const auto key, common.key());
     const auto me = key->address().text();
     TRY(const auto there,
-        newest(client, fmt::format("Type=Process&Module={}&Model={}&owner={}", options.module, options.model, me)));
+        client.newest_item(fmt::format("Type=Process&Module={}&Model={}&owner={}", options.module, options.model, me)));
     if (there)
         return *there;
     TRY(const auto made,

@@ -20,33 +20,13 @@ struct ConsoleOptions {
     std::string cron;
 };
 
-/// `encodeURIComponent` for a tag's value in a query.
-std::string escaped(std::string_view text)
-{
-    std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        const bool plain = std::isalnum(byte) != 0 || c == '-' || c == '_' || c == '.' || c == '~';
-        out += plain ? std::string(1, c) : fmt::format("%{:02X}", byte);
-    }
-    return out;
-}
-
-Result<std::optional<std::string>> newest(const Client& client, const std::string& query)
-{
-    TRY(const auto answer, client.get("/~altiplano/items?" + query));
-    TRY(const auto view, answer.view());
-    const auto ids = view.find("ids") ? view.find("ids")->elements() : std::vector<JsonView>{};
-    return ids.empty() ? std::optional<std::string>{} : ids.back().string();
-}
-
 /// The module that a new process runs: named, or the node's newest that says it is one of ours for Lua.
 Result<std::string> module_for(const Client& client, const std::string& wanted)
 {
     if (!wanted.empty() && ItemId::parse(wanted))
         return wanted;
     for (const auto& name : wanted.empty() ? std::vector<std::string>{"aos", "process"} : std::vector<std::string>{wanted}) {
-        TRY(const auto found, newest(client, "Type=Module&Name=" + escaped(name)));
+        TRY(const auto found, client.newest_item("Type=Module&Name=" + escaped(name)));
         if (found)
             return *found;
     }
@@ -62,7 +42,7 @@ Result<std::string> process_for(const Client& client, const Common& common, cons
         return options.who;
     const auto name = options.who.empty() ? "default" : options.who;
     TRY(const auto key, common.key());
-    TRY(const auto there, newest(client, fmt::format("Type=Process&Name={}&owner={}", escaped(name), key->address().text())));
+    TRY(const auto there, client.newest_item(fmt::format("Type=Process&Name={}&owner={}", escaped(name), key->address().text())));
     if (there)
         return *there;
     TRY(const auto module, module_for(client, options.module));
@@ -81,10 +61,7 @@ Result<std::string> process_for(const Client& client, const Common& common, cons
 
 std::string history_file()
 {
-    const char* const state = std::getenv("XDG_STATE_HOME");
-    const char* const home = std::getenv("HOME");
-    const auto folder =
-        Path(state && *state ? std::string(state) : std::string(home ? home : ".") + "/.local/state") / "altiplano";
+    const auto folder = Path(environment_or("XDG_STATE_HOME", environment_or("HOME", ".") + "/.local/state")) / "altiplano";
     return system_files().make_directories(folder) ? (folder / "console_history").string() : "";
 }
 

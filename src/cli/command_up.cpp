@@ -31,12 +31,6 @@ struct UpOptions {
     std::size_t workers = 1;
 };
 
-std::string environment(const char* name, std::string otherwise)
-{
-    const char* const value = std::getenv(name);
-    return value && *value ? value : std::move(otherwise);
-}
-
 /// A node that runs beside us. It ends with us.
 class Child {
 public:
@@ -111,7 +105,7 @@ void end_the_node(int)
 /// The bundled model, where `./dev setup` puts it; empty when there is none.
 Path bundled_model()
 {
-    const Path folder = Path(environment("ALTIPLANO_CACHE", environment("HOME", ".") + "/.cache/altiplano")) / "model";
+    const Path folder = Path(environment_or("ALTIPLANO_CACHE", environment_or("HOME", ".") + "/.cache/altiplano")) / "model";
     const auto names = system_files().list(folder);
     for (const auto& name : names ? *names : std::vector<std::string>{})
         if (name.ends_with(".gguf"))
@@ -289,7 +283,7 @@ Result<void> run(UpOptions& options, const Common& common, Exit& exit)
 void add_up_command(CLI::App& app, Common& common, Exit& exit)
 {
     auto options = std::make_shared<UpOptions>();
-    options->data = environment("XDG_DATA_HOME", environment("HOME", ".") + "/.local/share") + "/altiplano-development";
+    options->data = environment_or("XDG_DATA_HOME", environment_or("HOME", ".") + "/.local/share") + "/altiplano-development";
     auto* const up = app.add_subcommand("up", "a development node with wallets, test money, packages and an AI worker");
     up->add_option("--data", options->data, "the data folder; made when missing")->capture_default_str();
     up->add_option("--port", options->port, "on 127.0.0.1; 0 takes a free one")->capture_default_str();

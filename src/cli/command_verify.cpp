@@ -1,21 +1,14 @@
-// Starts the recomputation as a process of its own, which has given up every file but the log and the blobs.
-#include "base/base64url.hpp"
+// Compares what a node recorded with what a process of its own, which has neither results nor images, computes again.
 #include "base/clock.hpp"
 #include "base/executor.hpp"
 #include "base/json.hpp"
 #include "cli/commands.hpp"
 #include "cli/errors.hpp"
+#include "cli/recomputation.hpp"
 #include "node/errors.hpp"
 #include "node/verify.hpp"
 
-#include <cstdlib>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <mutex>
-#include <set>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace altiplano::cli {
 
@@ -46,9 +39,6 @@ void write_line(const std::string& json)
 Result<void> run_recompute(const VerifyOptions& options)
 {
     TRY(const auto process, ProcessId::parse(options.process));
-    const auto isolated = [](bool enforced) {
-        write_line(JsonWriter().begin_object().member("isolated", enforced).end_object().text());
-    };
     std::optional<compute::Images::State> start;
     if (!options.layers.empty()) {
         start.emplace();
@@ -59,50 +49,16 @@ Result<void> run_recompute(const VerifyOptions& options)
     std::optional<units::Slot> until;
     if (options.slot)
         until = {process, *options.slot, options.slot_cron};
-    return node::recompute({options.data},
+    return node::recompute(
+        {options.data},
         {.process = process,
             .until = until,
             .start = std::move(start),
             .modules = options.modules,
             .reference = options.reference},
-        isolated, [](const units::SlotResult& result) {
-            JsonWriter json;
-            json.begin_object()
-                .member("slot", result.slot.nonce)
-                .member("cron", result.slot.cron)
-                .member("time", result.time_ms)
-                .member("cron_name", std::string_view(result.cron_name))
-                .member("kind", static_cast<std::int64_t>(result.kind))
-                .member("output", std::string_view(base64url(as_bytes(result.output))));
-            json.member("state_root", std::string_view(result.state_root.text()))
-                .member("gas", std::string_view(std::to_string(result.gas)))
-                .member("gas_used", std::string_view(std::to_string(result.gas_used)))
-                .end_object();
-            write_line(json.text());
-        });
-}
-
-Result<units::SlotResult> read_line(const JsonView& line, const ProcessId& process)
-{
-    const auto bad = fail(errors::bad_answer, "the recomputation printed what it should not");
-    const auto text = [&](std::string_view name) { return line.find(name) ? line.find(name)->string() : std::nullopt; };
-    const auto slot = line.find("slot") ? line.find("slot")->integer() : std::nullopt;
-    const auto kind = line.find("kind") ? line.find("kind")->integer() : std::nullopt;
-    const auto cron = line.find("cron") ? line.find("cron")->integer() : std::nullopt;
-    const auto time = line.find("time") ? line.find("time")->integer() : std::nullopt;
-    if (!slot || !kind || !cron || !time || !text("cron_name") || !text("output") || !text("state_root") || !text("gas")
-        || !text("gas_used"))
-        return bad;
-    TRY(const auto output, from_base64url(*text("output")));
-    TRY(const auto root, Digest::parse(*text("state_root")));
-    return units::SlotResult{.slot = {process, static_cast<std::uint64_t>(*slot), static_cast<std::uint64_t>(*cron)},
-        .kind = static_cast<units::SlotResult::Kind>(*kind),
-        .output = to_string(output),
-        .state_root = root,
-        .gas = std::strtoull(text("gas")->c_str(), nullptr, 10),
-        .gas_used = std::strtoull(text("gas_used")->c_str(), nullptr, 10),
-        .time_ms = *time,
-        .cron_name = *text("cron_name")};
+        [](bool enforced) { write_line(isolated_line(enforced)); },
+        [](const units::SlotResult& result) { write_line(result_line(result)); },
+        [](const ItemId& item) { write_line(opened_line(item)); });
 }
 
 struct Verified {
@@ -127,11 +83,7 @@ struct Part {
 Result<Verified> verify_part(
     const VerifyOptions& options, const node::DataFolder& folder, const ProcessId& process, const Part& part)
 {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return fail(errors::bad_answer, fmt::format("no pipe: {}", std::generic_category().message(errno)));
-    std::vector<std::string> arguments{
-        "altiplano", "recompute", process.text(), "--data", folder.root.string(), "--modules", options.modules};
+    std::vector<std::string> arguments{process.text(), "--data", folder.root.string(), "--modules", options.modules};
     const auto add = [&](std::string name, std::string value) {
         arguments.push_back(std::move(name));
         arguments.push_back(std::move(value));
@@ -149,43 +101,8 @@ Result<Verified> verify_part(
     }
     if (options.reference)
         arguments.emplace_back("--reference");
-    std::vector<char*> raw;
-    raw.reserve(arguments.size() + 1);
-    for (auto& argument : arguments)
-        raw.push_back(argument.data());
-    raw.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    pid_t child = 0;
-    const int failed = posix_spawn(&child, own_program().c_str(), &actions, nullptr, raw.data(), environ);
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    if (failed != 0) {
-        close(ends[0]);
-        return fail(
-            errors::bad_answer, fmt::format("cannot start the recomputation: {}", std::generic_category().message(failed)));
-    }
-
     Verified verified;
-    std::optional<Error> ended;
-    static std::set<std::string, std::less<>> codes;
-    static std::mutex codes_mutex;
-    const auto take = [&](const std::string& line) -> Result<void> {
-        TRY(const auto view, JsonView::parse(line));
-        if (const auto isolated = view.find("isolated")) {
-            verified.isolated = isolated->boolean().value_or(false);
-            return {};
-        }
-        if (view.find("error")) {
-            const auto text = [&](std::string_view name) {
-                return view.find(name) ? view.find(name)->string().value_or("") : std::string();
-            };
-            const std::lock_guard lock(codes_mutex);
-            ended = Error{*codes.insert(text("code")).first, text("error"), text("hint")};
-            return {};
-        }
-        TRY(const auto recomputed, read_line(view, process));
+    const auto take = [&](const units::SlotResult& recomputed) -> Result<void> {
         verified.last = recomputed.slot;
         if (verified.wrong)
             return {};
@@ -213,35 +130,12 @@ Result<Verified> verify_part(
         return {};
     };
 
-    Result<void> taken;
-    std::string line;
-    char piece[65536];
-    for (ssize_t got; (got = read(ends[0], piece, sizeof piece)) != 0;) {
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            break;
-        for (const char c : std::string_view(piece, static_cast<std::size_t>(got))) {
-            if (c != '\n') {
-                line += c;
-                continue;
-            }
-            if (taken)
-                taken = take(line);
-            line.clear();
-        }
-    }
-    close(ends[0]);
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) { }
-    if (!taken)
-        return std::unexpected(taken.error());
-    if (ended) {
-        if (exit_of(ended->code) != Exit::mismatch)
-            return std::unexpected(*ended);
-        verified.wrong = verified.wrong ? verified.wrong : ended;
-    } else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        return fail(errors::bad_answer, "the recomputation ended without saying why");
+    TRY(const auto end, recompute_apart(arguments, process, {.each = take}));
+    verified.isolated = end.isolated;
+    if (end.error) {
+        if (exit_of(end.error->code) != Exit::mismatch)
+            return std::unexpected(*end.error);
+        verified.wrong = verified.wrong ? verified.wrong : end.error;
     }
     // A record after all that the log gives.
     if (!verified.wrong && !part.until && verified.last) {
@@ -318,19 +212,12 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
     return all;
 }
 
-std::string default_modules()
-{
-    const char* const cache = std::getenv("XDG_CACHE_HOME");
-    const char* const home = std::getenv("HOME");
-    return (cache && *cache ? std::string(cache) : std::string(home ? home : ".") + "/.cache") + "/altiplano-verify/modules";
-}
-
 }  // namespace
 
 void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
 {
     auto options = std::make_shared<VerifyOptions>();
-    options->modules = default_modules();
+    options->modules = doubters_modules();
     const auto take_options = [&](CLI::App& command) {
         command.add_option("process", options->process)->required();
         command.add_option("--slot,--to", options->slot, "the last one to recompute; all by default");

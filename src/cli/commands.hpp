@@ -18,8 +18,10 @@ void add_network_commands(CLI::App& app, Common& common, Exit& exit);  ///< cron
 void add_ask_command(CLI::App& app, Common& common, Exit& exit);
 void add_console_command(CLI::App& app, Common& common, Exit& exit);
 void add_up_command(CLI::App& app, Common& common, Exit& exit);
+void add_herd_commands(CLI::App& app, Common& common, Exit& exit);  ///< herd start
 void add_token_commands(CLI::App& app, Common& common, Exit& exit);  ///< token transfer, token balance
 void add_past_commands(CLI::App& app, Common& common, Exit& exit);  ///< state, read, fork, diff
+void add_receipt_commands(CLI::App& app, Common& common, Exit& exit);  ///< receipt, check
 void add_verify_commands(CLI::App& app, Common& common, Exit& exit);  ///< verify, recompute
 
 /// The path of this program, for starting itself again.

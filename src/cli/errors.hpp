@@ -9,4 +9,5 @@ inline constexpr std::string_view bad_answer = "cli.bad_answer";  ///< what answ
 inline constexpr std::string_view bad_argument = "cli.bad_argument";
 inline constexpr std::string_view no_lua_file = "cli.no_lua_file";  ///< what is to be loaded is no *.lua file, or is not there
 inline constexpr std::string_view process_failed = "cli.process_failed";  ///< the process answered with an error or trapped
+inline constexpr std::string_view receipt_differs = "cli.receipt_differs";  ///< a receipt says what is not so
 }  // namespace altiplano::cli::errors

@@ -65,9 +65,11 @@ int main(int argc, char** argv)
     add_ask_command(app, common, exit);
     add_console_command(app, common, exit);
     add_up_command(app, common, exit);
+    add_herd_commands(app, common, exit);
     add_token_commands(app, common, exit);
     add_past_commands(app, common, exit);
     add_verify_commands(app, common, exit);
+    add_receipt_commands(app, common, exit);
     take_shields_off(app);
     try {
         app.parse(shielded(argc, argv));

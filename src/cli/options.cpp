@@ -11,21 +11,17 @@
 
 namespace altiplano::cli {
 
-namespace {
-
-std::string environment(const char* name, std::string otherwise)
+std::string environment_or(const char* name, std::string otherwise)
 {
     const char* const value = std::getenv(name);
     return value && *value ? value : std::move(otherwise);
 }
 
-}  // namespace
-
 Exit exit_of(std::string_view code)
 {
-    if (code == "node.verify_differs" || code == "scheduler.broken_log" || code == "weave.broken_item"
-        || code == "weave.broken_block" || code == "units.bad_assignment" || code == "compute.disagreement"
-        || code == "compute.other_semantics")
+    if (code == errors::receipt_differs || code == "node.verify_differs" || code == "scheduler.broken_log"
+        || code == "weave.broken_item" || code == "weave.broken_block" || code == "units.bad_assignment"
+        || code == "compute.disagreement" || code == "compute.other_semantics")
         return Exit::mismatch;
     if (code.find(".unknown_") != code.npos || code.ends_with(".file_missing") || code == "node.no_folder"
         || code == "node.not_computed")
@@ -42,9 +38,9 @@ Exit exit_of(std::string_view code)
 
 Common defaults()
 {
-    return {.url = environment("ALTIPLANO_NODE", "http://127.0.0.1:4000"),
-        .wallet = environment("ALTIPLANO_WALLET",
-            environment("XDG_CONFIG_HOME", environment("HOME", ".") + "/.config") + "/altiplano/wallet.json")};
+    return {.url = environment_or("ALTIPLANO_NODE", "http://127.0.0.1:4000"),
+        .wallet = environment_or("ALTIPLANO_WALLET",
+            environment_or("XDG_CONFIG_HOME", environment_or("HOME", ".") + "/.config") + "/altiplano/wallet.json")};
 }
 
 Result<std::unique_ptr<item::Signer>> Common::key() const

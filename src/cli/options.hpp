@@ -24,6 +24,9 @@ struct Common {
 };
 Common defaults();
 
+/// A variable of the environment, or something else where it is not set or empty.
+std::string environment_or(const char* name, std::string otherwise);
+
 /// `name=value`. @return cli.bad_argument
 Result<item::Tag> parse_tag(std::string_view text);
 

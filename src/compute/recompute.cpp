@@ -13,15 +13,19 @@ namespace {
 /// As the node opens items, but what is opened is what was signed, or nothing.
 class CheckedFiles final : public vm::GuestFiles {
 public:
-    CheckedFiles(weave::Weave& weave, const drive::Reader& reader)
+    using Told = std::function<void(const ItemId&)>;
+    CheckedFiles(weave::Weave& weave, const drive::Reader& reader, Told opened = {})
         : weave_(weave)
         , files_(weave, reader)
+        , opened_(std::move(opened))
     {
     }
     Result<std::unique_ptr<vm::GuestFile>> open(std::string_view path) override
     {
         TRY(auto file, files_.open(path));
         TRY_OK(weave_.check(file->item()));
+        if (opened_)
+            opened_(file->item());
         return file;
     }
     Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId item) override { return files_.mapped_item(item); }
@@ -29,6 +33,7 @@ public:
 private:
     weave::Weave& weave_;
     drive::WeaveFiles files_;
+    Told opened_;
 };
 
 }  // namespace
@@ -63,7 +68,8 @@ Result<std::unique_ptr<Recomputation>> Recomputation::begin(
 
 Result<units::SlotResult> Recomputation::next(const LogWalk& walk, const LogWalk::Step& step)
 {
-    CheckedFiles files(weave_, {.process = context_.item.tags(), .module = context_.code->header.tags(), .height = step.height});
+    CheckedFiles files(
+        weave_, {.process = context_.item.tags(), .module = context_.code->header.tags(), .height = step.height}, opened_);
     const auto work = step.message ? work_of(*step.message, context_) : work_of(*step.tick, step.slot, walk.left(), context_);
     TRY(auto done, evaluate(*machine_, work, files, {}));
     return slot_result(step, context_, std::move(done));

@@ -27,6 +27,8 @@ public:
     Result<units::SlotResult> next(const LogWalk& walk, const LogWalk::Step& step);
 
     const Context& context() const noexcept { return context_; }
+    /// Who is told of every item that the guest opens.
+    void on_open(std::function<void(const ItemId&)> told) { opened_ = std::move(told); }
 
 private:
     static Result<std::unique_ptr<Recomputation>> prepare(weave::Weave& weave, const units::LogEntry& spawn, const Path& modules,
@@ -42,6 +44,7 @@ private:
     std::shared_ptr<vm::Engine> engine_;
     std::unique_ptr<vm::ModuleCache> cache_;
     std::unique_ptr<vm::Machine> machine_;
+    std::function<void(const ItemId&)> opened_;
 };
 
 }  // namespace altiplano::compute

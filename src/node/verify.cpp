@@ -15,7 +15,7 @@
 namespace altiplano::node {
 
 Result<void> recompute(const DataFolder& folder, const Recompute& what, const std::function<void(bool)>& isolated,
-    const std::function<void(const units::SlotResult&)>& each)
+    const std::function<void(const units::SlotResult&)>& each, const std::function<void(const ItemId&)>& opened)
 {
     const auto& [process, until, start, modules, reference] = what;
     auto& files = system_files();
@@ -57,6 +57,8 @@ Result<void> recompute(const DataFolder& folder, const Recompute& what, const st
     TRY(const auto machine,
         start ? compute::Recomputation::resume(*weave, spawn, modules, reference, layers, start->root)
               : compute::Recomputation::begin(*weave, spawn, modules, reference));
+
+    machine->on_open(opened);
 
     // Every entry is checked when it comes up, against the one before; cron looks at the one after.
     std::optional<units::Assignment> previous;

@@ -22,9 +22,10 @@ struct Recompute {
 /// the ability to.
 /// @param isolated  called once with whether the kernel enforces that
 /// @param each  called with every slot's result, in order
+/// @param opened  called with every item of the weave that the guest opens, each time
 /// @return scheduler.broken_log, weave.broken_*, compute.*, scheduler.unknown_*: at the first thing that is wrong
 Result<void> recompute(const DataFolder& folder, const Recompute& what, const std::function<void(bool)>& isolated,
-    const std::function<void(const units::SlotResult&)>& each);
+    const std::function<void(const units::SlotResult&)>& each, const std::function<void(const ItemId&)>& opened = {});
 
 /// The checkpoints of a process in a data folder whose roots are those of the recorded results, oldest first. @return store.*
 Result<std::vector<compute::Images::State>> checkpoints(const DataFolder& folder, const ProcessId& process);

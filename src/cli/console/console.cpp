@@ -97,7 +97,7 @@ void Console::load_blueprint(const std::string& name)
     for (const auto& [path, text] : lua_texts())
         if (path == "blueprints/" + name + ".lua") {
             std::printf("Loading... %s\n", name.c_str());
-            return evaluate(with_local_ids(std::string(text), session_.aliases()));
+            return evaluate(with_local_ids(std::string(text), session_.client().aliases()));
         }
     std::string known;
     for (const auto& one : blueprints())

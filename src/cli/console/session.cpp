@@ -105,20 +105,6 @@ Result<Session::Reply> Session::dry_run(const std::string& code)
         .failed = false, .text = data ? data->text().value_or(std::string(data->raw())) : "", .prompt = prompt_of(output)};
 }
 
-std::vector<std::pair<std::string, std::string>> Session::aliases() const
-{
-    std::vector<std::pair<std::string, std::string>> found;
-    const auto answer = client_.get("/~altiplano/aliases");
-    const auto view = answer ? answer->view() : Result<JsonView>(std::unexpected(answer.error()));
-    const auto list = view ? view->find("aliases") : std::nullopt;
-    for (const auto& one : list ? list->elements() : std::vector<JsonView>{}) {
-        const auto published = one.find("published"), local = one.find("local");
-        if (published && local && local->kind() == JsonView::Kind::string)
-            found.emplace_back(published->string().value_or(""), local->string().value_or(""));
-    }
-    return found;
-}
-
 Result<std::vector<std::string>> Session::news()
 {
     TRY(const auto state, client_.get("/~altiplano/process/" + process_));

@@ -36,9 +36,6 @@ public:
     /// The prompt that goes with the newest message that `news` saw; empty if none had one.
     const std::string& newest_prompt() const noexcept { return newest_prompt_; }
 
-    /// Published ids and what stands for them on this node; none where the node tells of none.
-    std::vector<std::pair<std::string, std::string>> aliases() const;
-
     const Client& client() const noexcept { return client_; }
     const std::string& process() const noexcept { return process_; }
 

@@ -9,8 +9,6 @@
 
 namespace altiplano::cli {
 
-namespace {
-
 std::string lua_text(std::string_view name)
 {
     for (const auto& text : lua_texts())
@@ -19,6 +17,8 @@ std::string lua_text(std::string_view name)
     ENSURE(false, "the program carries the texts that it names");
     return {};
 }
+
+namespace {
 
 /// Signs items whose anchors follow from what they are for: the same item at every start.
 class Signer {

@@ -50,6 +50,9 @@ struct Development {
     static Result<Development> make(const Options& options, Files& files);
 };
 
+/// A text of lua/ by its name, as "blueprints/token.lua".
+std::string lua_text(std::string_view name);
+
 /// Text of lua/ with the published ids replaced by the local ones: a program compares senders with the id that it knows.
 std::string with_local_ids(std::string text, const std::vector<std::pair<std::string, std::string>>& aliases);
 
