@@ -417,3 +417,96 @@ TEST_P(AnyStore, keeps_uploads_and_their_chunks_until_they_are_removed)
     EXPECT_FALSE(layer1.pending(id<ItemId>(1)).value());
     EXPECT_EQ(layer1.chunk_bytes(id<Digest>(1), 30).value(), 0U);
 }
+
+namespace {
+
+/// A bit of every page of a file, one after the other.
+template <class Look> void with_each_page_changed(const Path& file, Look&& look)
+{
+    constexpr std::size_t page = 4096;
+    const auto sound = read_file(system_files(), file).value();
+    ASSERT_GT(sound.size(), 4 * page);
+    for (std::size_t at = 0; at < sound.size(); at += page) {
+        auto changed = sound;
+        changed[at + 1234] ^= std::byte{4};
+        for (const auto* const beside : {"", "-wal", "-shm"})
+            std::filesystem::remove(Path(file.string() + beside));
+        system_files().open(file, Files::Mode::create_new).value()->write_at(0, changed).value();
+        look(at / page + 1);
+    }
+}
+
+ResultRecord result_of(std::uint64_t nonce)
+{
+    return {.process = id<ProcessId>(1),
+        .nonce = nonce,
+        .output = std::string(300, static_cast<char>('a' + nonce % 26)),
+        .state_root = id<Digest>(2)};
+}
+
+}  // namespace
+
+TEST(DamagedFile, of_a_cache_gives_no_wrong_answer_and_the_next_start_begins_anew)
+{
+    const TestFolder folder;
+    const auto file = folder / "cache.db";
+    {
+        const auto cache = open_cache(file).value();
+        for (std::uint64_t nonce = 0; nonce < 200; ++nonce)
+            ASSERT_TRUE(cache->put_result(result_of(nonce), {}));
+    }
+    std::size_t named = 0;
+    with_each_page_changed(file, [&](std::size_t page) {
+        bool damaged = false;
+        if (const auto cache = open_cache(file)) {
+            for (std::uint64_t nonce = 0; nonce < 200; ++nonce) {
+                const auto found = (*cache)->result(id<ProcessId>(1), nonce);
+                damaged = damaged || (!found && found.error().code == store::errors::damaged);
+                EXPECT_TRUE(!found || !*found || **found == result_of(nonce)) << page;
+                EXPECT_TRUE(found || found.error().code == store::errors::damaged) << found.error().sentence;
+            }
+        }
+        named += damaged ? 1 : 0;
+        const auto again = open_cache(file);
+        ASSERT_TRUE(again) << again.error().sentence;
+        const auto found = (*again)->result(id<ProcessId>(1), 7);
+        ASSERT_TRUE(found) << page << ": " << found.error().sentence;
+        EXPECT_TRUE(!damaged || !*found);
+        EXPECT_TRUE((*again)->put_result(result_of(7), {}));
+    });
+    EXPECT_GT(named, 3U);
+}
+
+TEST(DamagedFile, of_records_is_named)
+{
+    const TestFolder folder;
+    const auto file = folder / "records.db";
+    {
+        const auto records = open_records(file).value();
+        ASSERT_TRUE(records->write([](RecordsWriter& w) -> Result<void> {
+            for (int number = 0; number < 100; ++number)
+                TRY_OK(w.put_item(item(number, 5)));
+            return {};
+        }));
+    }
+    std::size_t named = 0;
+    with_each_page_changed(file, [&](std::size_t page) {
+        const auto records = open_records(file);
+        if (!records) {
+            ++named;
+            EXPECT_EQ(records.error().code, store::errors::damaged) << page;
+            return;
+        }
+        for (int number = 0; number < 100; ++number) {
+            const auto found = (*records)->item(id<ItemId>(number));
+            if (!found) {
+                ++named;
+                EXPECT_EQ(found.error().code, store::errors::damaged) << page;
+                break;
+            }
+            ASSERT_TRUE(*found);
+            EXPECT_EQ((*found)->data, to_buffer("data"));
+        }
+    });
+    EXPECT_GT(named, 3U);
+}

@@ -4,6 +4,8 @@
 #include "compute/worker.hpp"
 #include "item/ed25519.hpp"
 #include "scheduler/scheduler.hpp"
+#include "store/errors.hpp"
+#include "store/sqlite/checked.hpp"
 #include "vm/test_wat.hpp"
 
 #include <fmt/format.h>
@@ -140,6 +142,11 @@ Result<void> settle(node::Node& node, int patience_ms = 30'000)
             waits_for = fmt::format("{} deliveries are open: {}", open.size(), open.front().last_error);
         if (waits_for.empty())
             return {};
+        // A node that meets damage says so, and tries again; it would not come to rest.
+        constexpr int noticed = 200;
+        for (const auto* const file : {"records.db", "cache.db"})
+            if (round > noticed && store::sqlite::found_damaged(node.options().data / file))
+                return fail(store::errors::damaged, fmt::format("{} is damaged: {}", file, waits_for));
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     return fail("sim.restless", "the node does not come to rest: " + waits_for);

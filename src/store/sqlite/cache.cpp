@@ -1,4 +1,6 @@
+#include "base/log.hpp"
 #include "store/errors.hpp"
+#include "store/sqlite/checked.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "store/sqlite/writer.hpp"
 
@@ -93,13 +95,36 @@ Result<bool> put(Database& database, const Evaluation& evaluation)
     return false;
 }
 
+// In the header of the file, which is in its first page.
+constexpr std::int64_t damaged_mark = 1'684'104'557;
+Result<void> mark(Database& database)
+{
+    static const auto sql = fmt::format("PRAGMA user_version = {}", damaged_mark);
+    return database.execute(sql.c_str());
+}
+Result<bool> is_marked(Database& database)
+{
+    auto version = database.prepare("PRAGMA user_version");
+    TRY(const auto there, version.step());
+    return there && version.number(0) == damaged_mark;
+}
+
 class SqliteCache final : public Cache {
 public:
-    SqliteCache(std::unique_ptr<Database> readers, std::unique_ptr<Database> writers, bool group)
-        : readers_(std::move(readers))
+    SqliteCache(std::unique_ptr<Database> readers, std::unique_ptr<Database> writers, bool group, const Path& path)
+        : path_(path)
+        , readers_(std::move(readers))
         , writer_(std::move(writers), group)
     {
     }
+    ~SqliteCache() override
+    {
+        // The next start begins anew; if this cannot be written, that one finds the damage too.
+        if (sqlite::found_damaged(path_))
+            (void)writer_.write([](Database& database) { return mark(database); }).has_value();
+    }
+    SqliteCache(const SqliteCache&) = delete;
+    SqliteCache& operator=(const SqliteCache&) = delete;
 
     Result<std::vector<Result<void>>> put_results(std::span<const Evaluation* const> evaluations) override
     {
@@ -251,6 +276,7 @@ public:
 
 private:
     std::mutex reading_;
+    Path path_;
     std::unique_ptr<Database> readers_;
     sqlite::Writer writer_;
 };
@@ -280,9 +306,26 @@ Result<void> add_gas_used(Database& database)
 
 Result<std::unique_ptr<Cache>> open_cache(const Path& path, SqliteOptions options)
 {
-    TRY(auto made, sqlite::connect(path, options, schema));
-    TRY_OK(add_gas_used(*made.writers));
-    return std::make_unique<SqliteCache>(std::move(made.readers), std::move(made.writers), options.group);
+    const auto connect = [&]() -> Result<sqlite::Connections> {
+        TRY(auto made, sqlite::connect(path, options, schema));
+        if (options.to_read)
+            return made;
+        TRY_OK(add_gas_used(*made.writers));
+        TRY(const auto found_damaged, is_marked(*made.writers));
+        if (found_damaged)
+            return fail(errors::damaged, "an earlier run found it damaged");
+        return made;
+    };
+    auto made = connect();
+    // What is in it follows from the log, so it need not be mended.
+    if (!made && made.error().code == errors::damaged && !options.to_read) {
+        log::warning("{} is made anew, and its results are computed again: {}", path.string(), made.error().sentence);
+        TRY_OK(Database::begin_again(path));
+        made = connect();
+    }
+    if (!made)
+        return std::unexpected(made.error());
+    return std::make_unique<SqliteCache>(std::move(made->readers), std::move(made->writers), options.group, path);
 }
 
 }  // namespace altiplano::store

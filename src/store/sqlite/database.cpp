@@ -1,6 +1,7 @@
 #include "store/sqlite/database.hpp"
 
 #include "store/errors.hpp"
+#include "store/sqlite/checked.hpp"
 
 #include <fmt/format.h>
 #include <sqlite3.h>
@@ -16,6 +17,12 @@ std::unexpected<Error> database_error(sqlite3* handle, int code)
         return fail(errors::disk_full, sentence, "free some space, then try again: nothing that was acknowledged is lost");
     if ((code & 0xff) == SQLITE_CONSTRAINT)
         return fail(errors::conflict, sentence);
+    if (code == SQLITE_IOERR_DATA || (code & 0xff) == SQLITE_CORRUPT || code == SQLITE_NOTADB) {
+        const char* const file = handle ? sqlite3_db_filename(handle, "main") : nullptr;
+        return fail(errors::damaged,
+            fmt::format("{} holds other bytes than were written: {}", file ? file : "the database", sentence),
+            "cache.db is made anew at the next start, and computed again; records.db is to be restored from a copy");
+    }
     return fail(errors::database, sentence);
 }
 
@@ -49,6 +56,8 @@ Statement& Statement::bind_null()
 
 Result<bool> Statement::step()
 {
+    if (!statement_)
+        return database_error(database_, failed_);
     const int code = sqlite3_step(statement_);
     if (code == SQLITE_ROW)
         return true;
@@ -81,10 +90,11 @@ Result<std::unique_ptr<Database>> Database::open(const Path& path, Durable durab
 {
     sqlite3* handle = nullptr;
     const int code =
-        sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+        sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, checked_vfs());
     std::unique_ptr<Database> database(new Database(handle));
     if (code != SQLITE_OK)
         return database_error(handle, code);
+    reserve_checksums(handle);
     sqlite3_extended_result_codes(handle, 1);
     sqlite3_busy_timeout(handle, 10'000);
     TRY_OK(database->execute("PRAGMA journal_mode = WAL"));
@@ -101,7 +111,7 @@ Result<std::unique_ptr<Database>> Database::open_to_read(const Path& path)
 {
     // Readers of a write-ahead log share an index file with the writer, so the file is opened for writing as well.
     sqlite3* handle = nullptr;
-    const int code = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+    const int code = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, checked_vfs());
     std::unique_ptr<Database> database(new Database(handle));
     if (code != SQLITE_OK)
         return database_error(handle, code);
@@ -109,6 +119,19 @@ Result<std::unique_ptr<Database>> Database::open_to_read(const Path& path)
     sqlite3_busy_timeout(handle, 10'000);
     TRY_OK(database->execute("PRAGMA query_only = ON"));
     return database;
+}
+
+Result<void> Database::begin_again(const Path& path)
+{
+    sqlite3* handle = nullptr;
+    const int code = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, checked_vfs());
+    const std::unique_ptr<Database> database(new Database(handle));
+    if (code != SQLITE_OK)
+        return database_error(handle, code);
+    if (!reset(handle))
+        return database_error(handle, sqlite3_extended_errcode(handle));
+    forget_damage(path);
+    return {};
 }
 
 Database::~Database()
@@ -130,7 +153,12 @@ Statement Database::prepare(const char* sql)
     auto& statement = statements_[sql];
     if (!statement) {
         const int code = sqlite3_prepare_v3(handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
-        ENSURE(code == SQLITE_OK, sqlite3_errmsg(handle_));
+        ENSURE((code & 0xff) != SQLITE_ERROR && code != SQLITE_MISUSE, sqlite3_errmsg(handle_));
+        // The file may be at fault, which says what tables there are.
+        if (code != SQLITE_OK) {
+            statements_.erase(sql);
+            return Statement(handle_, nullptr, sqlite3_extended_errcode(handle_));
+        }
     }
     return Statement(handle_, statement);
 }

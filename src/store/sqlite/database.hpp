@@ -18,15 +18,18 @@ namespace altiplano::store::sqlite {
 /// A prepared statement in use; reset when it goes out of scope. Parameters are bound in order from the first.
 class Statement {
 public:
-    explicit Statement(sqlite3* database, sqlite3_stmt* statement)
+    /// @param failed  why there is no statement: its first step says so
+    explicit Statement(sqlite3* database, sqlite3_stmt* statement, int failed = 0)
         : database_(database)
         , statement_(statement)
+        , failed_(failed)
     {
     }
     ~Statement();
     Statement(Statement&& other) noexcept
         : database_(other.database_)
         , statement_(std::exchange(other.statement_, nullptr))
+        , failed_(other.failed_)
     {
     }
     Statement(const Statement&) = delete;
@@ -54,6 +57,7 @@ public:
 private:
     sqlite3* database_;
     sqlite3_stmt* statement_;
+    int failed_;
     int next_ = 1;
 };
 
@@ -65,6 +69,8 @@ public:
     static Result<std::unique_ptr<Database>> open(const Path& path, Durable durable);
     /// One that exists; writes to it fail. @return store.database
     static Result<std::unique_ptr<Database>> open_to_read(const Path& path);
+    /// Empties one, whatever is in its file. @return store.database
+    static Result<void> begin_again(const Path& path);
     ~Database();
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;

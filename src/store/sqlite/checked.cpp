@@ -1,0 +1,238 @@
+#include "store/sqlite/checked.hpp"
+
+#include "base/bytes.hpp"
+#include "base/log.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <set>
+#include <sqlite3.h>
+
+namespace altiplano::store::sqlite {
+
+namespace {
+
+constexpr int reserved_bytes = 8;
+constexpr int page_bytes_max = 65536;
+constexpr int stop_checking = 0x616c7401;  // a file control of our own
+
+sqlite3_vfs* real = nullptr;
+
+std::mutex damaged_mutex;
+std::set<std::string>& damaged_files()
+{
+    static std::set<std::string> files;
+    return files;
+}
+
+struct CheckedFile {
+    sqlite3_file base;
+    bool checks;  ///< a database file whose pages have room for checksums
+    bool database;
+    bool ignores;  ///< what was read is about to be forgotten
+    const char* name;  ///< SQLite's, as long as the file is open
+    sqlite3_file* inner() { return reinterpret_cast<sqlite3_file*>(this + 1); }
+};
+CheckedFile& of(sqlite3_file* file)
+{
+    return *reinterpret_cast<CheckedFile*>(file);
+}
+
+/// Two sums over 32-bit words, each into the other, as SQLite has them in its write-ahead log; begun with the place, so that a
+/// page in another's place is found too.
+std::uint64_t checksum(const unsigned char* page, int bytes, sqlite3_int64 offset)
+{
+    auto one = static_cast<std::uint32_t>(offset);
+    auto two = static_cast<std::uint32_t>(offset >> 32) + 1;
+    for (int i = 0; i < bytes - reserved_bytes; i += 8) {
+        std::uint32_t words[2];
+        std::memcpy(words, page + i, sizeof words);
+        one += words[0] + two;
+        two += words[1] + one;
+    }
+    return static_cast<std::uint64_t>(one) << 32 | two;
+}
+
+bool is_page(int bytes, sqlite3_int64 offset)
+{
+    return bytes >= 512 && bytes <= page_bytes_max && (bytes & (bytes - 1)) == 0 && offset % bytes == 0;
+}
+
+/// The header of page 1 says whether there is room (https://www.sqlite.org/fileformat2.html, 1.3).
+void look_at_header(CheckedFile& file, const void* bytes)
+{
+    const auto* const header = static_cast<const unsigned char*>(bytes);
+    if (std::memcmp(header, "SQLite format 3", 16) == 0)
+        file.checks = header[20] == reserved_bytes;
+}
+
+int close_file(sqlite3_file* file)
+{
+    return of(file).inner()->pMethods->xClose(of(file).inner());
+}
+int read_file(sqlite3_file* file, void* into, int bytes, sqlite3_int64 offset)
+{
+    auto& f = of(file);
+    const int code = f.inner()->pMethods->xRead(f.inner(), into, bytes, offset);
+    if (code != SQLITE_OK || !f.database)
+        return code;
+    if (offset == 0 && bytes >= 100 && !f.checks)
+        look_at_header(f, into);
+    if (!f.checks || f.ignores || !is_page(bytes, offset))
+        return code;
+    const auto* const page = static_cast<const unsigned char*>(into);
+    std::uint64_t found = 0;
+    std::memcpy(&found, page + bytes - reserved_bytes, sizeof found);
+    // A page that was never written is a hole of zeros.
+    if (found == checksum(page, bytes, offset) || std::all_of(page, page + bytes, [](unsigned char b) { return b == 0; }))
+        return code;
+    {
+        const std::lock_guard lock(damaged_mutex);
+        damaged_files().insert(f.name);
+    }
+    log::error("page {} of {} is not what was written: its checksum differs", offset / bytes + 1, f.name);
+    return SQLITE_IOERR_DATA;
+}
+int write_file(sqlite3_file* file, const void* from, int bytes, sqlite3_int64 offset)
+{
+    auto& f = of(file);
+    if (f.database && offset == 0 && bytes >= 512)
+        look_at_header(f, from);
+    if (!f.checks || !is_page(bytes, offset))
+        return f.inner()->pMethods->xWrite(f.inner(), from, bytes, offset);
+    unsigned char page[page_bytes_max];
+    std::memcpy(page, from, static_cast<std::size_t>(bytes));
+    const auto sum = checksum(page, bytes, offset);
+    std::memcpy(page + bytes - reserved_bytes, &sum, sizeof sum);
+    return f.inner()->pMethods->xWrite(f.inner(), page, bytes, offset);
+}
+int control(sqlite3_file* file, int what, void* argument)
+{
+    if (what == stop_checking) {
+        of(file).ignores = true;
+        return SQLITE_OK;
+    }
+    return of(file).inner()->pMethods->xFileControl(of(file).inner(), what, argument);
+}
+
+// The rest goes straight on.
+int truncate_file(sqlite3_file* file, sqlite3_int64 size)
+{
+    return of(file).inner()->pMethods->xTruncate(of(file).inner(), size);
+}
+int sync_file(sqlite3_file* file, int flags)
+{
+    return of(file).inner()->pMethods->xSync(of(file).inner(), flags);
+}
+int file_size(sqlite3_file* file, sqlite3_int64* size)
+{
+    return of(file).inner()->pMethods->xFileSize(of(file).inner(), size);
+}
+int lock_file(sqlite3_file* file, int level)
+{
+    return of(file).inner()->pMethods->xLock(of(file).inner(), level);
+}
+int unlock_file(sqlite3_file* file, int level)
+{
+    return of(file).inner()->pMethods->xUnlock(of(file).inner(), level);
+}
+int is_reserved(sqlite3_file* file, int* out)
+{
+    return of(file).inner()->pMethods->xCheckReservedLock(of(file).inner(), out);
+}
+int sector_size(sqlite3_file* file)
+{
+    return of(file).inner()->pMethods->xSectorSize(of(file).inner());
+}
+int characteristics(sqlite3_file* file)
+{
+    return of(file).inner()->pMethods->xDeviceCharacteristics(of(file).inner());
+}
+int map_shared(sqlite3_file* file, int page, int bytes, int extend, void volatile** out)
+{
+    return of(file).inner()->pMethods->xShmMap(of(file).inner(), page, bytes, extend, out);
+}
+int lock_shared(sqlite3_file* file, int offset, int count, int flags)
+{
+    return of(file).inner()->pMethods->xShmLock(of(file).inner(), offset, count, flags);
+}
+void barrier(sqlite3_file* file)
+{
+    of(file).inner()->pMethods->xShmBarrier(of(file).inner());
+}
+int unmap_shared(sqlite3_file* file, int remove)
+{
+    return of(file).inner()->pMethods->xShmUnmap(of(file).inner(), remove);
+}
+
+// Version 2: with shared memory for the write-ahead log, without mapped reads, which would pass the checks by.
+constexpr sqlite3_io_methods methods{2, close_file, read_file, write_file, truncate_file, sync_file, file_size, lock_file,
+    unlock_file, is_reserved, control, sector_size, characteristics, map_shared, lock_shared, barrier, unmap_shared, nullptr,
+    nullptr};
+
+int open_file(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags)
+{
+    auto& f = of(file);
+    f = {};
+    f.name = name;
+    f.database = name != nullptr && (flags & SQLITE_OPEN_MAIN_DB) != 0;
+    const int code = real->xOpen(real, name, f.inner(), flags, out_flags);
+    if (code == SQLITE_OK)
+        f.base.pMethods = &methods;
+    return code;
+}
+
+}  // namespace
+
+const char* checked_vfs()
+{
+    static const char* const name = [] {
+        static sqlite3_vfs vfs;
+        real = sqlite3_vfs_find(nullptr);
+        vfs = *real;
+        vfs.zName = "altiplano";
+        vfs.szOsFile = static_cast<int>(sizeof(CheckedFile)) + real->szOsFile;
+        vfs.xOpen = open_file;
+        sqlite3_vfs_register(&vfs, 0);
+        return vfs.zName;
+    }();
+    return name;
+}
+
+void reserve_checksums(sqlite3* database)
+{
+    int bytes = reserved_bytes;
+    sqlite3_file_control(database, "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes);
+}
+
+// SQLite names its files without links and doubled slashes.
+bool found_damaged(const Path& path)
+{
+    std::error_code ignored;
+    const auto name = std::filesystem::weakly_canonical(path, ignored).string();
+    const std::lock_guard lock(damaged_mutex);
+    return damaged_files().contains(name);
+}
+
+void forget_damage(const Path& path)
+{
+    std::error_code ignored;
+    const auto name = std::filesystem::weakly_canonical(path, ignored).string();
+    const std::lock_guard lock(damaged_mutex);
+    damaged_files().erase(name);
+}
+
+bool reset(sqlite3* database)
+{
+    // https://www.sqlite.org/c3ref/c_dbconfig_defensive.html, SQLITE_DBCONFIG_RESET_DATABASE. Afterwards it is closed and
+    // opened again, which is when its pages are checked again.
+    sqlite3_file_control(database, "main", stop_checking, nullptr);
+    reserve_checksums(database);
+    sqlite3_db_config(database, SQLITE_DBCONFIG_RESET_DATABASE, 1, nullptr);
+    const bool empty = sqlite3_exec(database, "VACUUM", nullptr, nullptr, nullptr) == SQLITE_OK;
+    sqlite3_db_config(database, SQLITE_DBCONFIG_RESET_DATABASE, 0, nullptr);
+    return empty;
+}
+
+}  // namespace altiplano::store::sqlite
