@@ -204,6 +204,7 @@ Answer<void> Guest::begin(const Surroundings& surroundings)
     console_ = surroundings.console;
     ticks_ = module_->format().first_tick;
     temporary = 0;
+    sleep = {};
     metered_ = 0;
     meter_limit_ = std::min<std::uint64_t>(surroundings.metered > 0 ? surroundings.metered : surroundings.gas, INT64_MAX);
     if (module_->native().has_meter) {

@@ -89,6 +89,12 @@ public:
     Answer<Value> throw_longjmp();
     /// emscripten's second result register, for guests whose 64-bit results are split.
     std::uint32_t temporary = 0;
+    /// Where asyncify is, of a guest whose stack is put away while a call is answered.
+    struct Sleep {
+        enum class State : std::uint8_t { awake, unwinding, rewinding } state = State::awake;
+        Value data = 0;  ///< where the stack is put
+        Value answer = 0;
+    } sleep;
     /// What metering.usegas is told. @return trap.out_of_gas over the limit
     Answer<void> meter(std::uint64_t amount);
     /// What the message has used by AO's count, of formats that meter.

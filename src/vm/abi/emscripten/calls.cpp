@@ -1,5 +1,6 @@
 #include "vm/abi/calls.hpp"
 #include "vm/abi/ask.hpp"
+#include "vm/abi/emscripten/asyncify.hpp"
 
 namespace altiplano::vm::abi::emscripten {
 
@@ -84,7 +85,7 @@ Answer<Buffer> handle(Guest& guest, std::string_view message, std::string_view e
     ASK(const auto stack, guest.call(names.stack_save, {}));
     ASK(const auto message_at, place(guest, message));
     ASK(const auto env_at, place(guest, env));
-    ASK(const auto address, guest.call(names.handle, {message_at.address, env_at.address}));
+    ASK(const auto address, call_awake(guest, names.handle, {message_at.address, env_at.address}));
     ASK(auto bytes, take_text(guest, address));
     ASK_OK(guest.call(names.stack_restore, {stack}));
     for (const auto& text : {message_at, env_at})

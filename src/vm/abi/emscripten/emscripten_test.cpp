@@ -274,11 +274,46 @@ TEST(Emscripten, counts_what_the_loader_counts)
     EXPECT_EQ(spend(expected - 332), errors::trap_out_of_gas) << "the count ends a message long before our gas does";
 }
 
+TEST(Emscripten, puts_the_stack_away_while_a_file_is_opened_where_that_counts)
+{
+    // What Binaryen's pass makes of a guest, by hand: handle returns while it unwinds, and comes back to the same call.
+    const auto text = module_wat(R"((local $fd i32)
+        (i32.store (p.const 5000) (i32.add (i32.load (p.const 5000)) (i32.const 1)))
+        (if (i32.eqz (global.get $asleep)) (then (i32.store (p.const 5004) (i32.load8_u (local.get $message)))))
+        (local.set $fd (call $open (p.const 2048) (p.const 0)))
+        (if (i32.eq (global.get $asleep) (i32.const 1)) (then (return (p.const 0))))
+        (i32.store8 (p.const 3000) (i32.add (i32.const 48) (i32.load (p.const 5000))))
+        (i32.store8 (p.const 3001) (i32.add (i32.const 48) (local.get $fd)))
+        (i32.store8 (p.const 3002) (i32.load (p.const 5004)))
+        (i32.store8 (p.const 3003) (i32.const 0))
+        (i32.store (p.const 5000) (i32.const 0))
+        (p.const 3000))",
+        R"((import "env" "__asyncjs__weavedrive_open" (func $open (param p p) (result i32))))",
+        R"((global $asleep (mut i32) (i32.const 0))
+        (func (export "asyncify_start_unwind") (param p) (global.set $asleep (i32.const 1)))
+        (func (export "asyncify_stop_unwind") (global.set $asleep (i32.const 0)))
+        (func (export "asyncify_start_rewind") (param p) (global.set $asleep (i32.const 2)))
+        (func (export "asyncify_stop_rewind") (global.set $asleep (i32.const 0))))");
+    const auto counted = machine_of(text, "wasm64-unknown-emscripten-draft_2024_10_16-metering");
+    EXPECT_EQ(outcome(*counted, "m"), "23m") << "handle ran twice, the file was opened once";
+    EXPECT_EQ(outcome(*counted, "n"), "23n");
+    EXPECT_EQ(outcome(*machine_of(text), "m"), "13m") << "where nobody counts, the answer is there at once";
+}
+
 TEST(Emscripten, has_no_shell)
 {
     const auto* import = R"((import "env" "_emscripten_system" (func $system (param p) (result i32))))";
     EXPECT_EQ(outcome_of(module_wat(digit("(i32.eqz (call $system (p.const 0)))"), import)), "1");
     EXPECT_EQ(outcome_of(module_wat(digit("(i32.eq (call $system (p.const 1024)) (i32.const -52))"), import)), "1");
+
+    // In older builds the host sets errno, where Lua's os.execute looks for the words.
+    const auto* older = R"((import "env" "system" (func $system (param p) (result i32))))";
+    const auto* errno_at = R"((func (export "__errno_location") (result p) (p.const 4096)))";
+    EXPECT_EQ(outcome_of(module_wat(digit("(i32.and (i32.eq (call $system (p.const 1024)) (i32.const -1))"
+                                          " (i32.eq (i32.load (p.const 4096)) (i32.const 52)))"),
+                  older, errno_at)),
+        "1");
+    EXPECT_EQ(outcome_of(module_wat(digit("(i32.eq (call $system (p.const 1024)) (i32.const -1))"), older)), "1");
 }
 
 TEST(Emscripten, opens_what_the_weave_has_and_nothing_else)

@@ -1,5 +1,6 @@
 #include "vm/abi/emscripten/files.hpp"
 
+#include "vm/abi/emscripten/asyncify.hpp"
 #include "vm/abi/wasi/path.hpp"
 
 #include <array>
@@ -75,12 +76,16 @@ Answer<std::optional<std::uint32_t>> open_path(Guest& guest, std::string_view pa
 
 Answer<Value> weavedrive_open(Guest& guest, Arguments a)
 {
-    ASK(const auto path, path_at(guest, a[0]));
-    ASK(const auto fd, open_path(guest, path, true));
-    return fd.value_or(0);
+    return answer_asleep(guest, [&]() -> Answer<Value> {
+        ASK(const auto path, path_at(guest, a[0]));
+        ASK(const auto fd, open_path(guest, path, true));
+        return fd.value_or(0);
+    });
 }
 
-Answer<Value> weavedrive_read(Guest& guest, Arguments a)
+namespace {
+
+Answer<Value> read_from_start(Guest& guest, Arguments a)
 {
     ASK_OK(guest.charge(call_gas));
     auto* open = guest.open_file(fd_of(a[0]));
@@ -95,11 +100,20 @@ Answer<Value> weavedrive_read(Guest& guest, Arguments a)
     return static_cast<std::uint32_t>(total);
 }
 
+}  // namespace
+
+Answer<Value> weavedrive_read(Guest& guest, Arguments a)
+{
+    return answer_asleep(guest, [&] { return read_from_start(guest, a); });
+}
+
 Answer<Value> weavedrive_close(Guest& guest, Arguments a)
 {
-    ASK_OK(guest.charge(call_gas));
-    guest.close_file(fd_of(a[0]));
-    return 0;
+    return answer_asleep(guest, [&]() -> Answer<Value> {
+        ASK_OK(guest.charge(call_gas));
+        guest.close_file(fd_of(a[0]));
+        return 0;
+    });
 }
 
 Answer<Value> openat(Guest& guest, Arguments a)

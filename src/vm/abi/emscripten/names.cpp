@@ -69,6 +69,7 @@ std::span<const ExportRow> exports(int generation)
         {&Exports::stack_restore, {"N"}, {pointer}, std::nullopt},
         {&Exports::stack_alloc, {"O"}, {pointer}, pointer},
         {&Exports::set_threw, {"L"}, {pointer, i32}, std::nullopt, false, true},
+        {&Exports::errno_location, {"K"}, {}, pointer, false},
     };
     static const std::vector<ExportRow> plain{
         {&Exports::handle, {"handle"}, {pointer, pointer}, pointer},
@@ -84,6 +85,7 @@ std::span<const ExportRow> exports(int generation)
         {&Exports::stack_alloc, {"stackAlloc", "_emscripten_stack_alloc"}, {pointer}, pointer},
         {&Exports::set_threw, {"setThrew"}, {pointer, i32}, std::nullopt, false, true},
         {&Exports::set_temporary, {"_emscripten_tempret_set"}, {i32}, std::nullopt, false},
+        {&Exports::errno_location, {"__errno_location"}, {}, pointer, false},
     };
     return generation == 1 ? minified : plain;
 }
