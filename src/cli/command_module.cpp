@@ -16,6 +16,7 @@ struct AddOptions {
     std::string memory = "1-gb";
     std::string compute = "9000000000000";
     std::vector<std::string> tags;
+    std::vector<std::string> aliases;
 };
 
 /// A module item as AO's own tool publishes them (ao-protocol.md 2.4).
@@ -39,6 +40,8 @@ Result<std::string> add_module(const Client& client, const Common& common, const
     TRY(const auto key, common.key());
     TRY(const auto module, item::build({.tags = std::move(tags), .data = std::move(wasm)}, *key));
     TRY(const auto stored, client.post("/tx", module.wire()));
+    for (const auto& published : options.aliases)
+        TRY_OK(add_alias(client, published, module.id().text()));
     return module.id().text();
 }
 
@@ -105,6 +108,8 @@ void add_module_commands(CLI::App& app, Common& common, Exit& exit)
         ->capture_default_str();
     add->add_option("--compute-limit", options->compute, "gas of a message, the same")->capture_default_str();
     add->add_option("--tag", options->tags, "Name=value, any number")->allow_extra_args(false);
+    add->add_option("--alias", options->aliases, "a published module's id that it stands for here, any number")
+        ->allow_extra_args(false);
     add->callback([options, &common, &exit] {
         const auto id = add_module(Client(common.url), common, *options);
         if (!id) {

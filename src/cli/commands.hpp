@@ -9,7 +9,7 @@ namespace altiplano::cli {
 
 /// Each adds commands to `app`; when one is chosen it runs and sets `exit`.
 void add_node_commands(CLI::App& app, Common& common, Exit& exit);  ///< node, worker, status, key
-void add_config_commands(CLI::App& app, Common& common, Exit& exit);  ///< config show
+void add_config_commands(CLI::App& app, Common& common, Exit& exit);  ///< config show, alias
 void add_module_commands(CLI::App& app, Common& common, Exit& exit);  ///< module add, ls, formats
 void add_model_commands(CLI::App& app, Common& common, Exit& exit);  ///< model add, ls, show, ps, rm, verify
 void add_item_commands(CLI::App& app, Common& common, Exit& exit);  ///< put, get
@@ -42,6 +42,9 @@ Result<Sent> send(const Client& client, const Common& common, const std::optiona
 /// Spawns a process that trusts the node's authority and obeys its scheduler.
 Result<Sent> spawn(const Client& client, const Common& common, const std::string& module, const std::vector<item::Tag>& tags,
     const std::string& data);
+
+/// Lets an id, or Tag=Value, stand for a published id. @return as Client::post
+Result<Answer> add_alias(const Client& client, const std::string& published, const std::string& what);
 
 /// The signed header of an item whose data is a file, which is read once and never held in memory.
 Result<item::Header> file_header(const item::Signer& key, const Path& path, item::Tags tags, std::string anchor = {});

@@ -28,11 +28,10 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
         return std::unexpected(rules.error());
     node->http_ = net::curl_http(*std::move(rules));
 
-    TRY(auto aliases, ConfiguredAliases::of(options.aliases, *node->records_));
-    node->aliases_ = std::make_unique<ConfiguredAliases>(std::move(aliases));
+    TRY(auto aliases, Aliases::of(options.aliases, *node->records_, options.any_scheduler));
+    node->aliases_ = std::make_unique<Aliases>(std::move(aliases));
     TRY_OK(node->open_weave(random));
-    node->weave_->follow_aliases(options.any_scheduler);
-    if (!options.aliases.empty())
+    if (options.any_scheduler)
         node->weave_->resolve_by([known = node->aliases_.get()](const ItemId& published) { return known->resolve(published); });
     node->gateway_ = std::make_unique<gateway::Gateway>(*node->weave_, *node->records_, gateway::Gateway::Options{});
     TRY(node->transactions_,

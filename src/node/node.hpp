@@ -89,7 +89,7 @@ public:
     Result<void> ready();
     /// Whoever waits is told that the node goes down; nothing new is evaluated. Serving goes on until the end.
     void stop();
-    const ConfiguredAliases& aliases() const noexcept { return *aliases_; }
+    Aliases& aliases() noexcept { return *aliases_; }
     Waiting& waiting() noexcept { return *waiting_; }
     /// Null when this node has none.
     door::Door* door() noexcept { return door_.get(); }
@@ -122,7 +122,7 @@ private:
     std::unique_ptr<store::Records> records_;
     std::unique_ptr<store::Blobs> blobs_;
     std::unique_ptr<store::Cache> cache_;
-    std::unique_ptr<ConfiguredAliases> aliases_;
+    std::unique_ptr<Aliases> aliases_;
     std::unique_ptr<weave::Weave> weave_;
     std::unique_ptr<gateway::Gateway> gateway_;
     std::unique_ptr<weave::Transactions> transactions_;

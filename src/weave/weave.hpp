@@ -100,12 +100,8 @@ public:
     Result<bool> has_item_with(const std::vector<std::pair<std::string, std::string>>& tags,
         const std::vector<std::string>& owners, std::uint64_t height_max);
 
-    /// The tag by which an item says that it stands for a published one that is not here.
-    static constexpr std::string_view alias_tag = "Alias";
-    /// Programs have ids of AO's public network built in: a module of aos, a model. Where this is on, which is for
-    /// development, the oldest item with the tag `Alias: <id>` answers for an id that is not in this weave.
-    void follow_aliases(bool wanted) noexcept { follows_aliases_ = wanted; }
-    /// What the operator's configuration says of a published id for which no item says so itself. Set before anybody asks.
+    /// Programs have ids of AO's public network built in: a module of aos, a model. For development: what stands here for a
+    /// published id that is not in this weave. Set before anybody asks.
     void resolve_by(std::function<std::optional<ItemId>(const ItemId& published)> aliases) { aliases_ = std::move(aliases); }
     /// The id of the item that answers for `id`: itself, nearly always. @return store.*
     Result<ItemId> real(const ItemId& id);
@@ -128,7 +124,6 @@ private:
     store::Blobs& blobs_;
     Clock& clock_;
     WeaveId id_;
-    bool follows_aliases_ = false;  ///< set before anybody asks
     std::function<std::optional<ItemId>(const ItemId&)> aliases_;
     std::mutex checking_;
     std::set<Digest> checked_;  ///< blobs whose bytes were read through

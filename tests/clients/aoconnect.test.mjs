@@ -40,7 +40,7 @@ works("spawn: asks GraphQL for the module's tags, and refuses what is no module"
   await assert.rejects(ao.spawn({ module: data_item, scheduler, signer, tags: [] }), /Type/)
 })
 
-works("spawn: of a published module's id spawns the local module that stands for it by its tag Alias", async () => {
+works("spawn: of a published module's id spawns the local module that stands for it", async () => {
   const process = await ao.spawn({ module: 'ISShJH1ij-hPPt9St5UFFr_8Ys3Kj5cyg7zrMGt7H9s', scheduler, signer })
   assert.equal((await evaluate(process, 'return ao.env.Module.Id')).Output.data, module)
 })

@@ -49,8 +49,9 @@ def five_ports():
 
 def put_modules(node, folder):
     """Environment variables with what the clients' tests need on the node."""
-    aliases = [part for id in BUILT_IN for part in ("--tag", f"Alias={id}")]
-    module = node.json("put", harness.guest("process"), "--module", "--name", "altiplano-lua", *aliases)["id"]
+    module = node.json("put", harness.guest("process"), "--module", "--name", "altiplano-lua")["id"]
+    for published in BUILT_IN:
+        node.json("alias", "add", published, module)
     status = node.json("status")
     return {"ALTIPLANO_NODE": node.url, "ALTIPLANO_PORT": str(node.port), "ALTIPLANO_MODULE": module,
             "ALTIPLANO_SCHEDULER": status["scheduler"], "ALTIPLANO_AUTHORITY": status["authority"],

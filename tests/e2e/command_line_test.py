@@ -104,9 +104,12 @@ def a_module_stands_for_a_published_one_that_is_not_here():
     with harness.Node() as node:
         published = "ISShJH1ij-hPPt9St5UFFr_8Ys3Kj5cyg7zrMGt7H9s"
         refused(node, "compute.not_a_module", "spawn", "--module", published)
+        # An item that says so itself stands for nothing: anybody may post one.
         module = put_module(node, harness.guest("process"), "--tag", f"Alias={published}")
+        refused(node, "compute.not_a_module", "spawn", "--module", published)
+        node.json("alias", "add", published, module)
         with urllib.request.urlopen(node.url + f"/{published}") as answer:
-            assert answer.read(4) == b"\0asm"
+            assert answer.read(4) == b"\0asm" and answer.headers["Altiplano-Alias"] == f"{published}={module}"
         pid = node.json("spawn", "--module", published)["process"]
         assert node.run("eval", pid, "return ao.env.Module.Id")[0] == module + "\n"
         verified = node.json("verify", pid)

@@ -2,6 +2,7 @@
 import json
 import http.client
 import os
+import shutil
 import tempfile
 import threading
 import urllib.error
@@ -103,7 +104,7 @@ def published_ids_stand_for_what_is_here():
     aliases = f"{PUBLISHED['M']}=Name=the-module,{PUBLISHED['P']}=Name=the-bank,{PUBLISHED['D']}=Name=the-data"
     with Node(options=["--aliases", aliases]) as node:
         def local():
-            return {one["configured"]: one["local"] for one in node.get("/~altiplano/aliases")["aliases"]}
+            return {one["for"]: one["local"] for one in node.get("/~altiplano/aliases")["aliases"]}
         assert set(local().values()) == {None}
         node.json("spawn", "--module", PUBLISHED["M"], status=4)
         module = node.json("put", harness.guest("process"), "--module", "--tag", "Name=the-module")["id"]
@@ -126,13 +127,43 @@ def published_ids_stand_for_what_is_here():
         data = node.json("put", __file__, "--tag", "Name=the-data")["id"]
         assert node.run("get", PUBLISHED["D"])[0] == node.run("get", data)[0]
         out, _ = node.run("alias", "ls")
-        assert f"{PUBLISHED['D']}" in out and f"{data} (Name=the-data)" in out, out
+        assert f"{PUBLISHED['D']}" in out and f"{data} (Name=the-data, configuration)" in out, out
+
+        # Added while it runs, and taken away; what the configuration says stays, and pages have no say.
+        added = "N" * 42 + "A"
+        assert node.run("get", added, status=3)
+        node.run("alias", "add", added, data)
+        assert node.run("get", added)[0] == node.run("get", data)[0]
+        node.run("alias", "rm", PUBLISHED["D"], status=2)
+        node.run("alias", "add", PUBLISHED["D"], data, status=2)
+        node.run("alias", "add", "short", data, status=2)
+        body = json.dumps({"published": "O" * 42 + "A", "for": data}).encode()
+        try:
+            urllib.request.urlopen(urllib.request.Request(node.url + "/~altiplano/aliases", data=body, headers={"Origin": "http://elsewhere.example"}))
+            raise AssertionError("a page changed the table")
+        except urllib.error.HTTPError as error:
+            assert error.code == 403 and json.load(error)["code"] == "node.bad_host"
+        module_file = node.folder / "copy.wasm"
+        shutil.copy(harness.guest("process"), module_file)
+        twin = node.json("module", "add", module_file, "--alias", "Q" * 42 + "A")["id"]
+        out, _ = node.run("alias", "ls")
+        assert f"{data} ({data}, added)" in out and f"{twin} ({twin}, added)" in out, out
+        sent = urllib.request.urlopen(node.url + f"/{added}")
+        assert sent.headers["Altiplano-Alias"] == f"{added}={data}"
         assert node.json("verify", bank)["identical"]
         node.stop()
 
         # What a process was given stays in its log; outside development nothing more is resolved.
+        assert f"the alias {PUBLISHED['P']}={bank}" in node.log() and f"the alias {PUBLISHED['M']}={module}" in node.log()
+        node.options = []
+        node.start()
+        assert node.run("get", added)[0] == node.run("get", data)[0], "what was added is kept"
+        node.run("alias", "rm", added)
+        node.run("get", added, status=3)
+        node.stop()
         node.options = ["--no-development"]
         node.start()
+        assert node.json("alias", "add", added, data, status=4)["code"] == "node.development_only"
         assert node.run("eval", bank, "return 1 + 1")[0].strip() == "2"
         assert node.json("verify", bank)["identical"]
         assert node.get("/~altiplano/aliases")["aliases"] == []

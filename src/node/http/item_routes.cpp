@@ -111,14 +111,19 @@ Result<Reply> give(Node& node, const Request& request, const ItemId& id, const w
     return reply;
 }
 
-/// The item that answers for the id in the path: in development it may be one that stands for it.
-Result<ItemId> id_of(Node& node, const Request& request)
+/// By the item that answers for the id in the path: in development it may be one that stands for it, and the reply says so.
+Result<Reply> by_id(
+    Node& node, const Request& request, Result<Reply> (*answer)(Node& node, const Request& request, const ItemId& id))
 {
     const auto id = ItemId::parse(request.parameter("id"));
     if (!id)
         return fail(errors::unknown_path, fmt::format("there is nothing at {}, which is no id either", request.path),
             "an id has 43 characters of base64url");
-    return node.weave().real(*id);
+    TRY(const auto real, node.weave().real(*id));
+    TRY(auto reply, answer(node, request, real));
+    if (real != *id)
+        reply.headers.emplace_back("Altiplano-Alias", id->text() + "=" + real.text());
+    return reply;
 }
 
 bool is_manifest(const weave::StoredItem& stored)
@@ -126,16 +131,14 @@ bool is_manifest(const weave::StoredItem& stored)
     return lower(stored.header.tags().first("Content-Type").value_or("")).starts_with(weave::manifest_type);
 }
 
-Result<Reply> raw(Node& node, const Request& request)
+Result<Reply> raw(Node& node, const Request& request, const ItemId& id)
 {
-    TRY(const auto id, id_of(node, request));
     TRY(const auto stored, node.item(id));
     return give(node, request, id, stored);
 }
 
-Result<Reply> item(Node& node, const Request& request)
+Result<Reply> item(Node& node, const Request& request, const ItemId& id)
 {
-    TRY(const auto id, id_of(node, request));
     TRY(const auto stored, node.item(id));
     if (!is_manifest(stored))
         return give(node, request, id, stored);
@@ -143,9 +146,8 @@ Result<Reply> item(Node& node, const Request& request)
     return Reply{.status = 302, .content_type = "text/plain; charset=utf-8", .headers = {{"Location", "/" + id.text() + "/"}}};
 }
 
-Result<Reply> below(Node& node, const Request& request)
+Result<Reply> below(Node& node, const Request& request, const ItemId& id)
 {
-    TRY(const auto id, id_of(node, request));
     const auto path = request.parameter("path");
     TRY(const auto stored, node.item(id));
     if (!is_manifest(stored)) {
@@ -170,11 +172,11 @@ Result<Reply> below(Node& node, const Request& request)
 
 void add_item_routes(Router& router, Node& node)
 {
-    router.get("/raw/{id}", "an item's data", [&node](const Request& request) { return raw(node, request); });
-    router.get(
-        "/{id}", "an item's data; of a path manifest its index", [&node](const Request& request) { return item(node, request); });
+    router.get("/raw/{id}", "an item's data", [&node](const Request& request) { return by_id(node, request, raw); });
+    router.get("/{id}", "an item's data; of a path manifest its index",
+        [&node](const Request& request) { return by_id(node, request, item); });
     router.get("/{id}/{path...}", "what a path manifest has at a path",
-        [&node](const Request& request) { return below(node, request); });
+        [&node](const Request& request) { return by_id(node, request, below); });
 }
 
 }  // namespace altiplano::node::http

@@ -1,5 +1,6 @@
 #include "node/http/messenger_routes.hpp"
 
+#include "base/log.hpp"
 #include "node/http/delivery_routes.hpp"
 #include "node/http/health_routes.hpp"
 #include "node/http/later.hpp"
@@ -21,6 +22,21 @@ Reply messenger_error(const Error& error)
     return error_reply(said);
 }
 
+/// `published=local`, where something else than what the item names was meant: a message's process, or a process's module.
+Result<std::optional<std::string>> alias_in(Node& node, const item::DataItem& item, const units::Messenger::Accepted& accepted)
+{
+    std::string named, real;
+    if (accepted.slot && item.tags().has("Type", "Message")) {
+        named = item.target() ? item.target()->text() : "";
+        real = accepted.slot->process.text();
+    } else if (accepted.slot) {
+        TRY(const auto process, node.scheduler().process(accepted.slot->process));
+        named = item.tags().first("Module").value_or("");
+        real = process.module.text();
+    }
+    return named == real ? std::nullopt : std::optional(fmt::format("{}={}", named, real));
+}
+
 Result<Reply> accept_now(Node& node, const item::DataItem& item, Targets targets)
 {
     // A person who mistyped the process is told so; the original's clients may send to a wallet (4.2).
@@ -34,10 +50,11 @@ Result<Reply> accept_now(Node& node, const item::DataItem& item, Targets targets
         json.member("process", std::string_view(accepted.slot->process.text())).member("slot", accepted.slot->nonce);
     json.end_object();
     auto reply = json_reply(std::move(json), 202);
-    if (accepted.slot && item.target() && item.tags().has("Type", "Message")
-        && ProcessId(*item.target()) != accepted.slot->process)
-        reply.headers.emplace_back(
-            "Altiplano-Alias", fmt::format("{}={}", ItemId(*item.target()).text(), accepted.slot->process.text()));
+    TRY(const auto alias, alias_in(node, item, accepted));
+    if (alias) {
+        log::info("{}: the alias {}", item.id().text(), *alias);
+        reply.headers.emplace_back("Altiplano-Alias", *alias);
+    }
     return reply;
 }
 

@@ -245,10 +245,14 @@ Result<Reply> slot_of(Node& node, const Request& request)
 Result<Reply> aliases(Node& node)
 {
     JsonWriter json;
+    TRY(const auto all, node.aliases().all());
     json.begin_object().key("aliases").begin_array();
-    for (const auto& [published, what] : node.aliases().table()) {
-        json.begin_object().member("published", std::string_view(published.text())).member("configured", std::string_view(what));
-        if (const auto found = node.aliases().resolve(published))
+    for (const auto& one : all) {
+        json.begin_object()
+            .member("published", std::string_view(one.published.text()))
+            .member("for", std::string_view(one.what))
+            .member("from", one.configured ? "configuration" : "added");
+        if (const auto found = node.aliases().resolve(one.published))
             json.member("local", std::string_view(found->text()));
         else
             json.key("local").null();
@@ -258,12 +262,44 @@ Result<Reply> aliases(Node& node)
     return json_reply(std::move(json));
 }
 
+/// A page of somebody else's that is open in a browser may send requests here, but has no business in this table.
+Result<void> not_from_a_page(const Request& request)
+{
+    if (request.header("origin").empty())
+        return {};
+    return fail(errors::bad_host, "aliases are changed by programs, not by pages", "use `altiplano alias`");
+}
+
+Result<Reply> add_alias(Node& node, const Request& request)
+{
+    TRY_OK(not_from_a_page(request));
+    const auto body = JsonView::parse(request.body);
+    const auto member = [&](std::string_view name) -> std::string {
+        const auto found = body ? body->find(name) : std::nullopt;
+        return found ? found->text().value_or("") : "";
+    };
+    TRY_OK(node.aliases().add(member("published"), member("for")));
+    return aliases(node);
+}
+
+Result<Reply> remove_alias(Node& node, const Request& request)
+{
+    TRY_OK(not_from_a_page(request));
+    TRY_OK(node.aliases().remove(request.parameter("published")));
+    return aliases(node);
+}
+
 }  // namespace
 
 void add_own_routes(Router& router, Node& node)
 {
     router.get(
         "/~altiplano/aliases", "published ids, and what stands for them here", [&node](const Request&) { return aliases(node); });
+    router.on(
+        "POST", "/~altiplano/aliases", "adds one: {\"published\": id, \"for\": id or Tag=Value}; for development",
+        [&node](const Request& request) { return add_alias(node, request); }, 4096);
+    router.on("DELETE", "/~altiplano/aliases/{published}", "removes one that was added",
+        [&node](const Request& request) { return remove_alias(node, request); });
     router.get("/~altiplano/status", "how the node is", [&node](const Request&) { return status(node); });
     router.get("/~altiplano/items", "the ids of items with all these tags, oldest first: ?Type=Module&owner=ADDRESS",
         [&node](const Request& request) { return items(node, request); });
