@@ -63,9 +63,11 @@ Result<void> run_node(const ConfigFlags& flags)
     TRY(auto server, node::http::Server::listen(endpoints, server_options));
     // With ports of their own units are at the root of one; a client that follows a redirect keeps no more than that.
     const auto& ports = server->ports();
+    const auto location = config.text("scheduler_location");
     if (options.scheduler_here)
-        TRY_OK(node->publish_scheduler_location(ports.size() > 3 ? fmt::format("http://127.0.0.1:{}", ports[3])
-                                                                 : fmt::format("http://127.0.0.1:{}/su", ports.front())));
+        TRY_OK(node->publish_scheduler_location(!location.empty() ? location
+                : ports.size() > 3                                ? fmt::format("http://127.0.0.1:{}", ports[3])
+                                                                  : fmt::format("http://127.0.0.1:{}/su", ports.front())));
     std::printf("ready http://127.0.0.1:%d\n", server->ports().front());
     std::fflush(stdout);
 

@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "messenger/errors.hpp"
 #include "messenger/messenger.hpp"
+#include "net/errors.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -35,8 +36,12 @@ units::Slot read_cursor(const ProcessId& process, std::string_view text)
 /// Whether trying again later can help: this node's own troubles pass, a refusal stays one.
 bool may_pass(std::string_view code)
 {
-    for (const std::string_view room :
-        {"store.", "base.", "net.", "compute.worker", "compute.stopping", "compute.sandbox", "vm."})
+    // An address that may not be asked stays one.
+    if (code == net::errors::address_refused || code == net::errors::bad_url)
+        return false;
+    constexpr std::string_view rooms[] = {
+        "store.", "base.", "net.", "compute.worker", "compute.stopping", "compute.sandbox", "vm.", errors::busy};
+    for (const auto room : rooms)
         if (code.starts_with(room))
             return true;
     return false;
@@ -270,7 +275,7 @@ Result<void> LocalMessenger::note(store::DeliveryRecord entry, const Result<void
     return entry.state == store::DeliveryRecord::State::signed_ ? sent : Result<void>{};
 }
 
-/// To a process, or, for any other target, into the weave, where a wallet finds it (ao-protocol.md 4.4).
+/// To a process, here or elsewhere, or, for any other target, into the weave, where a wallet finds it (ao-protocol.md 4.4).
 Result<void> LocalMessenger::send(const item::DataItem& item)
 {
     const bool spawns = item.tags().has("Type", "Process");
@@ -279,11 +284,20 @@ Result<void> LocalMessenger::send(const item::DataItem& item)
         const auto receiver = scheduler_.process(ProcessId(*item.target()));
         if (!receiver && receiver.error().code != scheduler_knows_no_such_process)
             return std::unexpected(receiver.error());
-        if (!receiver)
-            return store_for_wallet(item);
+        if (!receiver) {
+            TRY(const auto sent, send_elsewhere(item));
+            return sent ? Result<void>{} : store_for_wallet(item);
+        }
     }
-    TRY(const auto assignment, scheduler_.assign(item));
-    wake(assignment.slot.process);
+    const auto assignment = scheduler_.assign(item);
+    if (!assignment && spawns && assignment.error().code == scheduler_is_another) {
+        TRY(const auto sent, send_elsewhere(item));
+        if (sent)
+            return {};
+    }
+    if (!assignment)
+        return std::unexpected(assignment.error());
+    wake(assignment->slot.process);
     return {};
 }
 

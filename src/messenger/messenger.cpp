@@ -14,6 +14,11 @@ namespace {
 
 constexpr std::int64_t pause_ms_max = 60'000;
 
+bool is_not_here(std::string_view code)
+{
+    return code == scheduler_knows_no_such_process || code == scheduler_is_another;
+}
+
 }  // namespace
 
 LocalMessenger::LocalMessenger(units::Scheduler& scheduler, units::Compute& compute, weave::Weave& weave, store::Records& records,
@@ -30,6 +35,8 @@ LocalMessenger::LocalMessenger(units::Scheduler& scheduler, units::Compute& comp
     , later_(thread_pool("retry", 1))
     , watch_(thread_pool("cron", 1))
 {
+    if (options_.http != nullptr)
+        elsewhere_.emplace(scheduler_, weave_, records_, *options_.http);
 }
 
 LocalMessenger::~LocalMessenger()
@@ -54,9 +61,13 @@ Result<units::Messenger::Accepted> LocalMessenger::accept(const item::DataItem& 
 
     // The scheduler verifies what it takes.
     const auto assignment = scheduler_.assign(item);
-    if (!assignment && assignment.error().code == scheduler_knows_no_such_process && type == "Message") {
+    if (!assignment && is_not_here(assignment.error().code)) {
         TRY_OK(item.verify());
-        TRY_OK(store_for_wallet(item));
+        TRY(const auto sent, send_elsewhere(item));
+        if (!sent && type == "Process")
+            return std::unexpected(assignment.error());
+        if (!sent)
+            TRY_OK(store_for_wallet(item));
         return Accepted{.id = item.id(), .slot = std::nullopt};
     }
     if (!assignment)
@@ -142,6 +153,19 @@ void LocalMessenger::wait_for_due()
             return;
         }
     }
+}
+
+/// To the scheduler of a process that is not ours, if the weave says of one. Whoever serves that process computes it.
+/// @return whether there is one
+Result<bool> LocalMessenger::send_elsewhere(const item::DataItem& item)
+{
+    if (!elsewhere_)
+        return false;
+    TRY(const auto url, elsewhere_->scheduler_for(item));
+    if (!url)
+        return false;
+    TRY_OK(elsewhere_->post(*url, item));
+    return true;
 }
 
 /// Where a wallet finds it: in the weave.

@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "base/executor.hpp"
 #include "item/signer.hpp"
+#include "messenger/elsewhere.hpp"
 #include "messenger/outgoing.hpp"
 #include "store/records.hpp"
 #include "units/units.hpp"
@@ -26,6 +27,9 @@ public:
         std::int64_t cron_poll_ms = 10'000;  ///< how often processes under watch are looked after
         /// Stores an item for a wallet, durable when it returns; empty: in the weave of this node.
         std::function<Result<void>(const item::DataItem&)> store{};
+        /// Asks schedulers that the weave names, so it has to have the rules of which addresses may be asked; null: none is
+        /// asked.
+        net::Http* http = nullptr;
     };
     LocalMessenger(units::Scheduler& scheduler, units::Compute& compute, weave::Weave& weave, store::Records& records,
         store::Cache& cache, const item::Signer& authority, Clock& clock, Options options);
@@ -36,6 +40,8 @@ public:
     Result<ItemId> push(const units::Slot& slot, std::uint64_t index) override;
     Result<void> monitor(const item::DataItem& asking) override;
     Result<void> unmonitor(const item::DataItem& asking) override;
+
+    void look_at(const ProcessId& process) override { wake(process); }
 
     /// Takes up every process again after a start: evaluates what has no result, delivers what is open, looks after cron.
     /// @return store.*
@@ -52,6 +58,7 @@ private:
     void run(const ProcessId& process);
     void wait_for_due();
     Result<void> store_for_wallet(const item::DataItem& item);
+    Result<bool> send_elsewhere(const item::DataItem& item);
 
     // delivery.cpp
     Result<void> deliver_all(const ProcessId& process);
@@ -79,6 +86,7 @@ private:
     const item::Signer& authority_;
     Clock& clock_;
     Options options_;
+    std::optional<Elsewhere> elsewhere_;
     std::atomic<bool> stopping_ = false;
     std::mutex mutex_;
     std::map<ProcessId, Pump> pumps_;
@@ -92,5 +100,7 @@ private:
 
 /// The code of every scheduler for a process that is not its own: it may be anywhere.
 inline constexpr std::string_view scheduler_knows_no_such_process = "scheduler.unknown_process";
+/// And for one that names another scheduler.
+inline constexpr std::string_view scheduler_is_another = "scheduler.other_scheduler";
 
 }  // namespace altiplano::messenger

@@ -64,6 +64,9 @@ std::span<const Setting> Config::table()
             "ed25519|arweave|ethereum"},
         {"authority_key", text, "ed25519", "kind of the key that signs what processes send, when it is made", 0, INT64_MAX,
             "ed25519|arweave|ethereum"},
+        {"scheduler_location", text, "",
+            "the URL by which others reach the scheduler, which it says on the weave; by default one that only this machine "
+            "reaches"},
         {"route_to", list, "", "URLs of schedulers: /su then schedules nothing, but says with 307 which of them has a process"},
         {"hops_max", number, "100000", "messages after one another that one message may set off", 1},
         {"cron_poll_ms", number, "10000", "how often processes whose cron is watched are looked after", 1, 86'400'000},

@@ -145,7 +145,8 @@ Result<void> Node::open_messenger()
         messenger::LocalMessenger::Options options{
             .threads = options_.messenger_threads ? options_.messenger_threads : options_.workers + 8,
             .hops_max = options_.hops_max,
-            .cron_poll_ms = options_.cron_poll_ms};
+            .cron_poll_ms = options_.cron_poll_ms,
+            .http = http_.get()};
         if (follower_)
             options.store = [this](const item::DataItem& item) { return follower_->put(item); };
         auto local = std::make_unique<messenger::LocalMessenger>(
@@ -227,6 +228,19 @@ Result<weave::Transactions::Found> Node::transaction(const ItemId& id)
         return found;
     TRY_OK(outer_->fetch(id));
     return transactions_->find(id);
+}
+
+Result<net::Response> Node::write_elsewhere(const std::string& method, const std::string& target, Bytes body)
+{
+    ENSURE(follower_, "asked of nodes that follow");
+    TRY(auto answer,
+        http_->send({.method = method,
+            .url = net::join(options_.gateway_url, target),
+            .headers = {{"Content-Type", "application/octet-stream"}},
+            .body = body,
+            .total_ms_max = options_.unit_wait_ms}));
+    TRY_OK(follower_->catch_up());
+    return answer;
 }
 
 Result<void> Node::publish_scheduler_location(const std::string& url)

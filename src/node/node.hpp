@@ -73,6 +73,11 @@ public:
     Result<weave::StoredItem> item(const ItemId& id);
     /// The same for a transaction, in a block or not. @return as `Transactions::find`, and as above
     Result<weave::Transactions::Found> transaction(const ItemId& id);
+    /// Whether the weave is a copy of another node's: then what is to be written into it is sent there.
+    bool follows() const noexcept { return follower_ != nullptr; }
+    /// Sends a request that writes to the weave to the node that is followed, and copies what became of it.
+    /// @param target  path and query @return the other node's answer; net.*, weave.cannot_follow
+    Result<net::Response> write_elsewhere(const std::string& method, const std::string& target, Bytes body);
     store::Records& records() noexcept { return *records_; }
     store::Cache& cache() noexcept { return *cache_; }
     units::Scheduler& scheduler() noexcept { return *scheduler_; }

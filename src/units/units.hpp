@@ -88,6 +88,9 @@ public:
     /// No longer. @return messenger.not_allowed, messenger.not_monitored, ...
     virtual Result<void> unmonitor(const item::DataItem& asking);
 
+    /// Something was put into the log of a process by another way: it is computed, and delivered what comes of it.
+    virtual void look_at(const ProcessId& process) { static_cast<void>(process); }
+
     /// Assigns an item of the weave to a process, and delivers what comes of it.
     /// @return scheduler.*
     virtual Result<Assignment> assign(const AssignRequest& request) = 0;

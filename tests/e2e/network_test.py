@@ -4,6 +4,8 @@ day that a file for a clock lets pass in seconds.
 
   network_test.py          small (CTest)
   network_test.py --soak   10,000 messages; five generations of five
+
+Each takes the computer that it runs on: one node here, two that find each other by URL in split_test.py.
 """
 import sys
 import time
@@ -34,13 +36,19 @@ def killed_twice(node, progress, first, second):
         node.start()
 
 
+def verify(node, pid):
+    verified = node.json("verify", pid)
+    assert verified["identical"], verified
+    return verified
+
+
 def evaluated(node, pid, expression):
     return node.run("eval", pid, f"return {expression}")[0].strip()
 
 
-def ping_pong_loses_and_doubles_nothing():
+def ping_pong_loses_and_doubles_nothing(computer=harness.Node):
     rounds = 5000 if SOAK else 150
-    with harness.Node() as node:
+    with computer() as node:
         of = module(node)
         pong = spawn(node, of, """
             Count = 0
@@ -66,10 +74,10 @@ def ping_pong_loses_and_doubles_nothing():
         assert evaluated(node, ping, "Count") == str(rounds) and evaluated(node, pong, "Count") == str(rounds)
         assert node.get("/~altiplano/dead")["dead"] == []
         for pid in (ping, pong):
-            assert node.json("verify", pid)["identical"]
+            verify(node, pid)
 
 
-def a_family_has_every_child_once():
+def a_family_has_every_child_once(computer=harness.Node):
     depth, width = (5, 5) if SOAK else (2, 3)
     # Each process hands its children the code that it was made of.
     code = f"""
@@ -87,7 +95,7 @@ def a_family_has_every_child_once():
           end
         end"""
     expected = sum(width**level for level in range(depth + 1))
-    with harness.Node() as node:
+    with computer() as node:
         of = module(node)
         root = spawn(node, of, code, "Level=0", f"Code={code}")
         processes = lambda: node.json("status")["processes"]
@@ -111,14 +119,14 @@ def a_family_has_every_child_once():
         assert len(found) == processes() == expected
         assert evaluated(node, root, "Children") == str(width)
         assert node.get("/~altiplano/dead")["dead"] == []
-        assert node.json("verify", root)["identical"]
+        verify(node, root)
         print(f"        {expected} processes")
 
 
-def cron_is_met_exactly_over_a_day():
+def cron_is_met_exactly_over_a_day(computer=harness.Node):
     minutes, day = 60_000, 86_400_000
     begin = 1_800_000_000_000
-    with harness.Node() as node:
+    with computer() as node:
         clock = node.folder / "clock"
 
         def at(ms):
@@ -177,8 +185,7 @@ def cron_is_met_exactly_over_a_day():
                 break
             cursor = page["edges"][-1]["cursor"].replace("+", "%2B").replace("=", "%3D")
         assert len(seen) == len(set(seen)) == seconds // 60 + seconds // 300, len(seen)
-        verified = node.json("verify", pid)
-        assert verified["identical"] and verified["crons"] == len(seen), verified
+        assert verify(node, pid)["crons"] == len(seen)
         print(f"        {len(seen)} evaluations by cron")
 
 

@@ -1,12 +1,14 @@
-"""Units in processes of their own, that find each other by URL alone."""
+"""Units in processes of their own, that find each other by URL alone.   split_test.py [--soak]"""
 import http.server
-import socket
+import sys
 import threading
 import urllib.error
 import urllib.request
 
 import harness
+import network_test
 from harness import Node, wait_for
+from pair import Pair, free_port
 
 PONG = """
 Handlers.add("Ball", { Action = "Ball" }, function (msg)
@@ -18,12 +20,6 @@ Handlers.add("Ball", { Action = "Ball" }, function (msg)
 end)
 """
 THROW = 'Send({{ Target = "{0}", Action = "Ball", Left = "{1}" }})'
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def count_in(node, process):
@@ -135,5 +131,19 @@ def a_unit_that_is_nowhere_is_named():
         assert "node.no_unit" in str(failed) and "--compute-url" in str(failed), failed
 
 
+def two_nodes_killed_twice_lose_and_double_no_message():
+    network_test.ping_pong_loses_and_doubles_nothing(Pair)
+
+
+def two_nodes_killed_twice_have_every_child_once():
+    network_test.a_family_has_every_child_once(Pair)
+
+
+def two_nodes_killed_twice_meet_cron_exactly():
+    network_test.cron_is_met_exactly_over_a_day(Pair)
+
+
 if __name__ == "__main__":
-    harness.main([two_nodes_play_by_url_only, a_compute_unit_follows_a_scheduler_that_speaks_only_ao, a_unit_that_is_nowhere_is_named])
+    sys.argv = [argument for argument in sys.argv if argument != "--soak"]
+    harness.main([two_nodes_play_by_url_only, two_nodes_killed_twice_lose_and_double_no_message,
+                  two_nodes_killed_twice_have_every_child_once, two_nodes_killed_twice_meet_cron_exactly, a_compute_unit_follows_a_scheduler_that_speaks_only_ao, a_unit_that_is_nowhere_is_named])

@@ -5,6 +5,7 @@
 #include "item/errors.hpp"
 #include "node/errors.hpp"
 #include "node/http/reply.hpp"
+#include "node/http/write_elsewhere.hpp"
 #include "store/errors.hpp"
 #include "weave/errors.hpp"
 
@@ -418,10 +419,17 @@ void add_layer1_routes(Router& router, Node& node)
 
     get("/wallet/{address}/balance", "what a wallet has, in Winston", balance);
     get("/wallet/{address}/last_tx", "the last transaction of a wallet", last_transaction);
-    get("/mint/{address}/{winston}", "for development: gives a wallet test AR", mint);
-    router.get("/mine", "for development: seals an empty block, unless a write has just sealed one",
+    const auto writing = [&](std::string pattern, std::string summary, Router::Handler act) {
+        router.get(std::move(pattern), std::move(summary), [&node, act = std::move(act)](const Request& request) {
+            return node.follows() ? Result<Reply>(write_elsewhere(node, request, {})) : act(request);
+        });
+    };
+    writing("/mint/{address}/{winston}", "for development: gives a wallet test AR",
+        [&node](const Request& request) { return mint(node, request); });
+    writing("/mine", "for development: seals an empty block, unless a write has just sealed one",
         [&node, mined = std::make_shared<std::atomic<std::uint64_t>>(0)](const Request&) { return mine(node, *mined); });
-    get("/mine/{blocks}", "for development: seals empty blocks", mine_blocks);
+    writing("/mine/{blocks}", "for development: seals empty blocks",
+        [&node](const Request& request) { return mine_blocks(node, request); });
     for (const auto* const pattern : {"/mint/{address}/{winston}", "/mine", "/mine/{blocks}"})
         router.writes("GET", pattern);
 
@@ -430,7 +438,11 @@ void add_layer1_routes(Router& router, Node& node)
     router.errors_by(chunk_error);
     router.on(
         "POST", "/chunk", "a chunk of a transaction's data",
-        [&node](const Request& request) { return post_chunk(node, request); }, chunk_body_max);
+        [&node](const Request& request) {
+            return node.follows() ? Result<Reply>(write_elsewhere(node, request, to_buffer(as_bytes(request.body))))
+                                  : post_chunk(node, request);
+        },
+        chunk_body_max);
     router.errors_by(error_reply);
 }
 

@@ -235,11 +235,13 @@ Reply scheduled(std::int64_t timestamp_ms, std::string_view id)
     return json_reply(std::move(json));
 }
 
-/// An item is verified and scheduled, not computed or pushed: that is the messenger's.
+/// An item is verified and scheduled. Computing and pushing is the messenger's: the one beside it here begins at once, as it does
+/// for what another network's messenger brings.
 Result<Reply> schedule(Node& node, const item::DataItem& item)
 {
     const auto assign_it = [&node](const item::DataItem& one) -> Result<Reply> {
         TRY(const auto assignment, node.scheduler().assign(one));
+        node.messenger().look_at(assignment.slot.process);
         return scheduled(assignment.timestamp_ms, assignment.message.text());
     };
     // A process is admitted first, which compiles its module: that may take seconds.
@@ -255,6 +257,7 @@ Result<Reply> assign(Node& node, const Request& request)
 {
     TRY(const auto asked, assign_request_of(request));
     TRY(const auto assignment, node.scheduler().assign(asked));
+    node.messenger().look_at(assignment.slot.process);
     return scheduled(assignment.timestamp_ms, assignment.id.text());
 }
 

@@ -57,6 +57,8 @@ unsigned status_of(std::string_view code)
         {"scheduler.", 400},
         {"messenger.unknown_delivery", 404},
         {"messenger.not_allowed", 403},
+        {messenger::errors::busy, 503},
+        {messenger::errors::refused_elsewhere, 502},
         {"messenger.", 400},
         {"module.", 422},
         {"compute.not_a_module", 422},

@@ -3,6 +3,7 @@
 #include "base/base64url.hpp"
 #include "node/errors.hpp"
 #include "node/http/reply.hpp"
+#include "node/http/write_elsewhere.hpp"
 #include "weave/adopt.hpp"
 #include "weave/errors.hpp"
 #include "weave/unbundle.hpp"
@@ -141,13 +142,23 @@ Result<Reply> take_header(Node& node, const Request& request)
 void add_upload_routes(Router& router, Node& node)
 {
     const auto take = [&](std::string pattern, std::string summary) {
-        router.stream("POST", std::move(pattern), std::move(summary),
-            [&node](const Request&) -> Result<std::unique_ptr<Body>> { return std::make_unique<TakeBody>(node); });
+        router.stream(
+            "POST", std::move(pattern), std::move(summary), [&node](const Request& request) -> Result<std::unique_ptr<Body>> {
+                if (node.follows())
+                    return take_for_elsewhere(node, request);
+                return std::make_unique<TakeBody>(node);
+            });
     };
     router.on(
         "POST", "/blob/{hash}",
         "stores the data item of this header, whose data is the blob with this SHA-256, which is here already",
-        [&node](const Request& request) { return take_header(node, request); }, header_bytes_max);
+        [&node](const Request& request) -> Result<Reply> {
+            if (node.follows())
+                return fail(errors::no_unit, "the weave of this node is a copy of another one's, and blobs are not passed on",
+                    "post the whole item, here or to " + node.options().gateway_url);
+            return take_header(node, request);
+        },
+        header_bytes_max);
     router.on("POST", "/check/{id}", "reads all of an item and verifies its signature",
         [&node](const Request& request) -> Result<Reply> {
             TRY(const auto id, ItemId::parse(request.parameter("id")));
