@@ -67,7 +67,7 @@ def text():
     lines = [
         "# Compatibility: published clients, as they are installed",
         "",
-        "Written by `tests/clients/page.py` from the tests in `tests/clients/`; each row is a test that runs in `./dev test`. Do not edit.",
+        "Written by `tests/clients/page.py` from the tests in `tests/clients/`; each row is a test that runs in `./dev test`. What follows the clients is `tests/clients/by_hand.md`. Do not edit.",
         "",
     ]
     for name, package, note in CLIENTS:
@@ -76,7 +76,7 @@ def text():
                   "| function | what is shown | state |", "|---|---|---|"]
         lines += [f"| `{cell(t.function)}` | {cell(t.sentence)} | {cell('differs: ' + t.reason) if t.reason else 'works'} |" for t in tests]
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n" + (HERE / "by_hand.md").read_text()
 
 
 if __name__ == "__main__":
