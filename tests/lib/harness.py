@@ -48,6 +48,8 @@ def wait_for(condition, seconds=60):
 class Node:
     """`altiplano node` on a port of its own. Used as a context manager; the folder goes with it."""
 
+    data_is_apart = False  # the log in another folder than the results
+
     def __init__(self, folder=None, options=(), program=PROGRAM, environment=None):
         self.owned = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="altiplano-test-"))

@@ -13,6 +13,8 @@ def free_port():
 class Pair(harness.Node):
     """Seen as the node that computes; what it has not, it asks the other one for. Both are killed and started together."""
 
+    data_is_apart = True
+
     def __init__(self):
         port = free_port()
         self.log_keeper = harness.Node(options=["--units", "scheduler,gateway", "--compute-url", f"http://127.0.0.1:{port}/cu",
