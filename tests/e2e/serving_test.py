@@ -134,9 +134,9 @@ def published_ids_stand_for_what_is_here():
         assert node.run("get", added, status=3)
         node.run("alias", "add", added, data)
         assert node.run("get", added)[0] == node.run("get", data)[0]
-        node.run("alias", "rm", PUBLISHED["D"], status=2)
-        node.run("alias", "add", PUBLISHED["D"], data, status=2)
-        node.run("alias", "add", "short", data, status=2)
+        node.run("alias", "rm", PUBLISHED["D"], status=4)
+        node.run("alias", "add", PUBLISHED["D"], data, status=4)
+        node.run("alias", "add", "short", data, status=4)
         body = json.dumps({"published": "O" * 42 + "A", "for": data}).encode()
         try:
             urllib.request.urlopen(urllib.request.Request(node.url + "/~altiplano/aliases", data=body, headers={"Origin": "http://elsewhere.example"}))
