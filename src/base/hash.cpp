@@ -6,13 +6,16 @@ namespace altiplano {
 
 namespace {
 
+/// Looked up once: OpenSSL else searches its providers for every hash, which takes longer than hashing a tag.
 const EVP_MD* algorithm(const Digest*)
 {
-    return EVP_sha256();
+    static const EVP_MD* const found = EVP_MD_fetch(nullptr, "SHA2-256", nullptr);
+    return found;
 }
 const EVP_MD* algorithm(const Sha384*)
 {
-    return EVP_sha384();
+    static const EVP_MD* const found = EVP_MD_fetch(nullptr, "SHA2-384", nullptr);
+    return found;
 }
 
 template <class Digest_> Digest_ finish_into(EVP_MD_CTX* context)
