@@ -21,7 +21,7 @@ namespace altiplano::memory {
 
 namespace {
 
-constexpr std::uint64_t checks_max = 16384;  // ranges that are checked as one; each may need a mapping of its own
+constexpr std::uint64_t checks_max = 32768;  // ranges that are checked as one; each may need a mapping of its own
 constexpr std::uint64_t check_pages_min = 16;  // what one group of page hashes covers
 constexpr std::uint8_t hot = 4;  // commits in a row that changed a page, before it is no longer watched
 constexpr std::uint64_t released_run = 256;  // pages; a longer run of cold ones is kept once, in the memory file
