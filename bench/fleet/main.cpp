@@ -1,6 +1,7 @@
-// Many processes on one node: `bench fleet`, `parallel`, `replay`, `fair`.
-//   bench_fleet fleet|parallel|replay|fair ALTIPLANO PROCESS.wasm [--json] [--smoke]
+// Many processes on one node: `bench fleet`, `sleep`, `parallel`, `replay`, `fair`.
+//   bench_fleet fleet|sleep|parallel|replay|fair ALTIPLANO PROCESS.wasm [--json] [--smoke]
 // fleet     Evals to processes drawn by lot, most of them asleep, against cores x one warm process's rate
+// sleep     what a process that is asleep takes of the node's memory, against one that is awake; no file may stay open for it
 // parallel  as many CPU-bound processes at once as there are cores, against each alone
 // replay    slots per second of a log computed again after its results and images were deleted, against the same Evals live
 // fair      the 99th of 100 round trips of an Eval while other processes compute without end, against the same on an idle node
@@ -11,6 +12,7 @@
 #include "node/node.hpp"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -95,6 +97,8 @@ public:
         must(node_->messenger().accept(message));
     }
 
+    node::Node& node() { return *node_; }
+
 private:
     void open()
     {
@@ -159,6 +163,45 @@ std::vector<bench::Row> fleet(const bench::Arguments& given)
     return {bench::in_turn(fmt::format("fleet of {} processes, by lot", processes), "cores x one warm process", "messages/s",
         bench::Better::more, given.smoke ? 1 : 5,
         row([processes](std::size_t turn) { return (turn * 2654435761U + 12345) % processes; }), one)};
+}
+
+/// Bytes of memory that this process, which is the node, has now.
+std::uint64_t resident_bytes()
+{
+    std::array<std::byte, 64> text{};
+    must(must(system_files().open("/proc/self/statm", Files::Mode::read))->read_at(0, text));
+    const auto view = as_text(text);
+    return std::stoull(std::string(view.substr(view.find(' ') + 1))) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::vector<bench::Row> asleep(const bench::Arguments& given)
+{
+    const std::size_t processes = given.smoke ? 40 : 10000;
+    Home home(given.rest[1], given.rest[2], 4);
+    const auto spawn = [&](std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i)
+            home.spawn();
+    };
+    const auto open_files = [] { return must(system_files().list("/proc/self/fd")).size(); };
+    spawn(processes / 2);
+    const auto bytes_before = resident_bytes();
+    const auto files_before = open_files();
+    spawn(processes - processes / 2);
+    const auto bytes = resident_bytes() - std::min(resident_bytes(), bytes_before);
+    if (const auto files = open_files(); files > files_before + 8)
+        bench::give_up({"bench.files_stay_open",
+            fmt::format("{} files were open for {} processes, {} for {}", files_before, processes / 2, files, processes), ""});
+    auto& compute = *home.node().local_compute();
+    const auto life = compute.life();
+    const auto images = must(compute.images().total());
+    fmt::print(stderr, "{} processes, {} of them awake; on disk {} bytes of images each\n", life.known, life.awake,
+        images.bytes / processes);
+    const auto each = std::max(static_cast<double>(bytes) / static_cast<double>(processes - processes / 2), 1.0);
+    const auto awake = static_cast<double>(life.resident_bytes) / static_cast<double>(std::max<std::size_t>(life.awake, 1));
+    return {bench::in_turn(
+        fmt::format("memory of one of {} asleep", processes), "of one awake", "bytes", bench::Better::less, 1,
+        [&]() -> bench::Sample { return {.figure = each, .work = processes}; },
+        [&]() -> bench::Sample { return {.figure = awake, .work = processes}; })};
 }
 
 std::vector<bench::Row> parallel(const bench::Arguments& given)
@@ -234,13 +277,13 @@ int main(int count, char** values)
 {
     const auto given = bench::arguments(count, values);
     const std::pair<std::string_view, std::vector<bench::Row> (*)(const bench::Arguments&)> all[] = {
-        {"fleet", fleet}, {"parallel", parallel}, {"replay", replay}, {"fair", fair}};
+        {"fleet", fleet}, {"sleep", asleep}, {"parallel", parallel}, {"replay", replay}, {"fair", fair}};
     if (given.rest.size() == 3)
         for (const auto& [name, run] : all)
             if (given.rest[0] == name) {
                 bench::report(run(given), given.json);
                 return 0;
             }
-    fmt::print(stderr, "usage: bench_fleet fleet|parallel|replay|fair ALTIPLANO PROCESS.wasm [--json] [--smoke]\n");
+    fmt::print(stderr, "usage: bench_fleet fleet|sleep|parallel|replay|fair ALTIPLANO PROCESS.wasm [--json] [--smoke]\n");
     return 2;
 }
