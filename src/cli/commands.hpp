@@ -20,6 +20,8 @@ void add_console_command(CLI::App& app, Common& common, Exit& exit);
 void add_up_command(CLI::App& app, Common& common, Exit& exit);
 void add_herd_commands(CLI::App& app, Common& common, Exit& exit);  ///< herd start
 void add_token_commands(CLI::App& app, Common& common, Exit& exit);  ///< token transfer, token balance
+void add_checkpoint_commands(CLI::App& app, Common& common, Exit& exit);  ///< checkpoint export, check
+void add_machine_commands(CLI::App& app, Common& common, Exit& exit);  ///< offer, disk
 void add_past_commands(CLI::App& app, Common& common, Exit& exit);  ///< state, read, fork, diff
 void add_receipt_commands(CLI::App& app, Common& common, Exit& exit);  ///< receipt, check
 void add_verify_commands(CLI::App& app, Common& common, Exit& exit);  ///< verify, recompute

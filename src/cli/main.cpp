@@ -67,6 +67,8 @@ int main(int argc, char** argv)
     add_up_command(app, common, exit);
     add_herd_commands(app, common, exit);
     add_token_commands(app, common, exit);
+    add_checkpoint_commands(app, common, exit);
+    add_machine_commands(app, common, exit);
     add_past_commands(app, common, exit);
     add_verify_commands(app, common, exit);
     add_receipt_commands(app, common, exit);

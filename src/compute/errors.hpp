@@ -19,5 +19,6 @@ inline constexpr std::string_view unknown_slot = "compute.unknown_slot";
 inline constexpr std::string_view stopping = "compute.stopping";  ///< the node is going down
 inline constexpr std::string_view bad_cron = "compute.bad_cron";  ///< a Cron-Interval that says nothing
 inline constexpr std::string_view cron_parked = "compute.cron_parked";  ///< more evaluations are due than are done unasked
+inline constexpr std::string_view no_ao_checkpoint = "compute.no_ao_checkpoint";  ///< AO's format cannot hold the state
 inline constexpr std::string_view sandbox = "compute.sandbox";  ///< the kernel refused to lock a worker in
 }  // namespace altiplano::compute::errors

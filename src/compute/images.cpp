@@ -10,6 +10,7 @@
 namespace altiplano::compute {
 
 namespace {
+constexpr std::size_t id_characters = 43;  // with which the names of files begin
 constexpr std::size_t states_kept = 2;  // the newest may be cut by a crash
 constexpr std::size_t overlays_max = 6;  // then they are merged; a restore opens them all
 constexpr std::uint64_t overlay_share = 4;  // or when they take a fourth of what they lie on
@@ -226,6 +227,16 @@ Result<void> Images::merge(const units::Slot& slot)
     return retire(process);
 }
 
+Result<std::unique_ptr<File>> Images::scratch(const units::Slot& at)
+{
+    const auto path = folder_ / fmt::format("{}-{}-out.tmp", at.process.text(), at.nonce);
+    const std::lock_guard lock(mutex_);
+    TRY_OK(files_.remove(path));
+    TRY(auto file, files_.open(path, Files::Mode::create_new));
+    TRY_OK(files_.remove(path));
+    return file;
+}
+
 Result<std::uint64_t> Images::stored_bytes(const ProcessId& process)
 {
     TRY(const auto images, cache_.images(process));
@@ -248,19 +259,24 @@ Result<Images::Total> Images::total()
     return all;
 }
 
-Result<void> Images::sweep(const std::vector<ProcessId>& processes)
+Result<void> Images::sweep()
 {
     const std::lock_guard lock(mutex_);
-    std::set<std::string> known;
-    for (const auto& process : processes) {
-        TRY(const auto images, cache_.images(process));
-        for (const auto& image : images)
-            known.insert(image.file);
-    }
     TRY(const auto names, files_.list(folder_));
-    for (const auto& name : names)
-        if (!known.contains(name))
+    std::optional<ProcessId> process;  // files of one process stand together, by their names
+    std::set<std::string> known;
+    for (const auto& name : names) {
+        const auto id = ProcessId::parse(std::string_view(name).substr(0, id_characters));
+        if (id && process != *id) {
+            known.clear();
+            TRY(const auto images, cache_.images(*id));
+            for (const auto& image : images)
+                known.insert(image.file);
+            process = *id;
+        }
+        if (!id || !known.contains(name))
             TRY_OK(files_.remove(folder_ / name));
+    }
     return {};
 }
 

@@ -53,6 +53,8 @@ public:
     };
     /// Oldest first. What is broken is left out.
     Result<std::vector<State>> states(const ProcessId& process);
+    /// A file to write a state into that nobody keeps: it has no name.
+    Result<std::unique_ptr<File>> scratch(const units::Slot& at);
     /// What the images of a process take on disk.
     Result<std::uint64_t> stored_bytes(const ProcessId& process);
     /// What all images take on disk, and how many files there are.
@@ -61,8 +63,8 @@ public:
         std::uint64_t bytes = 0;
     };
     Result<Total> total();
-    /// Removes files without a record: what a crash left.
-    Result<void> sweep(const std::vector<ProcessId>& processes);
+    /// Removes files without a record: what a crash left. Only before anybody saves.
+    Result<void> sweep();
 
 private:
     Result<Chain> chain(const std::vector<store::ImageRecord>& newest_first, std::size_t state);

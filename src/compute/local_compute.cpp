@@ -44,7 +44,9 @@ Result<std::unique_ptr<LocalCompute>> LocalCompute::open(
         options.modules = options.folder / "modules";
     TRY_OK(files.make_directories(options.modules));
     TRY_OK(files.set_private(options.modules));
-    return std::unique_ptr<LocalCompute>(new LocalCompute(scheduler, weave, cache, files, clock, std::move(options)));
+    std::unique_ptr<LocalCompute> compute(new LocalCompute(scheduler, weave, cache, files, clock, std::move(options)));
+    TRY_OK(compute->images_.sweep());
+    return compute;
 }
 
 LocalCompute::~LocalCompute()

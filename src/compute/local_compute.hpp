@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "compute/ao_checkpoint.hpp"
 #include "compute/images.hpp"
 #include "compute/log_walk.hpp"
 #include "compute/result_queue.hpp"
@@ -87,6 +88,8 @@ public:
     Result<std::vector<units::SlotResult>> fork(const units::Slot& slot, std::span<const std::string> bodies);
     /// The linear memory of that state, byte for byte (memory_data.cpp).
     Result<std::unique_ptr<weave::ItemData>> memory(const units::Slot& slot);
+    /// As AO's compute units exchange states. @return also compute.no_ao_checkpoint
+    Result<AoCheckpoint> ao_checkpoint(const units::Slot& slot);
     /// The pages that differ between the states after two slots, `from` before `to`, as ranges.
     Result<std::vector<memory::PageRange>> changes(const ProcessId& process, std::uint64_t from, std::uint64_t to);
 

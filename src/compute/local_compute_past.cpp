@@ -94,6 +94,19 @@ Result<std::vector<units::SlotResult>> LocalCompute::fork(const units::Slot& slo
     return results;
 }
 
+Result<AoCheckpoint> LocalCompute::ao_checkpoint(const units::Slot& slot)
+{
+    std::optional<AoCheckpoint> checkpoint;
+    TRY_OK(with_state(slot, [&](Lane& lane) -> Result<void> {
+        TRY(const auto file, images_.scratch(slot));
+        if (const auto saved = lane.worker->save(*file, std::nullopt, false); !saved)
+            return std::unexpected(saved.error());
+        TRY(checkpoint, ao_checkpoint_of(*file));
+        return {};
+    }));
+    return *std::move(checkpoint);
+}
+
 Result<std::vector<memory::PageRange>> LocalCompute::changes(const ProcessId& process, std::uint64_t from, std::uint64_t to)
 {
     if (to < from)

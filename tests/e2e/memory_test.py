@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 """Memory beyond the walls, and the past of a process: across messages, restarts and restores, through the real program."""
+import gzip
+import hashlib
+import os
 import sys
+import tempfile
 
 import harness
 import wasm
@@ -122,6 +126,33 @@ def the_past_can_be_looked_at_and_gone_another_way():
         assert tail["slots"] == 2 and tail["trusted_checkpoint"] == 3, tail
 
 
+def a_checkpoint_goes_out_in_the_form_of_ao_and_is_checked():
+    with harness.Node() as node:
+        pid = node.json("spawn", "--module", node.json("put", harness.guest("process"), "--module")["id"])["process"]
+        node.json("eval", pid, "Count = 7 return Count")
+        path = os.path.join(tempfile.mkdtemp(), "memory.gz")
+        out = node.json("checkpoint", "export", pid, "--slot", 1, "--output", path, "--publish")
+        with open(path, "rb") as file:
+            memory = gzip.decompress(file.read())
+        os.remove(path)
+        assert len(memory) == node.json("state", pid, "--slot", 1)["memory_bytes"]
+        assert hashlib.sha256(memory).hexdigest() == out["sha256"]
+        assert node.json("checkpoint", "check", out["id"])["identical"]
+        # One that says what the log does not give.
+        other = node.json("put", __file__, "--tag", "Type=Checkpoint", "--tag", f"Process={pid}", "--tag", "Nonce=0",
+                          "--tag", f"SHA-256={out['sha256']}")["id"]
+        assert not node.json("checkpoint", "check", other, status=5)["identical"]
+        assert node.json("checkpoint", "check", pid, status=2)["code"] == "cli.bad_argument"
+
+        disk = node.json("disk")
+        assert disk["records"]["bytes"] > 0 and disk["modules"]["files"] > 0, disk
+        assert disk["kept_bytes"] + disk["cache_bytes"] == sum(p["bytes"] for p in disk.values() if isinstance(p, dict)), disk
+        assert node.json("offer")["now"]["awake"] == 1
+        node.stop()
+        node.start()
+        assert node.json("disk", pid)["image_bytes"] > 0, "it went to sleep when the node stopped"
+
+
 def six_gib():
     """A guest that fills 6 GiB by its first message, eight bytes of every 64, and checks them by every other one."""
     end, begin = 6 * GIB + 65536, 65536
@@ -152,4 +183,5 @@ def six_gib_are_filled_and_checked_across_a_restart():
 harness.main([*([six_gib_are_filled_and_checked_across_a_restart] if "--soak" in sys.argv and not sys.argv.remove("--soak") else []),
               pages_beyond_64_gib_live_through_restarts_and_the_host_s_memory_stays_flat,
               what_a_node_does_not_offer_is_refused_with_what_was_needed,
-              the_past_can_be_looked_at_and_gone_another_way])
+              the_past_can_be_looked_at_and_gone_another_way,
+              a_checkpoint_goes_out_in_the_form_of_ao_and_is_checked])

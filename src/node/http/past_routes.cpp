@@ -1,5 +1,7 @@
 #include "node/http/past_routes.hpp"
 
+#include "base/base64url.hpp"
+#include "node/disk.hpp"
 #include "node/errors.hpp"
 #include "node/http/reply.hpp"
 
@@ -136,6 +138,23 @@ Result<Reply> changes(Node& node, const Request& request)
     return json_reply(std::move(json));
 }
 
+/// The state after a slot as AO's compute units exchange it: the tags of the item that would carry it, and its data.
+Result<Reply> checkpoint(Node& node, const Request& request)
+{
+    TRY(const auto slot, slot_in(request));
+    TRY(auto* const local, machines(node));
+    TRY(const auto info, node.scheduler().process(slot.process));
+    TRY(const auto entry, node.scheduler().entry(slot));
+    TRY(const auto checkpoint, local->ao_checkpoint(slot));
+    JsonWriter json;
+    json.begin_object().key("tags").begin_array();
+    for (const auto& tag : compute::ao_checkpoint_tags(entry, info.module, checkpoint))
+        json.begin_object().member("name", std::string_view(tag.name)).member("value", std::string_view(tag.value)).end_object();
+    json.end_array().member("sha256", std::string_view(checkpoint.sha256)).member("memory_bytes", checkpoint.memory_bytes);
+    json.member("data", std::string_view(base64url(checkpoint.gzip))).end_object();
+    return json_reply(std::move(json));
+}
+
 /// What this node offers to processes, and what it does with them now.
 Result<Reply> offer(Node& node)
 {
@@ -170,14 +189,49 @@ Result<Reply> offer(Node& node)
     return json_reply(std::move(json));
 }
 
+/// What the parts of the data folder take on disk.
+Result<Reply> disk(Node& node)
+{
+    TRY(const auto parts, disk_use(system_files(), {node.options().data}));
+    std::uint64_t kept = 0;
+    std::uint64_t caches = 0;
+    JsonWriter json;
+    json.begin_object();
+    for (const auto& part : parts) {
+        (part.is_cache ? caches : kept) += part.bytes;
+        json.key(part.part).begin_object().member("bytes", part.bytes).member("files", part.files).end_object();
+    }
+    json.member("kept_bytes", kept).member("cache_bytes", caches).end_object();
+    return json_reply(std::move(json));
+}
+
+Result<Reply> disk_of(Node& node, const Request& request)
+{
+    TRY(const auto process, ProcessId::parse(request.parameter("process")));
+    TRY(auto* const local, machines(node));
+    TRY(const auto bytes, local->images().stored_bytes(process));
+    TRY(const auto states, local->images().states(process));
+    JsonWriter json;
+    json.begin_object().member("process", std::string_view(process.text())).member("image_bytes", bytes);
+    json.member("states", static_cast<std::uint64_t>(states.size())).end_object();
+    return json_reply(std::move(json));
+}
+
 }  // namespace
 
 void add_past_routes(Router& router, Node& node)
 {
     router.get("/~altiplano/offer", "what this node offers to processes: memory, gas, turns; and what it uses now",
         [&node](const Request&) { return offer(node); });
+    router.get(
+        "/~altiplano/disk", "what the parts of the data folder take on disk", [&node](const Request&) { return disk(node); });
+    router.get("/~altiplano/disk/{process}", "what the images of a process take on disk",
+        [&node](const Request& request) { return disk_of(node, request); });
     router.get("/~altiplano/state/{process}/{slot}", "the state after a slot: root, sizes, globals, mapped items",
         [&node](const Request& request) { return state(node, request); });
+    router.get("/~altiplano/checkpoint/{process}/{slot}",
+        "the memory after a slot as AO's compute units exchange it: tags and gzip",
+        [&node](const Request& request) { return checkpoint(node, request); });
     router.on(
         "POST", "/~altiplano/read/{process}/{slot}", "what the state after a slot answers to a message that changes nothing",
         [&node](const Request& request) { return read(node, request); }, body_bytes_max);
