@@ -2,6 +2,7 @@
 
 #include <tensor/check.hpp>
 
+#include <cmath>
 #include <cstring>
 #include <initializer_list>
 
@@ -41,6 +42,9 @@ bool unary(const ggml_tensor& node, Op& op)
     case GGML_UNARY_OP_RELU: op = Op::relu; return true;
     case GGML_UNARY_OP_TANH: op = Op::tanh; return true;
     case GGML_UNARY_OP_SIGMOID: op = Op::sigmoid; return true;
+    case GGML_UNARY_OP_NEG: op = Op::neg; return true;
+    case GGML_UNARY_OP_EXP: op = Op::exp; return true;
+    case GGML_UNARY_OP_GELU_QUICK: op = Op::gelu_quick; return true;
     default: return false;
     }
 }
@@ -51,6 +55,8 @@ bool gate(const ggml_tensor& node, Op& op)
     case GGML_GLU_OP_SWIGLU: op = Op::swiglu; return true;
     case GGML_GLU_OP_GEGLU: op = Op::geglu; return true;
     case GGML_GLU_OP_REGLU: op = Op::reglu; return true;
+    case GGML_GLU_OP_GEGLU_QUICK: op = Op::geglu_quick; return true;
+    case GGML_GLU_OP_SWIGLU_OAI: op = Op::swiglu_oai; return true;
     default: return false;
     }
 }
@@ -113,6 +119,26 @@ bool translate(const ggml_tensor& node, tensor::NodeRecord& record)
     case GGML_OP_NORM:
         build.parameters({bits(parameter(node, 0))});
         return build.is(node.op == GGML_OP_NORM ? Op::norm : Op::rms_norm, {src[0]});
+    case GGML_OP_L2_NORM: build.parameters({bits(parameter(node, 0))}); return build.is(Op::l2_norm, {src[0]});
+    case GGML_OP_MUL_MAT_ID: return build.is(Op::mul_mat_id, {src[0], src[1], src[2]});
+    case GGML_OP_ADD_ID: return build.is(Op::add_id, {src[0], src[1], src[2]});
+    case GGML_OP_SOFT_MAX:
+        if (src[2])
+            return false;  // sinks are flash attention's
+        build.parameters({bits(parameter(node, 0)), bits(parameter(node, 1))});
+        return src[1] ? build.is(Op::soft_max, {src[0], src[1]}) : build.is(Op::soft_max, {src[0]});
+    case GGML_OP_ARGSORT:
+        build.parameters({node.op_params[0] == GGML_SORT_ORDER_DESC ? 1U : 0U});
+        return build.is(Op::argsort, {src[0]});
+    case GGML_OP_SUM_ROWS: return build.is(Op::sum_rows, {src[0]});
+    case GGML_OP_CLAMP:
+        build.parameters({bits(parameter(node, 0)), bits(parameter(node, 1))});
+        return build.is(Op::clamp, {src[0]});
+    case GGML_OP_SQR: return build.is(Op::sqr, {src[0]});
+    case GGML_OP_SQRT: return build.is(Op::sqrt, {src[0]});
+    case GGML_OP_CONCAT:
+        build.parameters({static_cast<std::uint32_t>(node.op_params[0])});
+        return build.is(Op::concat, {src[0], src[1]});
     case GGML_OP_SCALE:
         build.parameters({bits(parameter(node, 0)), bits(parameter(node, 1))});
         return build.is(Op::scale, {src[0]});
@@ -120,6 +146,8 @@ bool translate(const ggml_tensor& node, tensor::NodeRecord& record)
     case GGML_OP_GLU: {
         if (!gate(node, op))
             return false;
+        if (op == Op::swiglu_oai)
+            build.parameters({bits(parameter(node, 2)), bits(parameter(node, 3))});
         if (src[1])
             return build.is(op, {src[0], src[1]});
         // Both halves in one row: two views of it.
@@ -136,20 +164,32 @@ bool translate(const ggml_tensor& node, tensor::NodeRecord& record)
     }
     case GGML_OP_ROPE: {
         const int mode = node.op_params[2];
-        // Interpolated and sectioned positions are ggml's.
-        if (parameter(node, 7) != 0.0F || (mode != GGML_ROPE_TYPE_NORMAL && mode != GGML_ROPE_TYPE_NEOX))
+        // Sectioned positions are ggml's, and rotations that do not begin with the first element.
+        if (node.op_params[15] != 0 || (mode != GGML_ROPE_TYPE_NORMAL && mode != GGML_ROPE_TYPE_NEOX))
             return false;
         build.parameters({static_cast<std::uint32_t>(node.op_params[1]), mode == GGML_ROPE_TYPE_NEOX ? 1U : 0U,
             bits(parameter(node, 5)), bits(parameter(node, 6)), bits(parameter(node, 8))});
+        if (const float extrapolated = parameter(node, 7); extrapolated != 0.0F) {
+            // YaRN: between which pairs it sets in, and its own factor, as ggml has them.
+            float pairs[2];
+            ggml_rope_yarn_corr_dims(
+                node.op_params[1], node.op_params[4], parameter(node, 5), parameter(node, 9), parameter(node, 10), pairs);
+            const float factor = parameter(node, 8) * (1.0F + 0.1F * logf(1.0F / parameter(node, 6)));
+            record.parameters[4] = bits(factor);
+            record.parameters[5] = bits(extrapolated);
+            record.parameters[6] = bits(pairs[0]);
+            record.parameters[7] = bits(pairs[1]);
+        }
         return src[2] ? build.is(Op::rope, {src[0], src[1], src[2]}) : build.is(Op::rope, {src[0], src[1]});
     }
     case GGML_OP_FLASH_ATTN_EXT: {
-        if (parameter(node, 1) != 0.0F || src[4] || !src[3])
-            return false;  // no biases by distance, no sinks
+        if (!src[3])
+            return false;
         const float cap = parameter(node, 2);
         const float scale = cap != 0.0F ? parameter(node, 0) / cap : parameter(node, 0);
-        build.parameters({bits(scale), bits(cap)});
-        return build.is(Op::flash_attention, {src[0], src[1], src[2], src[3]});
+        build.parameters({bits(scale), bits(cap), bits(parameter(node, 1))});
+        return src[4] ? build.is(Op::flash_attention, {src[0], src[1], src[2], src[3], src[4]})
+                      : build.is(Op::flash_attention, {src[0], src[1], src[2], src[3]});
     }
     default: return false;
     }

@@ -74,6 +74,21 @@ static inline float relu_of(float x)
     return x > 0.0F ? x : 0.0F;
 }
 
+static inline float gelu_quick_of(float x)
+{
+    return x * sigmoid_of(1.702F * x);
+}
+/// x where it is not a number.
+static inline float clamp_of(float x, float low, float high)
+{
+    return low > x ? low : x > high ? high : x;
+}
+static inline float swiglu_oai_of(float x, float y, float alpha, float limit)
+{
+    x = x > limit ? limit : x;
+    return (x / (1.0F + exp_of(alpha * (0.0F - x)))) * (clamp_of(y, 0.0F - limit, limit) + 1.0F);
+}
+
 /// Exact.
 static inline float f16_to_f32(std::uint16_t h)
 {

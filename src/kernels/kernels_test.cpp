@@ -54,6 +54,22 @@ float value(Random& random, Weather weather)
     }
 }
 
+/// Where the F16 of a block lie.
+std::vector<std::size_t> scales_of(Type type)
+{
+    switch (type) {
+    case Type::q6_k: return {208};
+    case Type::q3_k: return {108};
+    case Type::q2_k: return {80, 82};
+    case Type::mxfp4: return {};
+    case Type::q4_1:
+    case Type::q5_1:
+    case Type::q4_k:
+    case Type::q5_k: return {0, 2};
+    default: return {0};
+    }
+}
+
 void fill(Owned& owned, Random& random, Weather weather)
 {
     auto& t = owned.tensor;
@@ -75,9 +91,10 @@ void fill(Owned& owned, Random& random, Weather weather)
         const auto format = format_of(t.type);
         const auto scale = [&] { return f32_to_f16(value(random, weather) * 0.01F); };
         for (std::size_t block = 0; block < bytes; block += static_cast<std::size_t>(format.block_bytes)) {
-            store_as(at + block + (t.type == Type::q6_k ? 208 : 0), scale());
-            if (t.type == Type::q4_1 || t.type == Type::q5_1 || t.type == Type::q4_k || t.type == Type::q5_k)
-                store_as(at + block + 2, scale());
+            for (const auto where : scales_of(t.type))
+                store_as(at + block + where, scale());
+            if (t.type == Type::mxfp4)
+                at[block] = static_cast<std::byte>(weather == Weather::calm ? 115 + random() % 16 : random());
         }
     }
     if (weather != Weather::poisoned || bytes < 8)
@@ -170,12 +187,24 @@ std::vector<Case> cases(Random& random, Weather weather)
         return list;
     };
     using enum Type;
-    for (const auto type : {q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k, f16, bf16, f32}) {
+    for (const auto type : {q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4, f16, bf16, f32}) {
         const auto k = is_quantised(type) ? 256 * (1 + static_cast<std::int64_t>(random() % 3))
                                           : 1 + static_cast<std::int64_t>(random() % 200);
         for (const std::int64_t rows : {5, 16, 53})
             for (const std::int64_t columns : {1, 3, 11, 26})
                 all.emplace_back(Op::mul_mat, sources(of(type, k, rows), of(f32, k, columns)), Owned(f32, rows, columns));
+        const auto chosen = [&](std::int64_t used, std::int64_t tokens, std::int64_t experts) {
+            Owned ids(i32, used, tokens);
+            for (std::int64_t i = 0; i < used * tokens; ++i)
+                store_as(ids.tensor.data + 4 * i, static_cast<std::int32_t>(random() % static_cast<std::uint64_t>(experts)));
+            return ids;
+        };
+        for (const std::int64_t rows : {5, 37}) {
+            all.emplace_back(
+                Op::mul_mat_id, sources(of(type, k, rows, 4), of(f32, k, 1, 3), chosen(2, 3, 4)), Owned(f32, rows, 2, 3));
+            all.emplace_back(
+                Op::mul_mat_id, sources(of(type, k, rows, 5), of(f32, k, 2, 3), chosen(2, 3, 5)), Owned(f32, rows, 2, 3));
+        }
         Owned indices(i32, 4);
         for (int i = 0; i < 4; ++i)
             store_as(indices.tensor.data + 4 * i, static_cast<std::int32_t>(random() % 7));
@@ -185,10 +214,32 @@ std::vector<Case> cases(Random& random, Weather weather)
     for (const std::int64_t n : {1, 15, 64, 83}) {
         for (const auto op : {Op::rms_norm, Op::norm})
             all.emplace_back(op, sources(of(f32, n, 3, 2)), Owned(f32, n, 3, 2), std::vector{parameter(1e-5F)});
-        for (const auto op : {Op::silu, Op::gelu, Op::relu, Op::tanh, Op::sigmoid})
+        for (const auto op : {Op::silu, Op::gelu, Op::relu, Op::tanh, Op::sigmoid, Op::neg, Op::exp, Op::sqr, Op::gelu_quick})
             all.emplace_back(op, sources(of(f32, n, 3)), Owned(f32, n, 3));
         for (const auto op : {Op::add, Op::sub, Op::mul, Op::div, Op::swiglu, Op::geglu, Op::reglu})
             all.emplace_back(op, sources(of(f32, n, 4), of(f32, n, random() % 2 != 0 ? 4 : 1)), Owned(f32, n, 4));
+        Owned squares = of(f32, n, 3);
+        for (std::int64_t i = 0; i < 3 * n; ++i) {
+            const auto x = load_as<float>(squares.tensor.data + 4 * i);
+            store_as(squares.tensor.data + 4 * i, x < 0 ? 0.0F - x : x);
+        }
+        all.emplace_back(Op::sqrt, sources(squares), Owned(f32, n, 3));
+        all.emplace_back(Op::l2_norm, sources(of(f32, n, 3, 2)), Owned(f32, n, 3, 2), std::vector{parameter(1e-6F)});
+        all.emplace_back(Op::clamp, sources(of(f32, n, 3)), Owned(f32, n, 3), std::vector{parameter(-0.5F), 0x7f800000U});
+        all.emplace_back(Op::geglu_quick, sources(of(f32, n, 4), of(f32, n, 4)), Owned(f32, n, 4));
+        all.emplace_back(Op::swiglu_oai, sources(of(f32, n, 4), of(f32, n, 4)), Owned(f32, n, 4),
+            std::vector{parameter(1.702F), parameter(1.5F)});
+        all.emplace_back(Op::sum_rows, sources(of(f32, n, 4, 2)), Owned(f32, 1, 4, 2));
+        all.emplace_back(Op::argsort, sources(of(f32, n, 4)), Owned(i32, n, 4), std::vector{static_cast<std::uint32_t>(n % 2)});
+        all.emplace_back(Op::concat, sources(of(f32, n, 4), of(f32, 7, 4)), Owned(f32, n + 7, 4), std::vector{0U});
+        all.emplace_back(Op::concat, sources(of(f32, n, 4, 2), of(f32, n, 4, 3)), Owned(f32, n, 4, 5), std::vector{2U});
+        all.emplace_back(Op::soft_max, sources(of(f32, n, 4)), Owned(f32, n, 4), std::vector{parameter(0.5F), 0U});
+        all.emplace_back(Op::soft_max, sources(of(f32, n, 4, 6), of(f16, n, 5)), Owned(f32, n, 4, 6),
+            std::vector{parameter(0.5F), parameter(8.0F)});
+        Owned which(i32, 2, 3);
+        for (int i = 0; i < 6; ++i)
+            store_as(which.tensor.data + 4 * i, static_cast<std::int32_t>(random() % 5));
+        all.emplace_back(Op::add_id, sources(of(f32, n, 2, 3), of(f32, n, 5), which), Owned(f32, n, 2, 3));
         all.emplace_back(Op::mul, sources(of(f32, n, 4), of(f32, 1, 1)), Owned(f32, n, 4));
         all.emplace_back(Op::scale, sources(of(f32, n, 3)), Owned(f32, n, 3), std::vector{parameter(0.3F), parameter(-1.5F)});
         all.emplace_back(Op::copy, sources(of(f32, n, 3, 2)), Owned(f16, 3, n, 2));
@@ -203,6 +254,9 @@ std::vector<Case> cases(Random& random, Weather weather)
             store_as(positions.tensor.data + 4 * i, static_cast<std::int32_t>(random() % 9000));
         all.emplace_back(Op::rope, sources(of(f32, 48, 2, 3), positions), Owned(f32, 48, 2, 3),
             std::vector{32U, halves, parameter(10000.0F), parameter(1.0F), parameter(1.0F)});
+        all.emplace_back(Op::rope, sources(of(f32, 48, 2, 3), positions), Owned(f32, 48, 2, 3),
+            std::vector{48U, halves, parameter(10000.0F), parameter(0.25F), parameter(1.1F), parameter(1.0F), parameter(4.0F),
+                parameter(17.0F)});
     }
     for (const std::int64_t width : {16, 64, 80})
         for (const std::int64_t cells : {16, 272, 600}) {
@@ -217,6 +271,9 @@ std::vector<Case> cases(Random& random, Weather weather)
             all.emplace_back(Op::flash_attention,
                 sources(of(f32, width, queries, 6), of(f16, width, cells, 2), of(f16, width, cells, 2), mask),
                 Owned(f32, width, 6, queries), std::vector{parameter(0.125F), parameter(cells == 16 ? 30.0F : 0.0F)});
+            all.emplace_back(Op::flash_attention,
+                sources(of(f32, width, queries, 6), of(f16, width, cells, 2), of(f16, width, cells, 2), mask, of(f32, 6)),
+                Owned(f32, width, 6, queries), std::vector{parameter(0.125F), 0U, parameter(cells == 272 ? 8.0F : 0.0F)});
         }
     return all;
 }
@@ -315,7 +372,7 @@ TEST(Kernels, have_the_functions_of_the_contract)
         if (const auto x = float_of(static_cast<std::uint32_t>(bits)); is_finite(x) && std::fabs(x) < 1e12F)
             inputs.push_back(x);
     const auto n = static_cast<std::int64_t>(inputs.size());
-    for (const auto op : {Op::silu, Op::gelu, Op::relu, Op::tanh, Op::sigmoid}) {
+    for (const auto op : {Op::silu, Op::gelu, Op::relu, Op::tanh, Op::sigmoid, Op::exp, Op::gelu_quick}) {
         Owned x(Type::f32, n);
         std::memcpy(x.tensor.data, inputs.data(), inputs.size() * 4);
         Case test(op, {x}, Owned(Type::f32, n));

@@ -28,6 +28,21 @@ enum class Op : std::uint32_t {
     div = 19,
     tanh = 20,
     sigmoid = 21,
+    mul_mat_id = 22,
+    add_id = 23,
+    soft_max = 24,
+    argsort = 25,
+    sum_rows = 26,
+    clamp = 27,
+    neg = 28,
+    exp = 29,
+    sqr = 30,
+    sqrt = 31,
+    gelu_quick = 32,
+    geglu_quick = 33,
+    swiglu_oai = 34,
+    l2_norm = 35,
+    concat = 36,
 };
 
 /// Strides in bytes. Element (i0, i1, i2, i3) of a plain format lies at data + Σ i·stride.
@@ -81,7 +96,7 @@ struct Implementation {
 
 constexpr bool is_product_of_blocks(const Node& node) noexcept
 {
-    return node.op == Op::mul_mat && is_quantised(node.source[0].type);
+    return (node.op == Op::mul_mat || node.op == Op::mul_mat_id) && is_quantised(node.source[0].type);
 }
 constexpr bool has_preparation(const Node& node) noexcept
 {

@@ -11,6 +11,7 @@ Outcome run(const Node& node, Share share, const Scratch& scratch);
 
 Outcome quantise(const Node& node, Share share, std::byte* activations);
 Outcome mul_mat(const Node& node, Share share, std::byte* activations);
+Outcome mul_mat_id(const Node& node, Share share, std::byte* activations);
 Outcome angles(const Node& node, Share share, std::byte* angles);
 Outcome rope(const Node& node, Share share, const std::byte* angles);
 Outcome flash_attention(const Node& node, Share share);

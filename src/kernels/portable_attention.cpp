@@ -1,7 +1,8 @@
 #include "kernels/portable.hpp"
+#include "kernels/trigonometry.hpp"
 #include "kernels/weights.hpp"
 
-// FLASH_ATTENTION (docs/arithmetic.md §6): sources q, k, v, mask.
+// FLASH_ATTENTION (docs/arithmetic.md §6): sources q, k, v, mask, perhaps sinks.
 namespace altiplano::kernels::portable {
 namespace {
 
@@ -18,7 +19,7 @@ struct Head {
     const std::byte* values;
     const std::byte* mask;
     std::int64_t key_stride, value_stride, width;
-    float scale, cap;
+    float scale, cap, slope;
 };
 
 float score(const Head& h, std::int64_t cell, float mask)
@@ -30,7 +31,7 @@ float score(const Head& h, std::int64_t cell, float mask)
     float s = tree(lanes) * h.scale;
     if (h.cap != 0.0F)
         s = tanh_of(s) * h.cap;
-    return s + mask;
+    return s + h.slope * mask;
 }
 
 /// Whether the keys and values of the cells that share a group with a seen one are finite.
@@ -120,12 +121,22 @@ Outcome flash_attention(const Node& node, Share share)
         const auto group = head / (q.extent[2] / k.extent[2]);
         const Head h{reinterpret_cast<const float*>(row_of(q, query, head)), row_of(k, 0, group), row_of(v, 0, group),
             row_of(mask, query), k.stride[1], v.stride[1], q.extent[0], float_of(node.parameters[0]),
-            float_of(node.parameters[1])};
+            float_of(node.parameters[1]), slope_of(float_of(node.parameters[2]), head, q.extent[2])};
         Running run;
         for (std::int64_t begin = 0; begin < cells; begin += segment_cells) {
             const auto end = begin + segment_cells < cells ? begin + segment_cells : cells;
             if (const auto outcome = segment(h, begin, end, run); outcome != Outcome::done)
                 return outcome;
+        }
+        if (node.sources > 4) {
+            const float sink = load_as<float>(node.source[4].data + 4 * head);
+            if (!is_finite(sink))
+                return Outcome::not_finite;
+            const float next = run.maximum > sink ? run.maximum : sink;
+            const float before = exp_of(run.maximum - next);
+            run.weight = run.weight * before + exp_of(sink - next);
+            for (std::int64_t d = 0; d < h.width; ++d)
+                run.output[d] = run.output[d] * before;
         }
         auto* out = reinterpret_cast<float*>(row_of(node.result, head, query));
         const float inverse = run.any ? 1.0F / run.weight : 0.0F;

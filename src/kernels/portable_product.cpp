@@ -29,6 +29,10 @@ void products_of_blocks(Type type, const std::byte* row, const Activations& a, s
             float p = static_cast<float>(sum) * (w.scale * a.scale[at]);
             if (w.has_minimum)
                 p = p + w.minimum * a.scaled_sum[at];
+            if (w.has_half_minima) {
+                const auto least = w.half_minimum[0] * a.half_sums[2 * at] + w.half_minimum[1] * a.half_sums[2 * at + 1];
+                p = p + static_cast<float>(least) * (w.minimum * a.scale[at]);
+            }
             segment[c] = segment[c] + p;
             if (b % segment_blocks == segment_blocks - 1 || b == a.blocks - 1) {
                 total[c] = total[c] + segment[c];
@@ -87,6 +91,36 @@ Outcome quantise(const Node& node, Share share, std::byte* at)
         a.half_sums[2 * i + 1] = sums[1];
     }
     return Outcome::done;
+}
+
+Outcome mul_mat_id(const Node& node, Share share, std::byte* at)
+{
+    const auto& weights = node.source[0];
+    const auto& x = node.source[1];
+    const auto& chosen = node.source[2];
+    auto outcome = Outcome::done;
+    const auto part = part_of(weights.extent[1], share);
+    for (std::int64_t t = 0; t < chosen.extent[1]; ++t)
+        for (std::int64_t u = 0; u < chosen.extent[0]; ++u) {
+            const auto expert = index_at(chosen, u, t);
+            if (expert < 0 || expert >= weights.extent[2])
+                return Outcome::bad_index;
+            const auto column = u % x.extent[1];
+            auto* out = reinterpret_cast<float*>(row_of(node.result, u, t));
+            for (auto row = part.begin; row < part.end; ++row) {
+                const auto* w = row_of(weights, row, expert);
+                float total[columns_at_once];
+                if (is_quantised(weights.type))
+                    products_of_blocks(weights.type, w, activations_of(node, at), t * x.extent[1] + column, 1, total);
+                else
+                    total[0] = product_of_floats(
+                        weights.type, w, reinterpret_cast<const float*>(row_of(x, column, t)), weights.extent[0]);
+                out[row] = total[0];
+                if (!is_finite(total[0]))
+                    outcome = Outcome::not_finite;
+            }
+        }
+    return outcome;
 }
 
 Outcome mul_mat(const Node& node, Share share, std::byte* at)

@@ -1,6 +1,5 @@
-#include "kernels/movement.hpp"
+#include "kernels/experts.hpp"
 #include "kernels/portable.hpp"
-#include "kernels/trigonometry.hpp"
 
 // What works row by row, and rotary positions (docs/arithmetic.md §5).
 namespace altiplano::kernels::portable {
@@ -39,6 +38,17 @@ void norm(const float* x, float* y, std::int64_t n, float epsilon)
         y[i] = (x[i] - mean) * scale;
 }
 
+void l2_norm(const float* x, float* y, std::int64_t n, float least)
+{
+    float lanes[16] = {};
+    for (std::int64_t i = 0; i < n; ++i)
+        lanes[i % 16] = lanes[i % 16] + x[i] * x[i];
+    const float length = root(tree(lanes));
+    const float scale = 1.0F / (length > least ? length : least);
+    for (std::int64_t i = 0; i < n; ++i)
+        y[i] = x[i] * scale;
+}
+
 float unary(Op op, float x)
 {
     switch (op) {
@@ -46,6 +56,11 @@ float unary(Op op, float x)
     case Op::gelu: return gelu_of(x);
     case Op::relu: return relu_of(x);
     case Op::tanh: return tanh_of(x);
+    case Op::neg: return x * -1.0F;
+    case Op::exp: return exp_of(x);
+    case Op::sqr: return x * x;
+    case Op::sqrt: return root(x);
+    case Op::gelu_quick: return gelu_quick_of(x);
     default: return sigmoid_of(x);
     }
 }
@@ -59,6 +74,7 @@ float binary(Op op, float a, float b)
     case Op::div: return a / b;
     case Op::swiglu: return silu_of(a) * b;
     case Op::geglu: return gelu_of(a) * b;
+    case Op::geglu_quick: return gelu_quick_of(a) * b;
     default: return relu_of(a) * b;
     }
 }
@@ -73,6 +89,17 @@ bool row(const Node& node, std::int64_t r)
     switch (node.op) {
     case Op::rms_norm: rms_norm(a, y, n, float_of(node.parameters[0])); break;
     case Op::norm: norm(a, y, n, float_of(node.parameters[0])); break;
+    case Op::l2_norm: l2_norm(a, y, n, float_of(node.parameters[0])); break;
+    case Op::clamp:
+        for (std::int64_t i = 0; i < n; ++i)
+            y[i] = clamp_of(a[i], float_of(node.parameters[0]), float_of(node.parameters[1]));
+        break;
+    case Op::swiglu_oai: {
+        const auto* b = reinterpret_cast<const float*>(row_of(node.source[1], i1, i2, i3));
+        for (std::int64_t i = 0; i < n; ++i)
+            y[i] = swiglu_oai_of(a[i], b[i], float_of(node.parameters[0]), float_of(node.parameters[1]));
+        break;
+    }
     case Op::scale:
         for (std::int64_t i = 0; i < n; ++i)
             y[i] = a[i] * float_of(node.parameters[0]) + float_of(node.parameters[1]);
@@ -82,6 +109,11 @@ bool row(const Node& node, std::int64_t r)
     case Op::relu:
     case Op::tanh:
     case Op::sigmoid:
+    case Op::neg:
+    case Op::exp:
+    case Op::sqr:
+    case Op::sqrt:
+    case Op::gelu_quick:
         for (std::int64_t i = 0; i < n; ++i)
             y[i] = unary(node.op, a[i]);
         break;
@@ -107,6 +139,11 @@ Outcome by_rows(const Node& node, Share share)
     case Op::get_rows: return get_rows(node, share);
     case Op::set_rows: return set_rows(node, share);
     case Op::copy: return copy(node, share);
+    case Op::concat: return concat(node, share);
+    case Op::add_id: return add_id(node, share);
+    case Op::argsort: return argsort(node, share);
+    case Op::sum_rows: return sum_rows(node, share);
+    case Op::soft_max: return soft_max(node, share);
     default: break;
     }
     const auto part = part_of(rows_of(node.result), share);
@@ -116,7 +153,16 @@ Outcome by_rows(const Node& node, Share share)
     return Outcome::done;
 }
 
+/// 1 up to `low`, 0 from `high` on.
+static double ramp(double i, float low, float high)
+{
+    const double between = static_cast<double>(high) - static_cast<double>(low);
+    const double y = (i - static_cast<double>(low)) / (between > 0.001 ? between : 0.001);
+    return 1.0 - (y > 0.0 ? (y < 1.0 ? y : 1.0) : 0.0);
+}
+
 /// Parameters: how many elements rotate, 1 for pairs half a rotation apart, base, frequency scale, factor of the result.
+/// Then, for positions that are interpolated by frequency (YaRN): how much, and the pairs between which it sets in.
 /// Sources: values, positions, optional divisors of the frequencies.
 Outcome angles(const Node& node, Share share, std::byte* at)
 {
@@ -125,6 +171,7 @@ Outcome angles(const Node& node, Share share, std::byte* at)
     const double base = log_double(static_cast<double>(float_of(node.parameters[2])));
     const auto frequency_scale = static_cast<double>(float_of(node.parameters[3]));
     const float factor = float_of(node.parameters[4]);
+    const auto extrapolated = static_cast<double>(float_of(node.parameters[5]));
     const auto* divisors = node.sources > 2 ? node.source[2].data : nullptr;
     const auto positions = node.result.extent[2];
     const auto part = part_of(pairs, share);
@@ -132,7 +179,13 @@ Outcome angles(const Node& node, Share share, std::byte* at)
         double frequency = exp_double(-(static_cast<double>(2 * i) / static_cast<double>(2 * pairs)) * base);
         if (divisors != nullptr)
             frequency = frequency / static_cast<double>(load_as<float>(divisors + 4 * i));
-        frequency = frequency * frequency_scale;
+        if (extrapolated == 0.0) {
+            frequency = frequency * frequency_scale;
+        } else {
+            const double mix =
+                ramp(static_cast<double>(i), float_of(node.parameters[6]), float_of(node.parameters[7])) * extrapolated;
+            frequency = frequency * frequency_scale * (1.0 - mix) + frequency * mix;
+        }
         for (std::int64_t t = 0; t < positions; ++t) {
             const double angle = static_cast<double>(index_at(node.source[1], t)) * frequency;
             if (!(angle < 0x1p40 && angle > -0x1p40))

@@ -94,4 +94,19 @@ static inline SineCosine sine_cosine(double a)
     }
 }
 
+/// How steeply attention falls with distance in head h of n (ALiBi), docs/arithmetic.md §6: exactly 1 without a bias.
+static inline float slope_of(float bias, std::int64_t h, std::int64_t heads)
+{
+    if (bias == 0.0F)
+        return 1.0F;
+    std::int64_t power = 1;
+    while (power * 2 <= heads)
+        power *= 2;
+    const auto of = [&](std::int64_t up, std::int64_t down) {
+        const double exponent = static_cast<double>(up) / static_cast<double>(down);
+        return static_cast<float>(exp_double((0.0 - static_cast<double>(bias) * exponent) * 0.693147180559945309417));
+    };
+    return h < power ? of(h + 1, power) : of(2 * (h - power) + 1, 2 * power);
+}
+
 }  // namespace altiplano::kernels

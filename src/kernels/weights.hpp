@@ -5,12 +5,15 @@
 /// Blocks of 32 weights as docs/arithmetic.md §2 defines them: the scalar definition, straight from the bytes.
 namespace altiplano::kernels {
 
-/// Weight i is half_scale[i / 16] * code[i] * scale + minimum.
+/// Weight i is half_scale[i / 16] * code[i] * scale + minimum; where halves have minima of their own, half_minimum[i / 16] *
+/// minimum stands in its place.
 struct WeightBlock {
     float scale = 0.0F;
     float minimum = 0.0F;
     bool has_minimum = false;
+    bool has_half_minima = false;
     std::int32_t half_scale[2] = {1, 1};
+    std::int32_t half_minimum[2] = {1, 1};
     std::int8_t code[32] = {};
 };
 
@@ -34,6 +37,22 @@ static inline SubScale sub_scale(const std::byte* twelve, std::int64_t j)
 static inline std::int8_t code_of(std::uint32_t bits, int offset)
 {
     return static_cast<std::int8_t>(static_cast<int>(bits) - offset);
+}
+
+/// The sixteen values of a codebook, a byte each, the first in the lowest: no table, since a reference module has no data.
+struct Codebook {
+    std::uint64_t low, high;
+};
+inline constexpr Codebook iq4_codebook{0xf6eaddcfbfad9881U, 0x7159453526190d01U};
+inline constexpr Codebook mxfp4_codebook{0x0c08060403020100U, 0xf4f8fafcfdfeff00U};
+static inline std::int8_t look_up(Codebook book, std::uint32_t nibble)
+{
+    return static_cast<std::int8_t>((nibble < 8 ? book.low : book.high) >> (8 * (nibble % 8)));
+}
+/// A power of two from its exponent in a byte, halved: the codes of the format are twice its numbers.
+static inline float half_power(std::uint32_t exponent)
+{
+    return float_of(exponent < 2 ? 0x00200000U << exponent : (exponent - 1) << 23);
 }
 
 /// Block `b` of a row.
@@ -108,6 +127,62 @@ static inline WeightBlock weight_block(Type type, const std::byte* row, std::int
         const auto* scales = at + 192 + 8 * half + 2 * group;
         w.half_scale[0] = load_as<std::int8_t>(scales);
         w.half_scale[1] = load_as<std::int8_t>(scales + 1);
+        return w;
+    }
+    case Type::q2_k: {
+        const auto* at = row + b / 8 * 84;
+        const auto half = b % 8 / 4;
+        const auto group = b % 4;
+        w.scale = f16(at + 80);
+        w.minimum = 0.0F - f16(at + 82);
+        w.has_half_minima = true;
+        for (int i = 0; i < 32; ++i)
+            w.code[i] = code_of((byte_at(at + 16 + 32 * half, i) >> (2 * group)) & 3U, 0);
+        for (int h = 0; h < 2; ++h) {
+            const auto both = byte_at(at, 8 * half + 2 * group + h);
+            w.half_scale[h] = static_cast<std::int32_t>(both & 15U);
+            w.half_minimum[h] = static_cast<std::int32_t>(both >> 4);
+        }
+        return w;
+    }
+    case Type::q3_k: {
+        const auto* at = row + b / 8 * 110;
+        const auto j = b % 8;
+        const auto* low = at + 32 + 32 * (j / 4);
+        w.scale = f16(at + 108);
+        for (int i = 0; i < 32; ++i)
+            w.code[i] = code_of(((byte_at(low, i) >> (2 * (j % 4))) & 3U) | (((byte_at(at, i) >> j) & 1U) << 2), 4);
+        for (int h = 0; h < 2; ++h) {
+            const auto s = 2 * j + h;
+            const auto nibble = s < 8 ? byte_at(at + 96, s) & 15U : byte_at(at + 96, s - 8) >> 4;
+            w.half_scale[h] = static_cast<std::int32_t>(nibble | (((byte_at(at + 104, s % 4) >> (2 * (s / 4))) & 3U) << 4)) - 32;
+        }
+        return w;
+    }
+    case Type::iq4_nl:
+    case Type::mxfp4: {
+        const bool plain = type == Type::iq4_nl;
+        const auto* at = row + b * format_of(type).block_bytes;
+        w.scale = plain ? f16(at) : half_power(byte_at(at, 0));
+        const auto* codes = at + (plain ? 2 : 1);
+        const Codebook book{plain ? iq4_codebook.low : mxfp4_codebook.low, plain ? iq4_codebook.high : mxfp4_codebook.high};
+        for (int i = 0; i < 16; ++i) {
+            w.code[i] = look_up(book, byte_at(codes, i) & 15U);
+            w.code[i + 16] = look_up(book, byte_at(codes, i) >> 4);
+        }
+        return w;
+    }
+    case Type::iq4_xs: {
+        const auto* at = row + b / 8 * 136;
+        const auto j = b % 8;
+        const auto low = (byte_at(at + 4, j / 2) >> (4 * (j % 2))) & 15U;
+        const auto high = (static_cast<std::uint32_t>(load_as<std::uint16_t>(at + 2)) >> (2 * j)) & 3U;
+        w.scale = f16(at) * static_cast<float>(static_cast<std::int32_t>(low | (high << 4)) - 32);
+        for (int i = 0; i < 16; ++i) {
+            const auto both = byte_at(at + 8 + 16 * j, i);
+            w.code[i] = look_up(iq4_codebook, both & 15U);
+            w.code[i + 16] = look_up(iq4_codebook, both >> 4);
+        }
         return w;
     }
     default: return w;

@@ -71,12 +71,35 @@ std::uint64_t elements(const Tensor& t) noexcept
     return n;
 }
 
-enum class Kind { one, two, two_alike, product, get, set, rope, attention, copy, none };
+enum class Kind {
+    one,
+    two,
+    two_alike,
+    product,
+    product_by_id,
+    get,
+    set,
+    rope,
+    attention,
+    copy,
+    add_by_id,
+    soft_max,
+    sort,
+    sum,
+    concat,
+    none
+};
 
 Kind kind_of(Op op) noexcept
 {
     switch (op) {
     case Op::mul_mat: return Kind::product;
+    case Op::mul_mat_id: return Kind::product_by_id;
+    case Op::add_id: return Kind::add_by_id;
+    case Op::soft_max: return Kind::soft_max;
+    case Op::argsort: return Kind::sort;
+    case Op::sum_rows: return Kind::sum;
+    case Op::concat: return Kind::concat;
     case Op::get_rows: return Kind::get;
     case Op::set_rows: return Kind::set;
     case Op::rope: return Kind::rope;
@@ -89,14 +112,23 @@ Kind kind_of(Op op) noexcept
     case Op::gelu:
     case Op::relu:
     case Op::tanh:
-    case Op::sigmoid: return Kind::one;
+    case Op::sigmoid:
+    case Op::clamp:
+    case Op::neg:
+    case Op::exp:
+    case Op::sqr:
+    case Op::sqrt:
+    case Op::gelu_quick:
+    case Op::l2_norm: return Kind::one;
     case Op::add:
     case Op::sub:
     case Op::mul:
     case Op::div: return Kind::two;
     case Op::swiglu:
     case Op::geglu:
-    case Op::reglu: return Kind::two_alike;
+    case Op::reglu:
+    case Op::geglu_quick:
+    case Op::swiglu_oai: return Kind::two_alike;
     }
     return Kind::none;
 }
@@ -105,9 +137,14 @@ bool right_sources(Kind kind, unsigned n) noexcept
 {
     switch (kind) {
     case Kind::one:
+    case Kind::sort:
+    case Kind::sum:
     case Kind::copy: return n == 1;
+    case Kind::soft_max: return n == 1 || n == 2;
+    case Kind::product_by_id:
+    case Kind::add_by_id: return n == 3;
     case Kind::rope: return n == 2 || n == 3;
-    case Kind::attention: return n == 4;
+    case Kind::attention: return n == 4 || n == 5;
     default: return n == 2;
     }
 }
@@ -128,6 +165,14 @@ bool right_formats(Kind kind, const Node& n) noexcept
     case Kind::two:
     case Kind::two_alike: return f32(n.result) && f32(n.source[0]) && f32(n.source[1]);
     case Kind::product: return f32(n.result) && is_weight(n.source[0].type) && f32(n.source[1]);
+    case Kind::product_by_id:
+        return f32(n.result) && is_weight(n.source[0].type) && f32(n.source[1]) && n.source[2].type == Type::i32;
+    case Kind::add_by_id: return f32(n.result) && f32(n.source[0]) && f32(n.source[1]) && n.source[2].type == Type::i32;
+    case Kind::soft_max:
+        return f32(n.result) && f32(n.source[0]) && (n.sources < 2 || f32(n.source[1]) || n.source[1].type == Type::f16);
+    case Kind::sort: return n.result.type == Type::i32 && f32(n.source[0]);
+    case Kind::sum: return f32(n.result) && f32(n.source[0]);
+    case Kind::concat: return f32(n.result) && f32(n.source[0]) && f32(n.source[1]);
     case Kind::get: return f32(n.result) && is_weight(n.source[0].type) && n.source[1].type == Type::i32;
     case Kind::set:
         return (f32(n.result) || n.result.type == Type::f16) && f32(n.source[0])
@@ -136,7 +181,7 @@ bool right_formats(Kind kind, const Node& n) noexcept
         return f32(n.result) && f32(n.source[0]) && n.source[1].type == Type::i32 && (n.sources < 3 || f32(n.source[2]));
     case Kind::attention:
         return f32(n.result) && f32(n.source[0]) && n.source[1].type == Type::f16 && n.source[2].type == Type::f16
-            && n.source[3].type == Type::f16;
+            && n.source[3].type == Type::f16 && (n.sources < 5 || f32(n.source[4]));
     case Kind::copy: return (f32(n.result) || n.result.type == Type::f16) && kernels::is_float(n.source[0].type);
     case Kind::none: break;
     }
@@ -163,6 +208,31 @@ bool right_shapes(Kind kind, const Node& n) noexcept
             return fits && a.extent[2] == 1 && a.extent[3] == 1;
         return fits && b.extent[2] % a.extent[2] == 0 && b.extent[3] % a.extent[3] == 0;
     }
+    case Kind::product_by_id: {
+        const auto& chosen = n.source[2];
+        return a.extent[0] == b.extent[0] && a.extent[3] == 1 && has_extents(b, b.extent[0], b.extent[1], chosen.extent[1], 1)
+            && has_extents(chosen, chosen.extent[0], chosen.extent[1], 1, 1)
+            && has_extents(r, a.extent[1], chosen.extent[0], chosen.extent[1], 1) && chosen.extent[0] % b.extent[1] == 0;
+    }
+    case Kind::add_by_id: {
+        const auto& chosen = n.source[2];
+        return same_extents(a, r) && has_extents(b, r.extent[0], b.extent[1], 1, 1)
+            && has_extents(chosen, r.extent[1], r.extent[2], 1, 1) && r.extent[3] == 1;
+    }
+    case Kind::soft_max:
+        return same_extents(a, r)
+            && (n.sources < 2
+                || (b.extent[0] == r.extent[0] && b.extent[1] >= r.extent[1] && r.extent[2] % b.extent[2] == 0
+                    && r.extent[3] % b.extent[3] == 0));
+    case Kind::sort: return same_extents(a, r);
+    case Kind::sum: return has_extents(r, 1, a.extent[1], a.extent[2], a.extent[3]);
+    case Kind::concat: {
+        bool fits = n.parameters[0] <= 3;
+        for (std::uint32_t d = 0; d < 4; ++d)
+            fits &= n.parameters[0] == d ? r.extent[d] == a.extent[d] + b.extent[d]
+                                         : r.extent[d] == a.extent[d] && r.extent[d] == b.extent[d];
+        return fits;
+    }
     case Kind::get:
         return has_extents(r, a.extent[0], b.extent[0], b.extent[1], b.extent[2]) && b.extent[3] == 1
             && a.extent[2] == b.extent[1] && a.extent[3] == b.extent[2];
@@ -180,7 +250,8 @@ bool right_shapes(Kind kind, const Node& n) noexcept
         return a.extent[0] % 16 == 0 && a.extent[0] <= 256 && a.extent[3] == 1 && b.extent[3] == 1 && same_extents(b, v)
             && b.extent[0] == a.extent[0] && a.extent[2] % b.extent[2] == 0
             && has_extents(r, a.extent[0], a.extent[2], a.extent[1], 1) && mask.extent[0] == b.extent[1]
-            && mask.extent[1] >= a.extent[1] && mask.extent[2] == 1 && mask.extent[3] == 1;
+            && mask.extent[1] >= a.extent[1] && mask.extent[2] == 1 && mask.extent[3] == 1
+            && (n.sources < 5 || has_extents(n.source[4], a.extent[2], 1, 1, 1));
     }
     case Kind::copy: return elements(a) == elements(r);
     case Kind::none: break;
@@ -191,13 +262,22 @@ bool right_shapes(Kind kind, const Node& n) noexcept
 bool right_parameters(const Node& n) noexcept
 {
     const auto* p = n.parameters;
+    constexpr std::uint32_t greatest = 0x7f7fffffU;  // bits up to those: finite, and no sign
+    constexpr std::uint32_t bias_max = 0x44000000U;  // those of 512
     switch (n.op) {
     case Op::rms_norm:
-    case Op::norm: return is_finite(p[0]) && p[0] <= 0x7f7fffffU;  // finite, and no sign
-    case Op::scale:
-    case Op::flash_attention: return is_finite(p[0]) && is_finite(p[1]);
+    case Op::norm:
+    case Op::l2_norm: return p[0] <= greatest;
+    case Op::scale: return is_finite(p[0]) && is_finite(p[1]);
+    case Op::flash_attention: return is_finite(p[0]) && is_finite(p[1]) && p[2] <= bias_max;
+    case Op::soft_max: return is_finite(p[0]) && p[1] <= bias_max;
+    case Op::clamp: return (p[0] & 0x7fffffffU) <= 0x7f800000U && (p[1] & 0x7fffffffU) <= 0x7f800000U;  // numbers or infinite
+    case Op::swiglu_oai: return is_finite(p[0]) && p[1] <= greatest;
+    case Op::argsort: return p[0] <= 1;
     // The base: between 2^-100 and 2^100.
-    case Op::rope: return p[1] <= 1 && p[2] >= 0x0d800000U && p[2] <= 0x71800000U && is_finite(p[3]) && is_finite(p[4]);
+    case Op::rope:
+        return p[1] <= 1 && p[2] >= 0x0d800000U && p[2] <= 0x71800000U && is_finite(p[3]) && is_finite(p[4]) && is_finite(p[5])
+            && is_finite(p[6]) && is_finite(p[7]);
     default: return true;
     }
 }
@@ -205,7 +285,9 @@ bool right_parameters(const Node& n) noexcept
 bool is_too_large(Kind kind, const Node& n) noexcept
 {
     const auto& b = n.source[1];
-    if (kind == Kind::product)
+    if (kind == Kind::sort)
+        return n.result.extent[0] > width_max;
+    if (kind == Kind::product || kind == Kind::product_by_id)
         return n.source[0].extent[0] > width_max || elements(b) > static_cast<std::uint64_t>(activations_max);
     if (kind == Kind::rope)
         return times(n.parameters[0], static_cast<std::uint64_t>(n.result.extent[2])) > static_cast<std::uint64_t>(angles_max);
@@ -218,6 +300,8 @@ bool may_write_over(Kind kind, unsigned source) noexcept
     switch (kind) {
     case Kind::one:
     case Kind::rope:
+    case Kind::soft_max:
+    case Kind::add_by_id:
     case Kind::copy: return source == 0;
     case Kind::two:
     case Kind::two_alike: return source <= 1;
@@ -232,14 +316,17 @@ std::uint64_t gas_of(const Node& n) noexcept
     const auto result = elements(n.result);
     std::uint64_t work = 0;
     switch (kind_of(n.op)) {
-    case Kind::product: {
+    case Kind::product:
+    case Kind::product_by_id: {
         const auto k = static_cast<std::uint64_t>(n.source[0].extent[0]);
         const auto products = times(result, k);
         work = kernels::is_quantised(n.source[0].type) ? plus(products, times(elements(n.source[1]), 8)) : times(products, 4);
         break;
     }
     case Kind::attention: work = times(times(result, static_cast<std::uint64_t>(n.source[1].extent[1])), 6); break;
+    case Kind::sort: work = times(result, static_cast<std::uint64_t>(n.result.extent[0])); break;
     case Kind::one:
+    case Kind::soft_max:
     case Kind::two_alike: work = times(result, 32); break;
     case Kind::rope:
         work = plus(times(result, 32), times(times(n.parameters[0], static_cast<std::uint64_t>(n.result.extent[2])), 512));
@@ -302,7 +389,7 @@ bool Checker::still_prepared(const NodeRecord& record, const Step& step, const E
     bool same = prepared.valid && same_place(prepared.record.source[1], record.source[1]);
     if (!product) {
         same &= prepared.record.sources == record.sources && prepared.record.result.extent[2] == record.result.extent[2];
-        for (unsigned p = 0; p < 5; ++p)
+        for (unsigned p = 0; p < 8; ++p)
             same &= p == 1 || prepared.record.parameters[p] == record.parameters[p];  // how pairs lie does not matter to angles
         same &= record.sources < 3 || same_place(prepared.record.source[2], record.source[2]);
     }
@@ -339,7 +426,7 @@ Problem Checker::next(const NodeRecord& record, Step& step) noexcept
         return Problem::unsupported_format;
     if (!right_shapes(kind, node))
         return Problem::bad_shape;
-    if (!is_laid_out(node.result) || (kind == Kind::product && !is_laid_out(node.source[1])))
+    if (!is_laid_out(node.result) || ((kind == Kind::product || kind == Kind::product_by_id) && !is_laid_out(node.source[1])))
         return Problem::bad_stride;
     if (!right_parameters(node))
         return Problem::bad_parameter;

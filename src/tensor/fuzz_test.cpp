@@ -1,156 +1,17 @@
 #include "kernels/implementations.hpp"
 #include "tensor/extension.hpp"
-#include "tensor/test_memory.hpp"
+#include "tensor/hostile_graphs.hpp"
 
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <cstdlib>
-#include <random>
 
 /// Hostile graphs: random ones, most of them almost right. Whatever they say, implementations agree on the fault and on every
 /// byte of memory, and nothing but results of nodes was written. ALTIPLANO_FUZZ_SECONDS makes it long, ALTIPLANO_FUZZ_SEED
 /// another.
 namespace altiplano::tensor {
 namespace {
-
-using kernels::Op;
-using kernels::Type;
-
-class Hostile {
-public:
-    explicit Hostile(std::uint64_t seed)
-        : random_(seed)
-    {
-    }
-
-    /// Memory in which any word is a moderate number as F32 and as two F16; small integers in the first page.
-    void fill(Memory& memory)
-    {
-        for (auto& word : memory.words) {
-            const auto r = random_();
-            word = 0x3c00'2c00'3c00'2c00U | (r & 0x83ff'8fff'83ff'8fffU);
-        }
-        for (std::size_t i = 0; i < 512; ++i)
-            memory.words[i] = (random_() % 9) << 32 | random_() % 9;
-        for (auto poison = random_() % 4; poison == 0; poison = random_() % 2)
-            memory.words[512 + random_() % (memory.words.size() - 512)] = random_();
-    }
-
-    std::vector<NodeRecord> graph()
-    {
-        std::vector<NodeRecord> nodes;
-        for (auto n = 1 + random_() % 4; n > 0; --n)
-            nodes.push_back(likely());
-        if (random_() % 2 == 0)
-            spoil(nodes[random_() % nodes.size()]);
-        return nodes;
-    }
-
-private:
-    std::uint64_t below(std::uint64_t n) { return random_() % n; }
-    std::uint64_t place() { return 4096 + 4 * below(0x24000); }
-    std::uint32_t number() { return kernels::bits_of(static_cast<float>(below(200)) / 100.0F); }
-    Type weight()
-    {
-        constexpr Type all[] = {Type::f32, Type::f16, Type::bf16, Type::q4_0, Type::q4_1, Type::q5_0, Type::q5_1, Type::q8_0,
-            Type::q4_k, Type::q5_k, Type::q6_k};
-        return all[below(std::size(all))];
-    }
-    TensorRecord at(Type type, std::uint64_t e0, std::uint64_t e1 = 1, std::uint64_t e2 = 1)
-    {
-        auto t = plain(place(), type, e0, e1, e2);
-        if (below(6) == 0)  // room between rows
-            t.stride[1] += 4 * below(8);
-        t.stride[2] = t.stride[1] * e1;
-        t.stride[3] = t.stride[2] * e2;
-        return t;
-    }
-    TensorRecord indices(Type type, std::uint64_t n) { return plain(8 * below(100), type, n); }
-
-    NodeRecord likely()
-    {
-        const auto n = 1 + below(100);
-        const auto rows = 1 + below(20);
-        switch (const auto op = static_cast<Op>(1 + below(21)); op) {
-        case Op::mul_mat: {
-            const auto type = weight();
-            const auto k = kernels::is_quantised(type) ? 256 * (1 + below(2)) : n;
-            return node(op, at(Type::f32, rows, 7), {at(type, k, rows), at(Type::f32, k, 7)});
-        }
-        case Op::get_rows: {
-            const auto type = weight();
-            const auto k = kernels::is_quantised(type) ? 256 : n;
-            return node(op, at(Type::f32, k, rows), {at(type, k, 9), indices(Type::i32, rows)});
-        }
-        case Op::set_rows:
-            return node(op, at(below(2) == 0 ? Type::f16 : Type::f32, n, 9), {at(Type::f32, n, rows), indices(Type::i64, rows)});
-        case Op::rope: {
-            const auto width = 2 * (1 + below(40));
-            return node(op, at(Type::f32, width, 3, rows), {at(Type::f32, width, 3, rows), indices(Type::i32, rows)},
-                {static_cast<std::uint32_t>(2 * (1 + below(width / 2))), static_cast<std::uint32_t>(below(2)), 0x461c4000,
-                    0x3f800000, 0x3f800000});
-        }
-        case Op::flash_attention: {
-            const auto width = 16 * (1 + below(5));
-            const auto cells = below(2) == 0 ? 16 * (1 + below(20)) : 1 + below(300);
-            return node(op, at(Type::f32, width, 4, rows),
-                {at(Type::f32, width, rows, 4), at(Type::f16, width, cells, 2), at(Type::f16, width, cells, 2),
-                    at(Type::f16, cells, rows)},
-                {number(), below(3) == 0 ? number() : 0});
-        }
-        case Op::add:
-        case Op::sub:
-        case Op::mul:
-        case Op::div:
-        case Op::swiglu:
-        case Op::geglu:
-        case Op::reglu: {
-            const auto result = at(Type::f32, n, rows, 2);
-            return node(op, result, {below(3) == 0 ? result : at(Type::f32, n, rows, 2), at(Type::f32, n, rows, 2)});
-        }
-        case Op::copy: return node(op, at(below(2) == 0 ? Type::f16 : Type::f32, n, rows, 2), {at(Type::f32, rows, n, 2)});
-        default: {
-            const auto result = at(Type::f32, n, rows, 2);
-            return node(op, result, {below(3) == 0 ? result : at(Type::f32, n, rows, 2)}, {number(), number()});
-        }
-        }
-    }
-
-    void spoil(NodeRecord& record)
-    {
-        constexpr std::uint64_t wild[] = {0, 1, 2, 3, 255, 256, 4096, 0xfffff, 0x100000, std::uint64_t{1} << 31,
-            std::uint64_t{1} << 40, std::uint64_t{1} << 63, ~std::uint64_t{0}, ~std::uint64_t{0} - 3};
-        for (auto changes = 1 + below(3); changes > 0; --changes) {
-            const auto value = below(2) == 0 ? wild[below(std::size(wild))] : below(1000);
-            auto& t = below(3) == 0 ? record.result : record.source[below(5)];
-            switch (below(8)) {
-            case 0: record.op = static_cast<std::uint32_t>(value); break;
-            case 1: record.sources = static_cast<std::uint32_t>(value); break;
-            case 2: record.parameters[below(6)] = static_cast<std::uint32_t>(random_()); break;
-            case 3: t.type = static_cast<std::uint32_t>(value % 40); break;
-            case 4: t.extent[below(4)] = value; break;
-            case 5: t.stride[below(4)] = value; break;
-            default: t.address = below(2) == 0 ? value : place();
-            }
-        }
-    }
-
-    std::mt19937_64 random_;
-};
-
-/// Gives every byte that a node may write one value.
-void forget_results(Memory& memory, const std::vector<NodeRecord>& nodes)
-{
-    for (const auto& record : nodes) {
-        const auto& t = record.result;
-        const auto bytes = t.extent[0] * static_cast<std::uint64_t>(kernels::format_of(t.type).block_bytes);
-        for (std::uint64_t i3 = 0; i3 < t.extent[3]; ++i3)
-            for (std::uint64_t i2 = 0; i2 < t.extent[2]; ++i2)
-                for (std::uint64_t i1 = 0; i1 < t.extent[1]; ++i1)
-                    std::memset(memory.bytes() + t.address + i1 * t.stride[1] + i2 * t.stride[2] + i3 * t.stride[3], 0, bytes);
-    }
-}
 
 TEST(HostileGraphs, give_every_implementation_the_same_and_touch_nothing_else)
 {

@@ -74,8 +74,17 @@ Values weights(std::uint64_t seed, Type type, std::int64_t k, std::int64_t rows)
     std::vector<std::size_t> scales{0};
     if (type == Type::q6_k)
         scales = {208};
-    else if (type != Type::q4_0 && type != Type::q5_0 && type != Type::q8_0)
+    else if (type == Type::q2_k)
+        scales = {80, 82};
+    else if (type == Type::q3_k)
+        scales = {108};
+    else if (type == Type::mxfp4)
+        scales = {};
+    else if (type == Type::q4_1 || type == Type::q5_1 || type == Type::q4_k || type == Type::q5_k)
         scales = {0, 2};
+    if (type == Type::mxfp4)
+        for (std::size_t block = 0; block < bytes_of(v.tensor); block += 17)
+            v.tensor.data[block] = static_cast<std::byte>(115 + (std::to_integer<unsigned>(v.tensor.data[block]) & 15U));
     for (std::size_t block = 0; block < bytes_of(v.tensor); block += static_cast<std::size_t>(format_of(type).block_bytes))
         for (const auto at : scales)
             v.tensor.data[block + at + 1] = std::byte{0x1c} | (v.tensor.data[block + at + 1] & std::byte{3});
@@ -153,6 +162,8 @@ public:
         said.emplace_back(name, text);
     }
     void compute();
+    void rest_of_formats();
+    void experts();
 
     std::vector<std::pair<std::string, std::string>> said;
 
@@ -167,6 +178,34 @@ private:
 std::uint32_t bits(float x)
 {
     return bits_of(x);
+}
+
+void Model::rest_of_formats()
+{
+    const std::pair<const char*, Type> formats[] = {
+        {"q2_k", Type::q2_k}, {"q3_k", Type::q3_k}, {"iq4_nl", Type::iq4_nl}, {"iq4_xs", Type::iq4_xs}, {"mxfp4", Type::mxfp4}};
+    const auto rows = integers<std::int32_t>(Type::i32, {5, 31, 0});
+    std::uint64_t seed = 20;
+    for (const auto& [name, type] : formats) {
+        const auto w = weights(seed++, type, 512, 32);
+        product(std::string("product ") + name, w, floats(25, 512, 3).tensor);
+        run(std::string("rows ") + name, Op::get_rows, {w.tensor, rows.tensor}, make(Type::f32, 512, 3));
+    }
+}
+
+void Model::experts()
+{
+    auto all = make(Type::q4_k, 256, 24, 4);
+    for (std::uint64_t e = 0; e < 4; ++e) {
+        const auto one = weights(30 + e, Type::q4_k, 256, 24);
+        std::memcpy(all.tensor.data + static_cast<std::int64_t>(e) * all.tensor.stride[2], one.tensor.data, bytes_of(one.tensor));
+    }
+    const auto score = run("soft_max", Op::soft_max, {floats(26, 4, 3).tensor}, make(Type::f32, 4, 3), {bits(1.0F), 0});
+    run("argsort", Op::argsort, {score.tensor}, make(Type::i32, 4, 3), {1});
+    const auto chosen = integers<std::int32_t>(Type::i32, {2, 0, 3, 2, 1, 3});
+    const auto y = floats(27, 256, 6);
+    run("experts", Op::mul_mat_id, {all.tensor, shaped(y.tensor, 256, 2, 3), shaped(chosen.tensor, 2, 3, 1)},
+        make(Type::f32, 24, 2, 3));
 }
 
 void Model::compute()
@@ -223,6 +262,26 @@ void Model::compute()
     product("logits bf16", cut, n2.tensor);
     product("logits f32", plain, n2.tensor);
 
+    rest_of_formats();
+    experts();
+    auto away = make(Type::f16, cells, 5);
+    for (std::int64_t t = 0; t < 5; ++t)
+        for (std::int64_t c = 0; c < cells; ++c)
+            store_as(away.tensor.data + 2 * (t * cells + c),
+                static_cast<std::uint16_t>(c <= 254 + t ? f32_to_f16(static_cast<float>(c - 254 - t)) : 0xfc00));
+    const auto sinks = floats(28, 4);
+    run("biased", Op::flash_attention,
+        {permuted(qr.tensor), permuted(shaped(keys.tensor, 64, 2, cells)), permuted(shaped(values.tensor, 64, 2, cells)),
+            away.tensor, sinks.tensor},
+        make(Type::f32, 64, 4, 5), {bits(0.125F), 0, bits(8.0F)});
+    const auto scores = floats(29, cells, 30);
+    run("soft_max biased", Op::soft_max, {shaped(scores.tensor, cells, 5, 6), away.tensor}, make(Type::f32, cells, 5, 6),
+        {bits(0.5F), bits(8.0F)});
+    run("yarn", Op::rope, {qr.tensor, positions.tensor}, make(Type::f32, 64, 4, 5),
+        {64, 1, bits(10000.0F), bits(0.25F), bits(1.1386294F), bits(1.0F), bits(4.0F), bits(17.0F)});
+    run("swiglu_oai", Op::swiglu_oai, {n2.tensor, r2.tensor}, row(), {bits(1.702F), bits(1.5F)});
+    run("gelu_quick", Op::gelu_quick, {n2.tensor}, row());
+
     const auto odd = floats(13, 256, 5);
     const auto put = [](const Values& to, std::int64_t at, std::uint32_t what) { set(to, at, float_of(what)); };
     for (std::int64_t i = 0; i < 256; i += 3)
@@ -252,7 +311,7 @@ TEST(Golden, files_made_from_the_document_are_what_every_implementation_computes
     std::vector<std::pair<std::string, std::string>> golden;
     for (std::string line; std::getline(file, line);)
         golden.emplace_back(line.substr(0, line.find(": ")), line.substr(line.find(": ") + 2));
-    ASSERT_EQ(golden.size(), 30U);
+    ASSERT_EQ(golden.size(), 48U);
     for (const auto* implementation : implementations()) {
         Model model(*implementation);
         model.compute();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The arithmetic of docs/arithmetic.md, written from that text and not from our kernels, on a tiny model with generated weights.
 
-Prints, per operation, the SHA-256 of its result: tests/arithmetic/golden.txt, which src/kernels/golden_test.cpp compares with
+Prints, per operation, the SHA-256 of its result: tests/arithmetic/golden.txt, which src/tensor/golden_test.cpp compares with
 every implementation. `golden.py` prints it, `golden.py --check` compares. Needs numpy.
 """
 import hashlib
@@ -34,8 +34,12 @@ def generated_floats(seed, *shape):
 # ---- §2: block formats, as (dw, mw or None, h, codes) of every block: arrays [rows, blocks, ...]
 
 SIZES = {"q4_0": (32, 18), "q4_1": (32, 20), "q5_0": (32, 22), "q5_1": (32, 24), "q8_0": (32, 34), "q4_k": (256, 144),
-         "q5_k": (256, 176), "q6_k": (256, 210)}
-SCALES = {"q4_0": (0,), "q4_1": (0, 2), "q5_0": (0,), "q5_1": (0, 2), "q8_0": (0,), "q4_k": (0, 2), "q5_k": (0, 2), "q6_k": (208,)}
+         "q5_k": (256, 176), "q6_k": (256, 210), "q2_k": (256, 84), "q3_k": (256, 110), "iq4_nl": (32, 18), "iq4_xs": (256, 136),
+         "mxfp4": (32, 17)}
+SCALES = {"q4_0": (0,), "q4_1": (0, 2), "q5_0": (0,), "q5_1": (0, 2), "q8_0": (0,), "q4_k": (0, 2), "q5_k": (0, 2), "q6_k": (208,),
+          "q2_k": (80, 82), "q3_k": (108,), "iq4_nl": (0,), "iq4_xs": (0,), "mxfp4": ()}
+IQ4 = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.int32)
+FP4 = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.int32)
 
 
 class Weights:
@@ -44,7 +48,10 @@ class Weights:
         self.raw = generated(seed, rows * k // elements * size).reshape(rows, k // elements, size)
         for at in SCALES[kind]:  # a scale between 2^-8 and 2^-7: the low byte as generated, the high one set
             self.raw[:, :, at + 1] = 0x1C | (self.raw[:, :, at + 1] & 3)
+        if kind == "mxfp4":  # exponents around that of 1
+            self.raw[:, :, 0] = 115 + (self.raw[:, :, 0] & 15)
         self.kind, self.k = kind, k
+        self.n = None
         self.dw, self.mw, self.h, self.code = self.blocks()
 
     def f16(self, at):
@@ -58,6 +65,14 @@ class Weights:
         high = lambda q: (q >> 4).astype(np.int32)
         if kind == "q8_0":
             return self.f16(0), None, one, raw[:, :, 2:].view(np.int8).astype(np.int32)
+        if kind in ("iq4_nl", "mxfp4"):
+            q = raw[:, :, -16:]
+            code = (IQ4 if kind == "iq4_nl" else FP4)[np.concatenate([low(q), high(q)], -1)]
+            if kind == "iq4_nl":
+                return self.f16(0), None, one, code
+            e = raw[:, :, 0].astype(np.uint32)
+            small = np.left_shift(np.uint32(1), np.where(e < 2, 21 + e, 0).astype(np.uint32))
+            return np.where(e < 2, small, (e - np.uint32(1)) << np.uint32(23)).astype(np.uint32).view(F), None, one, code
         if kind in ("q4_0", "q4_1", "q5_0", "q5_1"):
             minimum = kind.endswith("1")
             at = 4 if minimum else 2
@@ -78,7 +93,33 @@ class Weights:
         mw = np.empty((rows, count, 8), F)
         h = np.ones((rows, count, 8, 2), np.int32)
         code = np.empty((rows, count, 8, 32), np.int32)
+        if kind == "q2_k":
+            self.n = np.empty((rows, count, 8, 2), np.int32)
         for j in range(8):
+            if kind in ("q2_k", "q3_k"):
+                q = raw[:, :, (16 if kind == "q2_k" else 32) + 32 * (j // 4):][:, :, :32]
+                code[:, :, j] = (q // 4**(j % 4)) % 4
+                if kind == "q2_k":
+                    for half in (0, 1):
+                        s = raw[:, :, 2 * j + half]
+                        h[:, :, j, half], self.n[:, :, j, half] = low(s), high(s)
+                    dw[:, :, j], mw[:, :, j] = self.f16(80), F(0) - self.f16(82)
+                    continue
+                code[:, :, j] += 4 * ((raw[:, :, :32] >> j) & 1).astype(np.int32) - 4
+                s = raw[:, :, 96:108].astype(np.int32)
+                for half in (0, 1):
+                    k = 2 * j + half
+                    nibble = s[:, :, k] % 16 if k < 8 else s[:, :, k - 8] // 16
+                    h[:, :, j, half] = nibble + 16 * ((s[:, :, 8 + k % 4] // 4**(k // 4)) % 4) - 32
+                dw[:, :, j] = self.f16(108)
+                continue
+            if kind == "iq4_xs":
+                t = np.ascontiguousarray(raw[:, :, 2:4]).view("<u2")[:, :, 0].astype(np.int32)
+                z = (raw[:, :, 4 + j // 2].astype(np.int32) // 16**(j % 2)) % 16 + 16 * ((t // 4**j) % 4) - 32
+                dw[:, :, j] = self.f16(0) * z.astype(F)
+                q = raw[:, :, 8 + 16 * j:24 + 16 * j]
+                code[:, :, j] = IQ4[np.concatenate([low(q), high(q)], -1)]
+                continue
             if kind == "q6_k":
                 n, g = j // 4, j % 4
                 l = raw[:, :, 64 * n + 32 * (g % 2):][:, :, :32]
@@ -101,7 +142,9 @@ class Weights:
             if kind == "q5_k":
                 code[:, :, j] += 16 * ((raw[:, :, 16:48] >> j) & 1).astype(np.int32)
         shape = lambda x: x.reshape(rows, blocks, *x.shape[3:])
-        return shape(dw), None if kind == "q6_k" else shape(mw), shape(h), shape(code)
+        if self.n is not None:
+            self.n = shape(self.n)
+        return shape(dw), None if kind in ("q6_k", "q3_k", "iq4_xs") else shape(mw), shape(h), shape(code)
 
 
 # ---- §1, §3
@@ -151,6 +194,12 @@ def gelu(x):
     u = u * F(1.5957691216057308)
     t = F(1) - F(2) / (exp(u) + F(1))
     return (F(0.5) * x) * (F(1) + t)
+
+
+def swiglu_oai(x, y, alpha, limit):
+    x = np.where(x > limit, limit, x)
+    y = np.where(F(0) - limit > y, F(0) - limit, np.where(y > limit, limit, y))
+    return (x / (F(1) + exp(alpha * (F(0) - x)))) * (y + F(1))
 
 
 def exp_d(x):
@@ -219,7 +268,10 @@ def mul_mat(w, x):
         products = q[:, None, :] * w.code[None, :, b, :]
         s = w.h[None, :, b, 0] * products[:, :, :16].sum(2) + w.h[None, :, b, 1] * products[:, :, 16:].sum(2)
         p = s.astype(np.int32).astype(F) * (w.dw[None, :, b] * da[:, None])
-        if w.mw is not None:
+        if w.n is not None:
+            least = w.n[None, :, b, 0] * q[:, None, :16].sum(2) + w.n[None, :, b, 1] * q[:, None, 16:].sum(2)
+            p = p + least.astype(np.int32).astype(F) * (w.mw[None, :, b] * da[:, None])
+        elif w.mw is not None:
             p = p + w.mw[None, :, b] * ms[:, None]
         segment = segment + p
         if b % 16 == 15 or b == blocks - 1:
@@ -232,7 +284,9 @@ def mul_mat(w, x):
 
 def get_rows(w, ids):
     x = (np.repeat(w.h, 16, -1) * w.code).astype(np.int32).astype(F) * w.dw[..., None]
-    if w.mw is not None:
+    if w.n is not None:
+        x = x + np.repeat(w.n, 16, -1).astype(F) * w.mw[..., None]
+    elif w.mw is not None:
         x = x + w.mw[..., None]
     return x.reshape(len(w.raw), w.k)[ids]
 
@@ -249,25 +303,54 @@ def norm(x, epsilon):
     return d * s[:, None]
 
 
-def rope(x, positions, rotated, halves, base, scale, factor):
+def rope(x, positions, rotated, halves, base, scale, factor, ext=0, first=0, last=0):
     """x [positions, heads, width]"""
-    y = x.copy()
+    out = x.copy()
     logarithm = log_d(D(F(base)))
     for i in range(rotated // 2):
-        f = exp_d((-(D(2 * i) / D(rotated))) * logarithm) * D(F(scale))
+        f = exp_d((-(D(2 * i) / D(rotated))) * logarithm)
+        if ext:
+            w = D(F(last)) - D(F(first))
+            y = min(max((D(i) - D(F(first))) / (w if w > D(0.001) else D(0.001)), D(0)), D(1))
+            m = (D(1) - y) * D(F(ext))
+            f = (f * D(F(scale))) * (D(1) - m) + f * m
+        else:
+            f = f * D(F(scale))
         for t, position in enumerate(positions):
             sine, cosine = sincos_d(D(position) * f)
             c, s = F(cosine) * F(factor), F(sine) * F(factor)
             a, b = (i, i + rotated // 2) if halves else (2 * i, 2 * i + 1)
             x0, x1 = x[t, :, a], x[t, :, b]
-            y[t, :, a] = x0 * c - x1 * s
-            y[t, :, b] = x0 * s + x1 * c
-    return y
+            out[t, :, a] = x0 * c - x1 * s
+            out[t, :, b] = x0 * s + x1 * c
+    return out
 
 
 # ---- §6
 
-def flash_attention(q, k, v, mask, scale):
+def slope(bias, head, heads):
+    if bias == 0:
+        return F(1)
+    n = 1
+    while n * 2 <= heads:
+        n *= 2
+    e = D(head + 1) / D(n) if head < n else D(2 * (head - n) + 1) / D(2 * n)
+    return F(exp_d((D(0) - D(F(bias)) * e) * D(0.693147180559945309417)))
+
+
+def soft_max(x, mask, a, bias):
+    """x [heads, rows, n], mask [rows, n]"""
+    out = np.zeros_like(x)
+    for head in range(x.shape[0]):
+        for row in range(x.shape[1]):
+            seen = mask[row] > -np.inf
+            z = x[head, row] * F(a) + slope(bias, head, x.shape[0]) * mask[row].astype(F)
+            p = np.where(seen, exp(z - z[seen].max()), F(0))
+            out[head, row] = p * (F(1) / lanes(p))
+    return out
+
+
+def flash_attention(q, k, v, mask, scale, bias=0, sinks=None):
     """q [queries, heads, D], k and v [cells, groups, D] f16, mask [queries, cells] f16 -> [queries, heads, D]"""
     out = np.zeros_like(q)
     for t in range(q.shape[0]):
@@ -279,7 +362,8 @@ def flash_attention(q, k, v, mask, scale):
                 if not cells:
                     continue
                 keys, values = k[:, group].astype(F), v[:, group].astype(F)
-                x = np.array([lanes(q[t, head] * keys[j]) * F(scale) + F(mask[t, j]) for j in cells], F)
+                steep = slope(bias, head, q.shape[1])
+                x = np.array([lanes(q[t, head] * keys[j]) * F(scale) + steep * F(mask[t, j]) for j in cells], F)
                 m = x.max()
                 p = exp(x - m)
                 sums, o = [F(0)] * 16, np.zeros(q.shape[2], F)
@@ -294,6 +378,11 @@ def flash_attention(q, k, v, mask, scale):
                 n = max(big, m)
                 a, b = exp(big - n), exp(m - n)
                 state = n, weight * a + l * b, sofar * a + o * b
+            if state is not None and sinks is not None:
+                big, weight, sofar = state
+                n = max(big, sinks[head])
+                a = exp(big - n)
+                state = n, weight * a + exp(sinks[head] - n), sofar * a
             if state is not None:
                 out[t, head] = state[2] * (F(1) / state[1])
     return out
@@ -353,6 +442,26 @@ def fixture():
     yield "logits f16", mul_mat(plain.astype(np.float16), n2)
     yield "logits bf16", mul_mat((plain.view(np.uint32) & np.uint32(0xFFFF0000)).view(F), n2)
     yield "logits f32", mul_mat(plain, n2)
+
+    # The rest of the formats; experts, positions that are interpolated, biases by distance, sinks.
+    for number, kind in ((20, "q2_k"), (21, "q3_k"), (22, "iq4_nl"), (23, "iq4_xs"), (24, "mxfp4")):
+        w = Weights(number, kind, 512, 32)
+        yield f"product {kind}", mul_mat(w, generated_floats(25, 3, 512))
+        yield f"rows {kind}", get_rows(w, [5, 31, 0])
+    experts = [Weights(30 + e, "q4_k", 256, 24) for e in range(4)]
+    chosen = np.array([[2, 0], [3, 2], [1, 3]])
+    score = soft_max(generated_floats(26, 1, 3, 4), np.zeros((3, 4), F), 1, 0)
+    yield "soft_max", score
+    yield "argsort", np.argsort(-score[0], axis=1, kind="stable").astype(np.int32)
+    y = generated_floats(27, 3, 2, 256)
+    yield "experts", np.stack([np.stack([mul_mat(experts[chosen[t, u]], y[t, u][None])[0] for u in (0, 1)]) for t in range(3)])
+    away = np.where(np.arange(cells)[None] <= np.array(positions)[:, None],
+                    (np.arange(cells)[None] - np.array(positions)[:, None]).astype(np.float16), np.float16(-np.inf))
+    yield "biased", flash_attention(q, keys, values, away, 0.125, 8, generated_floats(28, 4))
+    yield "soft_max biased", soft_max(generated_floats(29, 6, 5, cells), away, 0.5, 8)
+    yield "yarn", rope(q, positions, 64, True, 10000, 0.25, 1.1386294, 1, 4, 17)
+    yield "swiglu_oai", swiglu_oai(n2, r2, F(1.702), F(1.5))
+    yield "gelu_quick", n2 * (F(1) / (F(1) + exp(F(0) - F(1.702) * n2)))
 
     # Zeros of both signs, denormals, blocks below 2^-100, the largest numbers; then what must fail.
     odd = generated_floats(13, 5, 256)

@@ -167,6 +167,13 @@ inline void transpose(PieceI& a, PieceI& b, PieceI& c, PieceI& d)
     d.v = _mm256_unpackhi_epi64(ab_high, cd_high);
 }
 
+/// Each byte, below 16, becomes the byte of that number of a codebook of sixteen.
+inline PieceI look_up(PieceI x, std::uint64_t low, std::uint64_t high)
+{
+    const auto book = _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
+    return {_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(book), x.v)};
+}
+
 /// Pairs of products stay in 16 bits: 4 * 2 * 31 * 127 = 31,496 fits, so up to five bits one widening serves a half block.
 /// Signed weights change the sign of the activations instead, since the instruction wants one side unsigned.
 template <int Bits> inline PieceI dot_half(PieceI acc, const PieceI* w, const std::int8_t* q)

@@ -169,6 +169,13 @@ inline void transpose(PieceI& a, PieceI& b, PieceI& c, PieceI& d)
     d.v = _mm512_unpackhi_epi64(ab_high, cd_high);
 }
 
+/// Each byte, below 16, becomes the byte of that number of a codebook of sixteen.
+inline PieceI look_up(PieceI x, std::uint64_t low, std::uint64_t high)
+{
+    const auto book = _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
+    return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(book), x.v)};
+}
+
 /// The instruction wants unsigned weights: signed ones are taken 128 too large, and 128 times the activations' sum comes off.
 template <int Bits> inline PieceI dot_half(PieceI acc, const PieceI* w, const std::int8_t* q)
 {

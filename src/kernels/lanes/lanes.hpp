@@ -261,6 +261,28 @@ ALTIPLANO_LANES F16x gelu16(F16x x)
     const auto t = all(1.0F) - all(2.0F) / (exp16(u) + all(1.0F));
     return (all(0.5F) * x) * (all(1.0F) + t);
 }
+ALTIPLANO_LANES F16x gelu_quick16(F16x x)
+{
+    return x * sigmoid16(all(1.702F) * x);
+}
+ALTIPLANO_LANES F16x clamp16(F16x x, F16x low, F16x high)
+{
+    return if_greater(low, x, low, if_greater(x, high, high, x));
+}
+ALTIPLANO_LANES F16x swiglu_oai16(F16x x0, F16x y, F16x alpha, F16x limit)
+{
+    const auto x = if_greater(x0, limit, limit, x0);
+    return (x / (all(1.0F) + exp16(alpha * (all(0.0F) - x)))) * (clamp16(y, all(0.0F) - limit, limit) + all(1.0F));
+}
+/// Lane by lane, for what no instruction set here is asked for.
+template <class Do> ALTIPLANO_LANES F16x each_lane(F16x x, Do f)
+{
+    float lanes[16];
+    store16(lanes, x);
+    for (auto& lane : lanes)
+        lane = f(lane);
+    return load16(lanes);
+}
 ALTIPLANO_LANES F16x relu16(F16x x)
 {
     return if_greater(x, all(0.0F), x, all(0.0F));

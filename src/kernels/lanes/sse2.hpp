@@ -187,6 +187,16 @@ inline __m128i pairs_of(__m128i sixteen_low, __m128i sixteen_high)  // sums of n
     const auto high = _mm_castsi128_ps(sixteen_high);
     return _mm_add_epi32(_mm_castps_si128(_mm_shuffle_ps(low, high, 0x88)), _mm_castps_si128(_mm_shuffle_ps(low, high, 0xdd)));
 }
+/// Each byte, below 16, becomes the byte of that number of a codebook of sixteen.
+inline PieceI look_up(PieceI x, std::uint64_t low, std::uint64_t high)
+{
+    std::uint8_t bytes[16];
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(bytes), x.v);
+    for (auto& byte : bytes)
+        byte = static_cast<std::uint8_t>((byte < 8 ? low : high) >> (8 * (byte % 8)));
+    return {_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes))};
+}
+
 /// acc + Σ over four groups of four bytes.
 template <int Bits> inline PieceI dot_half(PieceI acc, const PieceI* w, const std::int8_t* q)
 {

@@ -168,6 +168,12 @@ inline v128_t pairs_of(v128_t low, v128_t high)
 {
     return wasm_i32x4_add(wasm_i32x4_shuffle(low, high, 0, 2, 4, 6), wasm_i32x4_shuffle(low, high, 1, 3, 5, 7));
 }
+/// Each byte, below 16, becomes the byte of that number of a codebook of sixteen.
+inline PieceI look_up(PieceI x, std::uint64_t low, std::uint64_t high)
+{
+    return {wasm_i8x16_swizzle(wasm_u64x2_make(low, high), x.v)};
+}
+
 /// Up to five bits, sums of four products of a half block stay in 16 bits: 4 * 31 * 127 = 15,748.
 template <int Bits> inline PieceI dot_half(PieceI acc, const PieceI* w, const std::int8_t* q)
 {

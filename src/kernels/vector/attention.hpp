@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/lanes/lanes.hpp"
+#include "kernels/trigonometry.hpp"
 
 /// FLASH_ATTENTION (docs/arithmetic.md §6): sixteen cells in lanes for the scores, sixteen elements of a head for the rest.
 namespace altiplano::kernels {
@@ -12,6 +13,7 @@ struct AttentionRow {
     const float* query;
     const std::byte* mask;
     float* out;
+    float slope, sink;
     float maximum, weight;
     bool any;
 };
@@ -24,6 +26,7 @@ struct AttentionTile {
         , width(node.source[0].extent[0])
         , scale(float_of(node.parameters[0]))
         , cap(float_of(node.parameters[1]))
+        , sinks(node.sources > 4)
         , rows(rows_)
         , count(count_)
     {
@@ -33,6 +36,7 @@ struct AttentionTile {
     const Tensor& values;
     std::int64_t group, width;
     float scale, cap;
+    bool sinks;
     AttentionRow* rows;
     int count;
     bool finite = true;
@@ -101,7 +105,7 @@ inline void score_group(AttentionTile& t, std::int64_t cell, int group)
             s = tanh16(s) * all(t.cap);
         const auto mask = load_halves(t.rows[r].mask + 2 * cell);
         const auto unseen = all(-__builtin_inff());
-        s = s + mask;
+        s = s + all(t.rows[r].slope) * mask;
         t.finite &= largest_of(magnitude(if_greater(mask, unseen, s, all(0.0F)))) < infinity_bits;
         s = if_greater(mask, unseen, s, unseen);
         store16(t.scores + r * segment_cells + group * cell_group, s);
@@ -211,7 +215,14 @@ inline void attend(AttentionTile& t)
         join(t);
     }
     for (int r = 0; r < t.count; ++r) {
-        const auto& row = t.rows[r];
+        auto& row = t.rows[r];
+        if (t.sinks && row.any) {
+            const float next = row.maximum > row.sink ? row.maximum : row.sink;
+            const float before = exp_of(row.maximum - next);
+            row.weight = row.weight * before + exp_of(row.sink - next);
+            for (std::int64_t d = 0; d < t.width; d += 16)
+                store16(row.out + d, load16(row.out + d) * all(before));
+        }
         const float inverse = row.any ? 1.0F / row.weight : 0.0F;
         auto worst = all(0);
         for (std::int64_t d = 0; d < t.width; d += 16) {
@@ -241,8 +252,12 @@ inline Outcome flash_attention(const Node& node, Share share)
         for (auto r = begin; r < end; ++r) {
             const auto query = r / heads_per_group;
             const auto head = group * heads_per_group + r % heads_per_group;
+            const float sink = node.sources > 4 ? load_as<float>(node.source[4].data + 4 * head) : 0.0F;
+            if (!is_finite(sink))
+                return Outcome::not_finite;
             rows[r - begin] = {reinterpret_cast<const float*>(row_of(q, query, head)), row_of(mask, query),
-                reinterpret_cast<float*>(row_of(node.result, head, query)), 0.0F, 0.0F, false};
+                reinterpret_cast<float*>(row_of(node.result, head, query)),
+                slope_of(float_of(node.parameters[2]), head, q.extent[2]), sink, 0.0F, 0.0F, false};
         }
         AttentionTile tile(node, group, rows, static_cast<int>(end - begin));
         attend(tile);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/lanes/lanes.hpp"
+#include "kernels/weights.hpp"
 
 /// Blocks of sixteen rows at once, straight from the bytes of each format: row r in lane r. weights.hpp is what they must equal.
 namespace altiplano::kernels {
@@ -89,6 +90,38 @@ template <> struct Blocks<Type::q5_1> {
         b.minimum = half_to_float(right(both, 16));
         nibbles(at + 8, stride, b.codes);
         fifth_bits(gather16(at + 4, stride), b.codes);
+    }
+};
+/// Nibbles that name the values of a codebook, in signed bytes.
+ALTIPLANO_LANES void codebook_nibbles(const std::byte* at, std::int64_t stride, Codebook book, I16x* codes)
+{
+    nibbles(at, stride, codes);
+    for (int g = 0; g < 8; ++g)
+        codes[g] = each<I16x>([=](int i) { return look_up(codes[g].p[i], book.low, book.high); });
+}
+template <> struct Blocks<Type::iq4_nl> {
+    static constexpr int bits = 8, offset = signed_bias, steps = 1;
+    static constexpr bool minimum = false, halves = false;
+    ALTIPLANO_LANES void begin(const std::byte*, std::int64_t) { }
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int, Block16& b)
+    {
+        b.scale = half_to_float(gather16(at, stride));
+        codebook_nibbles(at + 2, stride, iq4_codebook, b.codes);
+    }
+};
+template <> struct Blocks<Type::mxfp4> {
+    static constexpr int bits = 8, offset = signed_bias, steps = 1;
+    static constexpr bool minimum = false, halves = false;
+    ALTIPLANO_LANES void begin(const std::byte*, std::int64_t) { }
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int, Block16& b)
+    {
+        std::int32_t exponents[16];
+        store16(exponents, gather16(at, stride) & all(255));
+        float scales[16];
+        for (int r = 0; r < 16; ++r)
+            scales[r] = half_power(static_cast<std::uint32_t>(exponents[r]));
+        b.scale = load16(scales);
+        codebook_nibbles(at + 1, stride, mxfp4_codebook, b.codes);
     }
 };
 template <> struct Blocks<Type::q8_0> {
@@ -195,6 +228,82 @@ template <> struct Blocks<Type::q6_k> {
         const int shift = j % 2 * 16;
         b.half_scale[0] = right_signed(left(word, 24 - shift), 24);
         b.half_scale[1] = right_signed(left(word, 16 - shift), 24);
+    }
+};
+template <> struct Blocks<Type::iq4_xs> {
+    static constexpr int bits = 8, offset = signed_bias, steps = 8;
+    static constexpr bool minimum = false, halves = false;
+    F16x scale;
+    I16x high, low;
+    ALTIPLANO_LANES void begin(const std::byte* at, std::int64_t stride)
+    {
+        const auto both = gather16(at, stride);
+        scale = half_to_float(both);
+        high = right(both, 16);
+        low = gather16(at + 4, stride);
+    }
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int j, Block16& b)
+    {
+        const auto six = (right(low, 4 * j) & all(15)) | left(right(high, 2 * j) & all(3), 4);
+        b.scale = scale * to_float(six - all(32));
+        codebook_nibbles(at + 8 + 16 * j, stride, iq4_codebook, b.codes);
+    }
+};
+/// Two bits per code: those of sub-block j.
+ALTIPLANO_LANES void sub_block_pairs(const std::byte* at, std::int64_t stride, int j, I16x* codes)
+{
+    load_columns(at + j / 4 * 32, stride, codes);
+    load_columns(at + j / 4 * 32 + 16, stride, codes + 4);
+    for (int g = 0; g < 8; ++g)
+        codes[g] = right(codes[g], 2 * (j % 4)) & all(0x03030303);
+}
+template <> struct Blocks<Type::q2_k> {
+    static constexpr int bits = 2, offset = 0, steps = 8;
+    static constexpr bool minimum = true, halves = true, half_minima = true;
+    F16x scale, least;
+    ALTIPLANO_LANES void begin(const std::byte* at, std::int64_t stride)
+    {
+        const auto both = gather16(at + 80, stride);
+        scale = half_to_float(both);
+        least = all(0.0F) - half_to_float(right(both, 16));
+    }
+    /// A half's scale and, four bits higher, its minimum.
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int j, Block16& b)
+    {
+        b.scale = scale;
+        b.minimum = least;
+        sub_block_pairs(at + 16, stride, j, b.codes);
+        const auto word = gather16(at + 4 * (j / 2), stride);
+        b.half_scale[0] = right(word, j % 2 * 16) & all(255);
+        b.half_scale[1] = right(word, j % 2 * 16 + 8) & all(255);
+    }
+};
+template <> struct Blocks<Type::q3_k> {
+    static constexpr int bits = 3, offset = 4, steps = 8;
+    static constexpr bool minimum = false, halves = true;
+    F16x scale;
+    I16x word[3];
+    ALTIPLANO_LANES void begin(const std::byte* at, std::int64_t stride)
+    {
+        scale = half_to_float(right(gather16(at + 106, stride), 16));
+        for (int i = 0; i < 3; ++i)
+            word[i] = gather16(at + 96 + 4 * i, stride);
+    }
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int j, Block16& b)
+    {
+        b.scale = scale;
+        sub_block_pairs(at + 32, stride, j, b.codes);
+        I16x high[8];
+        load_columns(at, stride, high);
+        load_columns(at + 16, stride, high + 4);
+        for (int g = 0; g < 8; ++g)
+            b.codes[g] = b.codes[g] | left(right(high[g], j) & all(0x01010101), 2);
+        for (int h = 0; h < 2; ++h) {
+            const int s = 2 * j + h;
+            const auto nibble = right(word[s % 8 / 4], 8 * (s % 4) + (s < 8 ? 0 : 4)) & all(15);
+            const auto top = right(word[2], 8 * (s % 4) + 2 * (s / 4)) & all(3);
+            b.half_scale[h] = (nibble | left(top, 4)) - all(32);
+        }
     }
 };
 

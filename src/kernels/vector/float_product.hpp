@@ -110,6 +110,45 @@ template <Type T> Outcome float_product(const Node& node, Share share)
     return finite ? Outcome::done : Outcome::not_finite;
 }
 
+template <Type T> Outcome float_product_by_id(const Node& node, Share share)
+{
+    const auto& weights = node.source[0];
+    const auto& x = node.source[1];
+    const auto& chosen = node.source[2];
+    const auto part = part_of(weights.extent[1], share);
+    bool finite = true;
+    for (std::int64_t t = 0; t < chosen.extent[1]; ++t)
+        for (std::int64_t u = 0; u < chosen.extent[0]; ++u) {
+            const auto expert = index_at(chosen, u, t);
+            if (expert < 0 || expert >= weights.extent[2])
+                return Outcome::bad_index;
+            const float* const from[1] = {reinterpret_cast<const float*>(row_of(x, u % x.extent[1], t))};
+            auto* out = reinterpret_cast<float*>(row_of(node.result, u, t));
+            const auto some = [&]<unsigned Rows>(std::int64_t row) {
+                float sums[Rows][1];
+                float_tile<T, Rows, 1>(row_of(weights, row, expert), weights.stride[1], from, weights.extent[0], sums);
+                for (unsigned r = 0; r < Rows; ++r) {
+                    out[row + r] = sums[r][0];
+                    finite &= is_finite(sums[r][0]);
+                }
+            };
+            auto row = part.begin;
+            for (; row + float_tile_rows <= part.end; row += float_tile_rows)
+                some.template operator()<float_tile_rows>(row);
+            for (; row < part.end; ++row)
+                some.template operator()<1>(row);
+        }
+    return finite ? Outcome::done : Outcome::not_finite;
+}
+inline Outcome products_of_floats_by_id(const Node& node, Share share)
+{
+    switch (node.source[0].type) {
+    case Type::f16: return float_product_by_id<Type::f16>(node, share);
+    case Type::bf16: return float_product_by_id<Type::bf16>(node, share);
+    default: return float_product_by_id<Type::f32>(node, share);
+    }
+}
+
 inline Outcome product_of_floats(const Node& node, Share share)
 {
     switch (node.source[0].type) {

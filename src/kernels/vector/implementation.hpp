@@ -24,6 +24,9 @@ inline Outcome run(const Node& node, Share share, const Scratch& scratch)
     switch (node.op) {
     case Op::mul_mat:
         return is_quantised(node.source[0].type) ? product_of_blocks(node, share, scratch) : product_of_floats(node, share);
+    case Op::mul_mat_id:
+        return is_quantised(node.source[0].type) ? product_of_blocks(node, share, scratch)
+                                                 : products_of_floats_by_id(node, share);
     case Op::rope: return portable::rope(node, share, scratch.angles);
     case Op::flash_attention:
         return node.source[1].extent[1] % cell_group == 0 ? flash_attention(node, share) : portable::flash_attention(node, share);

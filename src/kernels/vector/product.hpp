@@ -101,13 +101,24 @@ template <Type T> struct Packed {
     }
 };
 
+/// Whether each half of a block has a minimum of its own, four bits above its scale.
+template <class Format> constexpr bool has_half_minima()
+{
+    if constexpr (requires { Format::half_minima; })
+        return Format::half_minima;
+    return false;
+}
+
 /// The integer product of a block with one column's activations, in every lane its row's.
 template <class Format> ALTIPLANO_LANES I16x block_sum(const Block16& w, const std::int8_t* codes, const std::int32_t* half_sums)
 {
     if constexpr (Format::halves) {
         const auto first = dot16<Format::bits>(all(-Format::offset * half_sums[0]), w.codes, codes);
         const auto second = dot16<Format::bits>(all(-Format::offset * half_sums[1]), w.codes + 4, codes + 16);
-        return w.half_scale[0] * first + w.half_scale[1] * second;
+        if constexpr (has_half_minima<Format>())
+            return (w.half_scale[0] & all(15)) * first + (w.half_scale[1] & all(15)) * second;
+        else
+            return w.half_scale[0] * first + w.half_scale[1] * second;
     } else {
         const auto first = dot16<Format::bits>(all(-Format::offset * (half_sums[0] + half_sums[1])), w.codes, codes);
         return first + dot16<Format::bits>(all(0), w.codes + 4, codes + 16);
@@ -138,8 +149,13 @@ template <unsigned Columns, class Source>
             for (unsigned c = 0; c < Columns; ++c) {
                 const auto sum = block_sum<Format>(w, codes + c * a.k + b * block_elements, half_sums + 2 * (c * a.blocks + b));
                 auto p = to_float(sum) * (w.scale * all(scale[c * a.blocks + b]));
-                if constexpr (Format::minimum)
+                if constexpr (has_half_minima<Format>()) {
+                    const auto* sums = half_sums + 2 * (c * a.blocks + b);
+                    const auto least = right(w.half_scale[0], 4) * all(sums[0]) + right(w.half_scale[1], 4) * all(sums[1]);
+                    p = p + to_float(least) * (w.minimum * all(scale[c * a.blocks + b]));
+                } else if constexpr (Format::minimum) {
                     p = p + w.minimum * all(scaled_sum[c * a.blocks + b]);
+                }
                 segment[c] = segment[c] + p;
             }
         }
@@ -223,19 +239,68 @@ template <Type T> Outcome product(const Node& node, Share share, const Scratch& 
     return finite ? Outcome::done : Outcome::not_finite;
 }
 
+/// Each column with the rows of the expert chosen for it. Panel by panel and expert by expert, so that a panel that several
+/// columns want is read from memory once.
+template <Type T> Outcome product_by_id(const Node& node, Share share, const Scratch& scratch)
+{
+    const auto& weights = node.source[0];
+    const auto& x = node.source[1];
+    const auto& chosen = node.source[2];
+    const auto a = activations_of(node, scratch.activations);
+    const auto rows = weights.extent[1];
+    const auto part = part_of((rows + 15) / 16, share);
+    bool finite = true;
+    for (auto panel = part.begin; panel < part.end; ++panel) {
+        const auto row = 16 * panel + 16 <= rows ? 16 * panel : rows - 16;
+        for (std::int64_t expert = 0; expert < weights.extent[2]; ++expert)
+            for (std::int64_t t = 0; t < chosen.extent[1]; ++t)
+                for (std::int64_t u = 0; u < chosen.extent[0]; ++u) {
+                    if (index_at(chosen, u, t) != expert)
+                        continue;
+                    const InPlace<T> source{row_of(weights, row, expert), weights.stride[1], {}};
+                    float* const out[1] = {reinterpret_cast<float*>(row_of(node.result, u, t)) + row};
+                    finite &= tile<1>(source, a, t * x.extent[1] + u % x.extent[1], out, 16 * panel - row);
+                }
+    }
+    return finite ? Outcome::done : Outcome::not_finite;
+}
+
+/// mul_mat and mul_mat_id of one format.
+template <Type T> Outcome product_of(const Node& node, Share share, const Scratch& scratch)
+{
+    return node.op == Op::mul_mat ? product<T>(node, share, scratch) : product_by_id<T>(node, share, scratch);
+}
+
+inline bool chooses_well(const Node& node)
+{
+    for (std::int64_t t = 0; t < node.source[2].extent[1]; ++t)
+        for (std::int64_t u = 0; u < node.source[2].extent[0]; ++u)
+            if (const auto expert = index_at(node.source[2], u, t); expert < 0 || expert >= node.source[0].extent[2])
+                return false;
+    return true;
+}
+
 inline Outcome product_of_blocks(const Node& node, Share share, const Scratch& scratch)
 {
     if (node.source[0].extent[1] < 16)
-        return portable::mul_mat(node, share, scratch.activations);
+        return node.op == Op::mul_mat ? portable::mul_mat(node, share, scratch.activations)
+                                      : portable::mul_mat_id(node, share, scratch.activations);
+    if (node.op == Op::mul_mat_id && !chooses_well(node))
+        return Outcome::bad_index;
     switch (node.source[0].type) {
-    case Type::q4_0: return product<Type::q4_0>(node, share, scratch);
-    case Type::q4_1: return product<Type::q4_1>(node, share, scratch);
-    case Type::q5_0: return product<Type::q5_0>(node, share, scratch);
-    case Type::q5_1: return product<Type::q5_1>(node, share, scratch);
-    case Type::q8_0: return product<Type::q8_0>(node, share, scratch);
-    case Type::q4_k: return product<Type::q4_k>(node, share, scratch);
-    case Type::q5_k: return product<Type::q5_k>(node, share, scratch);
-    default: return product<Type::q6_k>(node, share, scratch);
+    case Type::q4_0: return product_of<Type::q4_0>(node, share, scratch);
+    case Type::q4_1: return product_of<Type::q4_1>(node, share, scratch);
+    case Type::q5_0: return product_of<Type::q5_0>(node, share, scratch);
+    case Type::q5_1: return product_of<Type::q5_1>(node, share, scratch);
+    case Type::q8_0: return product_of<Type::q8_0>(node, share, scratch);
+    case Type::q4_k: return product_of<Type::q4_k>(node, share, scratch);
+    case Type::q5_k: return product_of<Type::q5_k>(node, share, scratch);
+    case Type::q2_k: return product_of<Type::q2_k>(node, share, scratch);
+    case Type::q3_k: return product_of<Type::q3_k>(node, share, scratch);
+    case Type::iq4_nl: return product_of<Type::iq4_nl>(node, share, scratch);
+    case Type::iq4_xs: return product_of<Type::iq4_xs>(node, share, scratch);
+    case Type::mxfp4: return product_of<Type::mxfp4>(node, share, scratch);
+    default: return product_of<Type::q6_k>(node, share, scratch);
     }
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "kernels/experts.hpp"
 #include "kernels/lanes/lanes.hpp"
-#include "kernels/movement.hpp"
 
 /// What works row by row (docs/arithmetic.md §5).
 namespace altiplano::kernels {
@@ -69,6 +69,16 @@ inline std::uint32_t norm(const float* x, float* y, std::int64_t n, float epsilo
     return along(y, n, [=](std::int64_t i, std::int64_t few) { return (take(x, i, few) - all(mean)) * all(scale); });
 }
 
+inline std::uint32_t l2_norm(const float* x, float* y, std::int64_t n, float least)
+{
+    const float length = __builtin_sqrtf(sum_along(n, [=](std::int64_t i, std::int64_t few) {
+        const auto v = take(x, i, few);
+        return v * v;
+    }));
+    const float scale = 1.0F / (length > least ? length : least);
+    return along(y, n, [=](std::int64_t i, std::int64_t few) { return take(x, i, few) * all(scale); });
+}
+
 inline std::uint32_t row(const Node& node, std::int64_t r)
 {
     const auto [i1, i2, i3] = row_index(node.result, r);
@@ -84,6 +94,17 @@ inline std::uint32_t row(const Node& node, std::int64_t r)
         const auto bias = all(float_of(node.parameters[1]));
         return one([=](F16x x) { return x * factor + bias; });
     }
+    case Op::l2_norm: return l2_norm(a, y, n, float_of(node.parameters[0]));
+    case Op::clamp: {
+        const auto low = all(float_of(node.parameters[0]));
+        const auto high = all(float_of(node.parameters[1]));
+        return one([=](F16x x) { return clamp16(x, low, high); });
+    }
+    case Op::neg: return one([](F16x x) { return x * all(-1.0F); });
+    case Op::exp: return one([](F16x x) { return exp16(x); });
+    case Op::sqr: return one([](F16x x) { return x * x; });
+    case Op::sqrt: return one([](F16x x) { return each_lane(x, [](float v) { return __builtin_sqrtf(v); }); });
+    case Op::gelu_quick: return one([](F16x x) { return gelu_quick16(x); });
     case Op::silu: return one([](F16x x) { return silu16(x); });
     case Op::gelu: return one([](F16x x) { return gelu16(x); });
     case Op::relu: return one([](F16x x) { return relu16(x); });
@@ -105,6 +126,12 @@ inline std::uint32_t row(const Node& node, std::int64_t r)
     case Op::mul: return both([](F16x x, F16x z) { return x * z; });
     case Op::div: return both([](F16x x, F16x z) { return x / z; });
     case Op::swiglu: return both([](F16x x, F16x z) { return silu16(x) * z; });
+    case Op::geglu_quick: return both([](F16x x, F16x z) { return gelu_quick16(x) * z; });
+    case Op::swiglu_oai: {
+        const auto alpha = all(float_of(node.parameters[0]));
+        const auto limit = all(float_of(node.parameters[1]));
+        return both([=](F16x x, F16x z) { return swiglu_oai16(x, z, alpha, limit); });
+    }
     case Op::geglu: return both([](F16x x, F16x z) { return gelu16(x) * z; });
     default: return both([](F16x x, F16x z) { return relu16(x) * z; });
     }
@@ -143,6 +170,11 @@ inline Outcome by_rows(const Node& node, Share share)
         return node.result.type == Type::f16 && node.source[0].extent[0] % 16 == 0 ? set_half_rows(node, share)
                                                                                    : set_rows(node, share);
     case Op::copy: return copy(node, share);
+    case Op::concat: return concat(node, share);
+    case Op::add_id: return add_id(node, share);
+    case Op::argsort: return argsort(node, share);
+    case Op::sum_rows: return sum_rows(node, share);
+    case Op::soft_max: return soft_max(node, share);
     default: break;
     }
     const auto part = part_of(rows_of(node.result), share);
