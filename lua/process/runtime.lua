@@ -9,6 +9,7 @@ local failure = require("failure")
 local eval = require("eval")
 local chance = require("chance")
 local stringify = require("stringify")
+if package.preload.files then require("files") end  -- not in modules older than this text
 
 ao = require("ao")
 Handlers = require("handlers")

@@ -134,6 +134,7 @@ Result<units::Assignment::Semantics> LocalCompute::admit(const item::DataItem& p
         if (real != ItemId(named))
             added.module = ModuleId(real);
         TRY(lane->context, context_of(weave_, process.header(), added, &code_));
+        TRY_OK(drive::check_mode(process.tags(), lane->context->code->header.tags()));
         TRY_OK(check_offer(*lane->context, options_.memory_offer_bytes));
         TRY_OK(start_worker(*lane));
         // Constructors run now: what cannot begin within its limits is refused, not stuck at slot 0.

@@ -194,8 +194,12 @@ Result<void> LocalCompute::wake(Lane& lane, const std::optional<units::Slot>& at
         TRY(auto chain, images_.up_to(*at));
         if (!chain)
             break;
-        const auto restored = lane.worker->restore(
-            lane.context->limits.memory_bytes, chain->layers, [&](const ItemId& item, bool) { return weave_.data(item); });
+        const auto restored = lane.worker->restore(lane.context->limits.memory_bytes, chain->layers,
+            [&](std::string_view path, bool) -> Result<std::unique_ptr<weave::ItemData>> {
+                if (const auto item = drive::item_of(path))
+                    return weave_.data(*item);
+                return fail(errors::worker_protocol, fmt::format("an image has mapped /{}", path));
+            });
         chain->layers.clear();
         if (restored && *restored == chain->state().state_root) {
             lane.at = units::Slot{lane.process, chain->state().nonce, chain->state().cron};
@@ -269,7 +273,7 @@ Result<Evaluated> LocalCompute::evaluate(Lane& lane, const Work& work, std::uint
                                  turn.end();
                              }};
     auto done = lane.worker->evaluate(
-        work, [&](const ItemId& item, bool) { return drive::open_admitted(weave_, reader, item); }, console, when_long);
+        work, [&](std::string_view path, bool) { return drive::open_path(weave_, reader, path); }, console, when_long);
     if (is_long)
         --long_now_;
     if (done)

@@ -498,6 +498,9 @@ TEST_F(ACompute, refuses_what_it_cannot_run_before_it_is_spawned)
     EXPECT_EQ(refusal(put(to_buffer("no wasm"), {{"Type", "Module"}, {"Module-Format", "wasm64-wasi-altiplano_1"}})),
         "module.not_wasm");
     EXPECT_EQ(refusal(module("(module)")), "module.no_memory");
+    EXPECT_EQ(refusal(module(counter_guest()), {{"Extension", "WeaveDrive"}, {"Availability-Type", "Library"}}),
+        "drive.unsupported_mode");
+    EXPECT_EQ(refusal(module(counter_guest()), {{"Extension", "WeaveDrive"}, {"Availability-Type", "Individual"}}), "admitted");
 }
 
 TEST_F(ACompute, refuses_a_process_of_other_semantics)

@@ -23,9 +23,11 @@ public:
     Result<std::unique_ptr<vm::GuestFile>> open(std::string_view path) override
     {
         TRY(auto file, files_.open(path));
-        TRY_OK(weave_.check(file->item()));
-        if (opened_)
-            opened_(file->item());
+        if (file->is_item()) {
+            TRY_OK(weave_.check(file->item()));
+            if (opened_)
+                opened_(file->item());
+        }
         return file;
     }
     Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId item) override { return files_.mapped_item(item); }

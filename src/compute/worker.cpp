@@ -25,17 +25,13 @@ public:
     {
     }
 
-    Result<std::unique_ptr<vm::GuestFile>> open(std::string_view path) override
-    {
-        TRY(const auto item, drive::item_of(path));
-        return ask(item, false);
-    }
-    Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId item) override { return ask(item, true); }
+    Result<std::unique_ptr<vm::GuestFile>> open(std::string_view path) override { return ask(path, false); }
+    Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId item) override { return ask(drive::path_of(item), true); }
 
 private:
-    Result<std::unique_ptr<vm::GuestFile>> ask(const ItemId& item, bool mapped)
+    Result<std::unique_ptr<vm::GuestFile>> ask(std::string_view path, bool mapped)
     {
-        TRY_OK(channel_.send(FrameType::item, Packer().text(item.bytes()).number(mapped ? 1 : 0).bytes()));
+        TRY_OK(channel_.send(FrameType::item, Packer().text(path).number(mapped ? 1 : 0).bytes()));
         TRY(auto reply, channel_.receive());
         if (reply.type == FrameType::failed)
             return std::unexpected(unpack_error(reply.payload));
@@ -44,7 +40,7 @@ private:
         TRY(const auto bytes, fields.text());
         auto data = reply.descriptor >= 0 ? std::make_unique<weave::ItemData>(adopt_file(reply.descriptor), size)
                                           : std::make_unique<weave::ItemData>(to_buffer(bytes));
-        return std::make_unique<drive::ItemFile>(item, std::move(data));
+        return drive::file_of(path, std::move(data));
     }
     Channel& channel_;
 };

@@ -273,10 +273,10 @@ Result<Frame> WorkerClient::answer(FrameType expected, const OpenItem& open, con
 Result<void> WorkerClient::give_item(Bytes payload, const OpenItem& open)
 {
     Unpacker fields(payload);
-    TRY(const auto item, fields.id<ItemId>());
+    TRY(const auto path, fields.text());
     TRY(const auto mapped, fields.number());
     const auto data =
-        open ? open(item, mapped != 0) : fail(errors::worker_protocol, "a worker asked for an item where none can be");
+        open ? open(as_text(path), mapped != 0) : fail(errors::worker_protocol, "a worker asked for an item where none can be");
     if (!data)
         return channel_.send(FrameType::failed, pack_error(data.error()));
     if ((*data)->descriptor() >= 0)

@@ -29,8 +29,8 @@ struct WhenLong {
 /// a refused module it is to be destroyed.
 class WorkerClient {
 public:
-    /// What answers when the guest opens an item. `mapped`: it was admitted and mapped at an earlier slot.
-    using OpenItem = std::function<Result<std::unique_ptr<weave::ItemData>>(const ItemId& item, bool mapped)>;
+    /// What answers when the guest opens a path. `mapped`: it is an item that was admitted and mapped at an earlier slot.
+    using OpenItem = std::function<Result<std::unique_ptr<weave::ItemData>>(std::string_view path, bool mapped)>;
     using Console = std::function<void(int fd, std::string_view text)>;
 
     static Result<std::unique_ptr<WorkerClient>> start(const WorkerStart& how);

@@ -1,3 +1,4 @@
+#include "base/json.hpp"
 #include "base/test_folder.hpp"
 #include "drive/errors.hpp"
 #include "drive/files.hpp"
@@ -26,6 +27,18 @@ protected:
         const auto one = item::build({.tags = std::move(tags), .data = to_buffer(data)}, by ? *by : attestor).value();
         EXPECT_TRUE(weave->put({weave::stage(one, *blobs).value()}));
         return one.id();
+    }
+    std::string text(std::uint64_t height, const std::string& path)
+    {
+        const item::Tags tags;
+        WeaveFiles files(*weave, Reader{tags, tags, height});
+        const auto opened = files.open(path);
+        if (!opened)
+            return std::string(opened.error().code);
+        EXPECT_FALSE((*opened)->is_item()) << "documents cannot be mapped";
+        Buffer bytes((*opened)->size());
+        EXPECT_TRUE((*opened)->read_at(0, bytes));
+        return to_string(bytes);
     }
     void attest(const item::Signer& by)
     {
@@ -104,6 +117,51 @@ TEST_F(ADrive, reads_what_was_stored)
     EXPECT_EQ(as_text(some), "model");
     EXPECT_EQ(opened->size(), 9U);
     EXPECT_EQ(opened->item(), file);
-    for (const auto* path : {"data/", "data", "", "tx/abc", "data/../data/x", "data/short"})
+    for (const auto* path : {"data/", "data", "", "tx/abc", "data/../data/x", "data/short", "headers/1", "block/", "block/+1",
+             "block/01", "block/1x", "block/99999999999999999999", "tx2/short"})
         EXPECT_EQ(files.open(path).error().code, vm::errors::file_not_found) << path;
+}
+
+TEST_F(ADrive, tells_of_items_as_gateways_do)
+{
+    const auto id = put("x", {{"Name", "value"}});
+    const auto transaction = text(tip(), "tx/" + id.text());
+    const auto view = JsonView::parse(transaction).value();
+    EXPECT_EQ(view.find("id")->string(), id.text());
+    EXPECT_EQ(view.find("ownerAddress")->string(), attestor.address().text());
+    EXPECT_EQ(view.find("data_size")->string(), "1");
+    const auto graphql = text(tip(), "tx2/" + id.text());
+    const auto fields = JsonView::parse(graphql).value();
+    EXPECT_EQ(fields.find("owner")->find("address")->string(), attestor.address().text());
+    EXPECT_EQ(fields.find("block")->find("height")->integer(), static_cast<std::int64_t>(tip()));
+    EXPECT_EQ(text(tip() - 1, "tx/" + id.text()), vm::errors::file_not_found) << "not stored yet at that height";
+    EXPECT_EQ(text(tip() - 1, "tx2/" + id.text()), vm::errors::file_not_found);
+    EXPECT_EQ(text(tip(), "tx/" + std::string(43, 'A')), vm::errors::file_not_found);
+}
+
+TEST_F(ADrive, tells_of_blocks_up_to_the_height_and_the_same_ever_after)
+{
+    const auto height = tip();
+    const auto before = text(height, "block/" + std::to_string(height));
+    EXPECT_EQ(JsonView::parse(before).value().find("height")->integer(), static_cast<std::int64_t>(height));
+    EXPECT_NE(before.find(file.text()), std::string::npos);
+    EXPECT_EQ(text(height, "block/" + std::to_string(height + 1)), vm::errors::file_not_found);
+    put("later", {});
+    EXPECT_EQ(text(height, "block/" + std::to_string(height)), before);
+    EXPECT_EQ(text(height, "block/" + std::to_string(height + 1)), vm::errors::file_not_found) << "a replay sees no later block";
+    EXPECT_NE(text(tip(), "block/" + std::to_string(height + 1)), vm::errors::file_not_found);
+}
+
+TEST_F(ADrive, says_neither_yes_nor_no_of_a_height_that_it_has_not_reached)
+{
+    EXPECT_EQ(open(process(), tip() + 1), errors::weave_behind);
+    EXPECT_EQ(text(tip() + 1, "block/0"), errors::weave_behind);
+}
+
+TEST_F(ADrive, refuses_modes_that_nobody_defined_before_there_is_a_process)
+{
+    EXPECT_TRUE(check_mode(process("Individual"), {}));
+    EXPECT_EQ(check_mode(process("Library"), {}).error().code, errors::unsupported_mode);
+    EXPECT_EQ(check_mode(process(), {{"Availability-Type", "Library"}}).error().code, errors::unsupported_mode);
+    EXPECT_TRUE(check_mode({{"Availability-Type", "Library"}}, {})) << "no drive, no question";
 }

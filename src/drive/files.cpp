@@ -1,5 +1,6 @@
 #include "drive/files.hpp"
 
+#include "drive/documents.hpp"
 #include "drive/errors.hpp"
 #include "vm/errors.hpp"
 #include "weave/errors.hpp"
@@ -8,21 +9,32 @@
 
 namespace altiplano::drive {
 
-std::optional<vm::GuestFile::Backing> ItemFile::backing() const
-{
-    if (data_->descriptor() < 0)
-        return std::nullopt;
-    return Backing{.descriptor = data_->descriptor(), .file_offset = 0};
-}
+namespace {
 
-Result<ItemId> item_of(std::string_view path)
-{
-    constexpr std::string_view folder = "data/";
-    if (path.starts_with(folder))
-        if (const auto id = ItemId::parse(path.substr(folder.size())))
-            return *id;
-    return fail(vm::errors::file_not_found, fmt::format("there is no file /{}", path), "/data/<id> opens the item of that id");
-}
+constexpr std::string_view data_folder = "data/";
+
+class ItemFile final : public vm::GuestFile {
+public:
+    ItemFile(std::optional<ItemId> item, std::unique_ptr<weave::ItemData> data)
+        : item_(item)
+        , data_(std::move(data))
+    {
+    }
+    std::uint64_t size() const override { return data_->size(); }
+    Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) override { return data_->read_at(offset, into); }
+    std::optional<Backing> backing() const override
+    {
+        if (data_->descriptor() < 0)
+            return std::nullopt;
+        return Backing{.descriptor = data_->descriptor(), .file_offset = 0};
+    }
+    bool is_item() const override { return item_.has_value(); }
+    ItemId item() const override { return item_.value_or(ItemId{}); }
+
+private:
+    std::optional<ItemId> item_;
+    std::unique_ptr<weave::ItemData> data_;
+};
 
 Result<std::unique_ptr<weave::ItemData>> open_admitted(weave::Weave& weave, const Reader& reader, const ItemId& item)
 {
@@ -43,17 +55,56 @@ Result<std::unique_ptr<weave::ItemData>> open_admitted(weave::Weave& weave, cons
     return weave.data(item);
 }
 
+}  // namespace
+
+std::optional<ItemId> item_of(std::string_view path)
+{
+    if (path.starts_with(data_folder))
+        if (const auto id = ItemId::parse(path.substr(data_folder.size())))
+            return *id;
+    return std::nullopt;
+}
+
+std::string path_of(const ItemId& item)
+{
+    return std::string(data_folder) + item.text();
+}
+
+Result<std::unique_ptr<weave::ItemData>> open_path(weave::Weave& weave, const Reader& reader, std::string_view path)
+{
+    const auto item = item_of(path);
+    const auto document = document_of(path);
+    if (!item && !document)
+        return fail(vm::errors::file_not_found, fmt::format("there is no file /{}", path),
+            "/data/<id>, /tx/<id>, /tx2/<id> and /block/<height> are all that there is");
+    // A copy that follows another weave may be asked before it has come so far.
+    TRY(const auto tip, weave.tip());
+    if (tip.height < reader.height)
+        return fail(errors::weave_behind,
+            fmt::format("the message has the height {}, this weave has come to {}: whether /{} is there cannot be said yet",
+                reader.height, tip.height, path),
+            "the copy of the weave that this node keeps has to catch up");
+    if (item)
+        return open_admitted(weave, reader, *item);
+    TRY(const auto text, read_document(weave, reader, *document));
+    return std::make_unique<weave::ItemData>(to_buffer(text));
+}
+
+std::unique_ptr<vm::GuestFile> file_of(std::string_view path, std::unique_ptr<weave::ItemData> data)
+{
+    return std::make_unique<ItemFile>(item_of(path), std::move(data));
+}
+
 Result<std::unique_ptr<vm::GuestFile>> WeaveFiles::open(std::string_view path)
 {
-    TRY(const auto item, item_of(path));
-    TRY(auto data, open_admitted(weave_, reader_, item));
-    return std::make_unique<ItemFile>(item, std::move(data));
+    TRY(auto data, open_path(weave_, reader_, path));
+    return file_of(path, std::move(data));
 }
 
 Result<std::unique_ptr<vm::GuestFile>> WeaveFiles::mapped_item(ItemId item)
 {
     TRY(auto data, weave_.data(item));
-    return std::make_unique<ItemFile>(item, std::move(data));
+    return file_of(path_of(item), std::move(data));
 }
 
 }  // namespace altiplano::drive

@@ -5,30 +5,19 @@
 
 namespace altiplano::drive {
 
-/// An item's data as a file in a guest.
-class ItemFile final : public vm::GuestFile {
-public:
-    ItemFile(ItemId item, std::unique_ptr<weave::ItemData> data)
-        : item_(item)
-        , data_(std::move(data))
-    {
-    }
-    std::uint64_t size() const override { return data_->size(); }
-    Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) override { return data_->read_at(offset, into); }
-    std::optional<Backing> backing() const override;
-    ItemId item() const override { return item_; }
+/// What opens at a guest's path for a reader: `data/<id>` is an admitted item's data; `tx/<id>`, `tx2/<id>` and `block/<height>`
+/// are documents (documents.hpp). Follows from the weave up to the reader's height: absence is an answer only where every block
+/// up to there is held.
+/// @return vm.file_not_found, vm.file_not_admitted; drive.weave_behind and any other error is a HostFault
+Result<std::unique_ptr<weave::ItemData>> open_path(weave::Weave& weave, const Reader& reader, std::string_view path);
 
-private:
-    ItemId item_;
-    std::unique_ptr<weave::ItemData> data_;
-};
+/// The item whose data a path names: `data/<id>`.
+std::optional<ItemId> item_of(std::string_view path);
+/// The path of an item's data.
+std::string path_of(const ItemId& item);
 
-/// The item that a guest's path names: `data/<id>`. @return vm.file_not_found for any other path
-Result<ItemId> item_of(std::string_view path);
-
-/// The data of an item for a reader. This weave holds every block up to the height, so that absence is an answer.
-/// @return vm.file_not_found, vm.file_not_admitted; any other error is a HostFault
-Result<std::unique_ptr<weave::ItemData>> open_admitted(weave::Weave& weave, const Reader& reader, const ItemId& item);
+/// What opened at a path, as a file in a guest.
+std::unique_ptr<vm::GuestFile> file_of(std::string_view path, std::unique_ptr<weave::ItemData> data);
 
 /// A weave as the files of a guest, in this very process.
 class WeaveFiles final : public vm::GuestFiles {

@@ -77,6 +77,8 @@ public:
         std::uint64_t file_offset;  ///< multiple of 4096
     };
     virtual std::optional<Backing> backing() const { return std::nullopt; }
+    /// Whether the bytes are an item's, which have a name. Only those can be mapped.
+    virtual bool is_item() const { return true; }
     /// Names the bytes in the state root of a machine that maps them.
     virtual ItemId item() const = 0;
 };
@@ -134,7 +136,7 @@ public:
     virtual GuestFile* file(std::uint32_t fd) = 0;
     /// Makes [offset, offset + length) of the open file appear at `address`, read-only, in place of what was there.
     /// Addresses and offset: multiples of 4096; past the file's end the last page reads as zero. Charges no gas.
-    /// @return success, badf, inval (alignment, range); an Error is a HostFault
+    /// @return success, badf, notsup (no item), inval (alignment, range); an Error is a HostFault
     virtual Answer<Errno> map(std::uint32_t fd, std::uint64_t offset, std::uint64_t length, std::uint64_t address) = 0;
     /// Makes whole pages of mapped ranges ordinary memory again, zero. Other pages of the range stay as they are.
     virtual Answer<Errno> unmap(std::uint64_t address, std::uint64_t length) = 0;

@@ -701,6 +701,8 @@ Answer<Errno> Guest::map(std::uint32_t fd, std::uint64_t offset, std::uint64_t l
     auto* open = open_file(fd);
     if (open == nullptr)
         return Errno::badf;
+    if (!open->file->is_item())
+        return Errno::notsup;
     const auto size = open->file->size();
     if (offset % page_bytes != 0 || address % page_bytes != 0 || length == 0 || offset > size || length > size - offset)
         return Errno::inval;
