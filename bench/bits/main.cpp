@@ -1,5 +1,6 @@
 // `bench bits`: one hash over the logits of a prompt and the tokens after it, for every way in which they can be computed.
-//   bench_bits LLAMA.wasm MODEL.gguf FOLDER [--tokens N] [--smoke] [--json]
+//   bench_bits LLAMA.wasm MODEL.gguf FOLDER [--tokens N] [--v8 COMMAND] [--smoke] [--json]
+// COMMAND prints the hash that another engine comes to, given a chunk, a number of tokens and a prompt (v8.mjs).
 #include "base/hash.hpp"
 #include "drive/extension.hpp"
 #include "kernels/implementations.hpp"
@@ -75,7 +76,7 @@ std::vector<Way> ways()
     std::vector<Way> all;
     for (const auto* implementation : kernels::implementations())
         all.push_back({implementation->name, {.implementation = implementation->name}});
-    all.push_back({"reference module", {.reference = true}});
+    all.push_back({"reference module", {.by = tensor::Options::By::reference}});
     for (const unsigned threads : {2U, 3U})
         all.push_back({fmt::format("{} threads", threads), {.threads = threads}});
     for (const int chunk : {1, 7, 512})
@@ -85,16 +86,34 @@ std::vector<Way> ways()
     return all;
 }
 
+/// The first line that a command prints.
+std::string said_by(const std::string& command)
+{
+    auto* const pipe = popen(command.c_str(), "r");
+    char line[256] = {};
+    const bool got = pipe != nullptr && std::fgets(line, sizeof line, pipe) != nullptr;
+    const bool well = pipe != nullptr && pclose(pipe) == 0;
+    return got && well ? std::string(line, std::strcspn(line, "\n")) : "no answer";
+}
+
 }  // namespace
 
 int main(int count, char** values)
 {
     auto given = bench::arguments(count, values);
     int tokens = given.smoke ? 3 : 256;
-    if (given.rest.size() == 5 && given.rest[3] == "--tokens")
-        tokens = std::stoi(given.rest[4]);
-    else if (given.rest.size() != 3) {
-        fmt::print(stderr, "usage: bench_bits LLAMA.wasm MODEL.gguf FOLDER [--tokens N] [--json] [--smoke]\n");
+    std::string v8;
+    bool understood = given.rest.size() >= 3 && given.rest.size() % 2 == 1;
+    for (std::size_t i = 3; understood && i < given.rest.size(); i += 2) {
+        if (given.rest[i] == "--tokens")
+            tokens = std::stoi(given.rest[i + 1]);
+        else if (given.rest[i] == "--v8")
+            v8 = given.rest[i + 1];
+        else
+            understood = false;
+    }
+    if (!understood) {
+        fmt::print(stderr, "usage: bench_bits LLAMA.wasm MODEL.gguf FOLDER [--tokens N] [--v8 COMMAND] [--json] [--smoke]\n");
         return 2;
     }
     const Path folder = given.rest[2];
@@ -109,6 +128,15 @@ int main(int count, char** values)
     rows.begin_object().key("rows").begin_array();
     std::string first;
     bool equal = true;
+    const auto report = [&](const std::string& name, const std::string& hash, double seconds) {
+        first = first.empty() ? hash : first;
+        equal &= hash == first;
+        if (!given.json) {
+            fmt::print("{:<18} {}  {:.1f} s{}\n", name, hash, seconds, hash == first ? "" : "  DIFFERS");
+            std::fflush(stdout);
+        }
+        rows.begin_object().member("name", std::string_view(name)).member("hash", std::string_view(hash)).end_object();
+    };
     for (const auto& way : ways()) {
         const auto recorder = std::make_shared<Recorder>(tensor::extension(way.options));
         const auto cache = must(vm::ModuleCache::open(
@@ -124,14 +152,12 @@ int main(int count, char** values)
             recorder->start();
             process.eval(fmt::format("for i = 1, {} do llama.next() end return 1", tokens));
         });
-        const auto hash = recorder->text().substr(0, 16);
-        first = first.empty() ? hash : first;
-        equal &= hash == first;
-        if (!given.json) {
-            fmt::print("{:<18} {}  {:.1f} s{}\n", way.name, hash, seconds, hash == first ? "" : "  DIFFERS");
-            std::fflush(stdout);
-        }
-        rows.begin_object().member("name", std::string_view(way.name)).member("hash", std::string_view(hash)).end_object();
+        report(way.name, recorder->text().substr(0, 16), seconds);
+    }
+    if (!v8.empty()) {
+        std::string hash;
+        const auto seconds = bench::seconds([&] { hash = said_by(fmt::format("{} 64 {} '{}'", v8, tokens, prompt)); });
+        report("reference in V8", hash, seconds);
     }
     rows.end_array().member("equal", equal).end_object();
     if (given.json)

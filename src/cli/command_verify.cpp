@@ -7,6 +7,7 @@
 #include "cli/recomputation.hpp"
 #include "node/errors.hpp"
 #include "node/verify.hpp"
+#include "tensor/errors.hpp"
 
 #include <fmt/format.h>
 
@@ -27,6 +28,7 @@ struct VerifyOptions {
     std::string data;
     std::string modules;
     bool reference = false;
+    bool both = false;
 };
 
 /// One line of the recomputation's output.
@@ -39,6 +41,8 @@ void write_line(const std::string& json)
 Result<void> run_recompute(const VerifyOptions& options)
 {
     TRY(const auto process, ProcessId::parse(options.process));
+    using enum tensor::Options::By;
+    const auto by = options.both ? both : options.reference ? reference : own;
     std::optional<compute::Images::State> start;
     if (!options.layers.empty()) {
         start.emplace();
@@ -50,12 +54,7 @@ Result<void> run_recompute(const VerifyOptions& options)
     if (options.slot)
         until = {process, *options.slot, options.slot_cron};
     return node::recompute(
-        {options.data},
-        {.process = process,
-            .until = until,
-            .start = std::move(start),
-            .modules = options.modules,
-            .reference = options.reference},
+        {options.data}, {.process = process, .until = until, .start = std::move(start), .modules = options.modules, .by = by},
         [](bool enforced) { write_line(isolated_line(enforced)); },
         [](const units::SlotResult& result) { write_line(result_line(result)); },
         [](const ItemId& item) { write_line(opened_line(item)); });
@@ -101,6 +100,8 @@ Result<Verified> verify_part(
     }
     if (options.reference)
         arguments.emplace_back("--reference");
+    if (options.both)
+        arguments.emplace_back("--both");
     Verified verified;
     const auto take = [&](const units::SlotResult& recomputed) -> Result<void> {
         verified.last = recomputed.slot;
@@ -212,6 +213,23 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
     return all;
 }
 
+/// Which operation of a model makes the difference, when this machine's own arithmetic is not the reference module's. Only what
+/// was computed by one side can have gone wrong there.
+std::optional<std::string> name_operation(VerifyOptions options, const std::string& url, const Verified& verified)
+{
+    if (options.both || !verified.wrong_slot)
+        return std::nullopt;
+    options.both = true;
+    options.reference = false;
+    options.slot = verified.wrong_slot;
+    options.from = *verified.wrong_slot;
+    options.jobs = 1;
+    const auto again = verify(options, url);
+    if (again && again->wrong && again->wrong->code == tensor::errors::differs)
+        return again->wrong->sentence;
+    return std::nullopt;
+}
+
 }  // namespace
 
 void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
@@ -226,6 +244,8 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
             ->capture_default_str();
         command.add_flag("--reference", options->reference,
             "compute what extensions do by their reference modules in wasm, not by this program's own code");
+        command.add_flag(
+            "--both", options->both, "compute each operation of a model's graph by both, and name the first that differs: slow");
     };
 
     auto* const verifying = app.add_subcommand(
@@ -239,12 +259,14 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
         ->capture_default_str();
     verifying->callback([options, &common, &exit] {
         const auto began = system_clock().monotonic_ns();
-        const auto verified = verify(*options, common.url);
+        auto verified = verify(*options, common.url);
         if (!verified) {
             exit = report(common, verified.error());
             return;
         }
         if (verified->wrong) {
+            if (const auto what = name_operation(*options, common.url, *verified))
+                verified->wrong->sentence += "; " + *what;
             exit = report(common, *verified->wrong);
             exit = Exit::mismatch;
             return;

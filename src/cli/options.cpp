@@ -21,7 +21,7 @@ Exit exit_of(std::string_view code)
 {
     if (code == errors::receipt_differs || code == "node.verify_differs" || code == "scheduler.broken_log"
         || code == "weave.broken_item" || code == "weave.broken_block" || code == "units.bad_assignment"
-        || code == "compute.disagreement" || code == "compute.other_semantics")
+        || code == "compute.disagreement" || code == "compute.other_semantics" || code == "tensor.differs")
         return Exit::mismatch;
     if (code.find(".unknown_") != code.npos || code.ends_with(".file_missing") || code == "node.no_folder"
         || code == "node.not_computed")

@@ -31,11 +31,13 @@ JsonWriter::Text text_of(const vm::Format& format)
 
 }  // namespace
 
-vm::Extensions extensions(bool reference)
+vm::Extensions extensions(tensor::Options::By by)
 {
-    static const auto own = tensor::extension();
-    static const auto by_reference = tensor::extension({.reference = true});
-    return {drive::extension(), reference ? by_reference : own};
+    using enum tensor::Options::By;
+    static const auto by_own = tensor::extension();
+    static const auto by_reference = tensor::extension({.by = reference});
+    static const auto by_both = tensor::extension({.by = both});
+    return {drive::extension(), by == own ? by_own : by == reference ? by_reference : by_both};
 }
 
 Result<std::shared_ptr<const ModuleCode>> Modules::get(weave::Weave& weave, const ModuleId& id)

@@ -2,6 +2,7 @@
 
 #include "compute/limits.hpp"
 #include "compute/log_walk.hpp"
+#include "tensor/extension.hpp"
 #include "units/units.hpp"
 #include "vm/extension.hpp"
 #include "vm/machine.hpp"
@@ -17,8 +18,8 @@ namespace altiplano::compute {
 inline constexpr std::uint32_t semantics_version = 1;
 
 /// The extensions of this program, which every node of this semantics version has.
-/// @param reference  by their reference modules, where they have one, instead of this program's own code: slower, equal
-vm::Extensions extensions(bool reference = false);
+/// @param by  whose code computes, where they have a reference module: the results are equal, or something is wrong
+vm::Extensions extensions(tensor::Options::By by = tensor::Options::By::own);
 
 /// The bytes of a module, as they lie in the weave.
 struct ModuleCode {

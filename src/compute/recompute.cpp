@@ -41,7 +41,7 @@ private:
 }  // namespace
 
 Result<std::unique_ptr<Recomputation>> Recomputation::prepare(weave::Weave& weave, const units::LogEntry& spawn,
-    const Path& modules, bool reference, std::shared_ptr<const vm::Module>& module)
+    const Path& modules, tensor::Options::By by, std::shared_ptr<const vm::Module>& module)
 {
     TRY(auto context,
         context_of(weave, spawn.message.header(), spawn.assignment.semantics.value_or(units::Assignment::Semantics{})));
@@ -53,17 +53,16 @@ Result<std::unique_ptr<Recomputation>> Recomputation::prepare(weave::Weave& weav
     std::unique_ptr<Recomputation> made(new Recomputation(weave, std::move(context)));
     TRY(made->engine_, vm::Engine::create(vm::Engine::reservation_for(made->context_.memory_bytes)));
     TRY(made->cache_,
-        vm::ModuleCache::open(
-            made->engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions(reference)}));
+        vm::ModuleCache::open(made->engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions(by)}));
     TRY(module, made->cache_->compile(made->context_.code->wasm, *made->context_.format));
     return made;
 }
 
 Result<std::unique_ptr<Recomputation>> Recomputation::begin(
-    weave::Weave& weave, const units::LogEntry& spawn, const Path& modules, bool reference)
+    weave::Weave& weave, const units::LogEntry& spawn, const Path& modules, tensor::Options::By by)
 {
     std::shared_ptr<const vm::Module> module;
-    TRY(auto made, prepare(weave, spawn, modules, reference, module));
+    TRY(auto made, prepare(weave, spawn, modules, by, module));
     TRY(made->machine_, vm::Machine::create(std::move(module), {.memory_bytes = made->context_.limits.memory_bytes}));
     return made;
 }
@@ -78,10 +77,10 @@ Result<units::SlotResult> Recomputation::next(const LogWalk& walk, const LogWalk
 }
 
 Result<std::unique_ptr<Recomputation>> Recomputation::resume(weave::Weave& weave, const units::LogEntry& spawn,
-    const Path& modules, bool reference, const std::vector<std::unique_ptr<File>>& layers, const Digest& root)
+    const Path& modules, tensor::Options::By by, const std::vector<std::unique_ptr<File>>& layers, const Digest& root)
 {
     std::shared_ptr<const vm::Module> module;
-    TRY(auto made, prepare(weave, spawn, modules, reference, module));
+    TRY(auto made, prepare(weave, spawn, modules, by, module));
     CheckedFiles files(weave, {.process = made->context_.item.tags(), .module = made->context_.code->header.tags(), .height = 0});
     TRY(made->machine_,
         vm::Machine::restore(std::move(module), {.memory_bytes = made->context_.limits.memory_bytes}, layers, files));

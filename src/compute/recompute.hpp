@@ -10,16 +10,16 @@ class Recomputation {
 public:
     /// @param spawn  slot 0, which records the semantics
     /// @param modules  folder of compiled modules; empty: nothing is kept
-    /// @param reference  extensions compute by their reference modules
+    /// @param by  whose code extensions compute by
     /// @return compute.other_semantics, compute.not_a_module, module.*, weave.*, vm.*
-    static Result<std::unique_ptr<Recomputation>> begin(
-        weave::Weave& weave, const units::LogEntry& spawn, const Path& modules, bool reference = false);
+    static Result<std::unique_ptr<Recomputation>> begin(weave::Weave& weave, const units::LogEntry& spawn, const Path& modules,
+        tensor::Options::By by = tensor::Options::By::own);
 
     /// The same from an image and its overlays, whose state is taken to be that of `root`, which it is then checked against
     /// as it is used: whoever doubts `root` as well computes what leads to it.
     /// @return also memory.bad_image, vm.bad_image
     static Result<std::unique_ptr<Recomputation>> resume(weave::Weave& weave, const units::LogEntry& spawn, const Path& modules,
-        bool reference, const std::vector<std::unique_ptr<File>>& layers, const Digest& root);
+        tensor::Options::By by, const std::vector<std::unique_ptr<File>>& layers, const Digest& root);
 
     /// The result of the next evaluation. @param walk  stands before it, as `step` says. Items that the guest opens are read
     /// through and their signatures verified.
@@ -32,7 +32,7 @@ public:
 
 private:
     static Result<std::unique_ptr<Recomputation>> prepare(weave::Weave& weave, const units::LogEntry& spawn, const Path& modules,
-        bool reference, std::shared_ptr<const vm::Module>& module);
+        tensor::Options::By by, std::shared_ptr<const vm::Module>& module);
     Recomputation(weave::Weave& weave, Context context)
         : weave_(weave)
         , context_(std::move(context))

@@ -17,7 +17,7 @@ namespace altiplano::node {
 Result<void> recompute(const DataFolder& folder, const Recompute& what, const std::function<void(bool)>& isolated,
     const std::function<void(const units::SlotResult&)>& each, const std::function<void(const ItemId&)>& opened)
 {
-    const auto& [process, until, start, modules, reference] = what;
+    const auto& [process, until, start, modules, by] = what;
     auto& files = system_files();
     TRY_OK(folder.check(files));
     TRY_OK(files.make_directories(modules));
@@ -55,8 +55,8 @@ Result<void> recompute(const DataFolder& folder, const Recompute& what, const st
     const std::string scheduler(spawn.message.tags().first("Scheduler").value_or(""));
     TRY_OK(log.check_entry(spawn, nullptr, scheduler));
     TRY(const auto machine,
-        start ? compute::Recomputation::resume(*weave, spawn, modules, reference, layers, start->root)
-              : compute::Recomputation::begin(*weave, spawn, modules, reference));
+        start ? compute::Recomputation::resume(*weave, spawn, modules, by, layers, start->root)
+              : compute::Recomputation::begin(*weave, spawn, modules, by));
 
     machine->on_open(opened);
 

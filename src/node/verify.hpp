@@ -1,5 +1,6 @@
 #pragma once
 
+#include "compute/context.hpp"
 #include "compute/images.hpp"
 #include "node/data_folder.hpp"
 #include "units/types.hpp"
@@ -14,7 +15,8 @@ struct Recompute {
     std::optional<units::Slot> until{};  ///< the last evaluation; nothing: all, and what cron asks for as far as time is settled
     std::optional<compute::Images::State> start{};  ///< a checkpoint to begin after; nothing: from slot 0
     Path modules;  ///< compiled modules of the doubter's own
-    bool reference = false;  ///< extensions compute by their reference modules
+    /// Whose code extensions compute by: their reference modules', or both, which names the first operation that differs.
+    tensor::Options::By by = tensor::Options::By::own;
 };
 
 /// Computes a process again from the log and the blobs of a data folder, slot by slot: checks every signature and link, then

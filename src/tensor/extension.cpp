@@ -1,12 +1,14 @@
 #include "tensor/extension.hpp"
 
 #include "base/hash.hpp"
+#include "tensor/compare.hpp"
 #include "tensor/crew.hpp"
 #include "tensor/errors.hpp"
 #include "tensor/reference.hpp"
 #include "tensor/sentences.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <fmt/format.h>
 #include <mutex>
@@ -33,7 +35,7 @@ class Tensor final : public vm::Extension {
 public:
     Tensor(const kernels::Implementation& implementation, const Options& options)
         : crew_(implementation, options.threads)
-        , reference_(options.reference)
+        , by_(options.by)
     {
     }
 
@@ -67,7 +69,12 @@ public:
             return std::unexpected(granted.error());
 
         Executed executed;
-        if (reference_) {
+        if (by_ == Options::By::both) {
+            const auto answer = run_compared(context, arguments, crew_, plan->steps, plan->sizes, calls_++);
+            if (!answer)
+                return std::unexpected(answer.error());
+            executed = *answer;
+        } else if (by_ == Options::By::reference) {
             const auto answer = run_reference(context, arguments, plan->gas);
             if (!answer)
                 return std::unexpected(answer.error());
@@ -185,17 +192,27 @@ private:
     };
 
     Crew crew_;
-    bool reference_;
+    Options::By by_;
+    std::atomic<std::uint64_t> calls_{0};  ///< that were compared
     std::mutex mutex_;
     Kept kept_;
 };
 
 }  // namespace
 
+namespace {
+std::atomic<const kernels::Implementation*> instead{nullptr};
+}  // namespace
+
+void use_implementation(const kernels::Implementation& implementation) noexcept
+{
+    instead = &implementation;
+}
+
 std::shared_ptr<vm::Extension> extension(const Options& options)
 {
-    const auto* implementation =
-        options.implementation.empty() ? &kernels::best_implementation() : kernels::implementation(options.implementation);
+    const auto* const fastest = instead.load() != nullptr ? instead.load() : &kernels::best_implementation();
+    const auto* implementation = options.implementation.empty() ? fastest : kernels::implementation(options.implementation);
     if (implementation == nullptr)
         return nullptr;
     return std::make_shared<Tensor>(*implementation, options);

@@ -5,11 +5,9 @@
 #include <fmt/format.h>
 
 namespace altiplano::tensor {
-namespace {
-
 using kernels::Op;
 
-std::string operation(std::uint32_t op)
+std::string operation_name(std::uint32_t op)
 {
     switch (static_cast<Op>(op)) {
     case Op::mul_mat: return "mul_mat";
@@ -33,9 +31,26 @@ std::string operation(std::uint32_t op)
     case Op::div: return "div";
     case Op::tanh: return "tanh";
     case Op::sigmoid: return "sigmoid";
+    case Op::mul_mat_id: return "mul_mat_id";
+    case Op::add_id: return "add_id";
+    case Op::soft_max: return "soft_max";
+    case Op::argsort: return "argsort";
+    case Op::sum_rows: return "sum_rows";
+    case Op::clamp: return "clamp";
+    case Op::neg: return "neg";
+    case Op::exp: return "exp";
+    case Op::sqr: return "sqr";
+    case Op::sqrt: return "sqrt";
+    case Op::gelu_quick: return "gelu_quick";
+    case Op::geglu_quick: return "geglu_quick";
+    case Op::swiglu_oai: return "swiglu_oai";
+    case Op::l2_norm: return "l2_norm";
+    case Op::concat: return "concat";
     }
     return fmt::format("number {}", op);
 }
+
+namespace {
 
 std::string_view reason(Problem problem)
 {
@@ -67,14 +82,14 @@ vm::GuestFault refused(Problem problem, std::uint32_t node, const NodeRecord& re
     for (std::uint32_t i = 0; i < record.sources && i < kernels::sources_max && problem == Problem::unsupported_format; ++i)
         formats += fmt::format("{}{}", i == 0 ? ", formats " : " ", record.source[i].type);
     return {unsupported ? errors::trap_unsupported : errors::trap_bad_graph,
-        fmt::format("node {} of the graph, operation {}{}: {}", node, operation(record.op), formats, reason(problem))};
+        fmt::format("node {} of the graph, operation {}{}: {}", node, operation_name(record.op), formats, reason(problem))};
 }
 
 vm::GuestFault failed(kernels::Outcome outcome, std::uint32_t node, const NodeRecord& record)
 {
     const bool index = outcome == kernels::Outcome::bad_index;
     return {index ? errors::trap_bad_index : errors::trap_not_finite,
-        fmt::format("node {} of the graph, operation {}: {}", node, operation(record.op),
+        fmt::format("node {} of the graph, operation {}: {}", node, operation_name(record.op),
             index ? "an index lies outside the tensor" : "a number is infinite or not a number")};
 }
 
