@@ -3,7 +3,6 @@
 #include "tensor/test_memory.hpp"
 
 #include <cstring>
-#include <random>
 
 /// Hostile graphs for the tests and the fuzzer of this room: random ones, most of them almost right.
 namespace altiplano::tensor {
@@ -14,7 +13,7 @@ class Hostile {
 
 public:
     explicit Hostile(std::uint64_t seed)
-        : random_(seed)
+        : random_{seed}
     {
     }
 
@@ -168,7 +167,18 @@ private:
         }
     }
 
-    std::mt19937_64 random_;
+    /// Numbers that follow from a seed alone (splitmix64).
+    struct Numbers {
+        std::uint64_t state;
+        std::uint64_t operator()()
+        {
+            auto z = state += 0x9e3779b97f4a7c15U;
+            z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+            z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+            return z ^ (z >> 31);
+        }
+    };
+    Numbers random_;
 };
 
 /// Gives every byte that a node may write one value.

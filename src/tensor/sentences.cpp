@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 namespace altiplano::tensor {
+
 using kernels::Op;
 
 std::string operation_name(std::uint32_t op)

@@ -52,7 +52,7 @@ TEST(Checker, refuses_each_thing_that_is_wrong)
     EXPECT_EQ(with([](auto& r) { r.op = 99; }), Problem::unknown_operation);
     EXPECT_EQ(with([](auto& r) { r.sources = 1; }), Problem::wrong_sources);
     EXPECT_EQ(with([](auto& r) { r.sources = 0xffffffff; }), Problem::wrong_sources);
-    EXPECT_EQ(with([](auto& r) { r.source[0].type = 10; }), Problem::unsupported_format);  // Q2_K
+    EXPECT_EQ(with([](auto& r) { r.source[0].type = 16; }), Problem::unsupported_format);  // Q2_K
     EXPECT_EQ(with([](auto& r) { r.result = plain(0x8000, Type::f16, 16, 3); }), Problem::unsupported_format);
     EXPECT_EQ(with([](auto& r) { r.source[0].extent[0] = 65; }), Problem::bad_shape);
     EXPECT_EQ(with([](auto& r) { r.source[1].extent[2] = 0; }), Problem::bad_shape);
