@@ -147,7 +147,7 @@ function send(type, data) {
   const at = Number(exports.handle(put(JSON.stringify(message)), put(env)))
   const all = Buffer.from(exports.memory.buffer)
   const answer = JSON.parse(all.toString('utf8', at, all.indexOf(0, at)))
-  if (answer.response?.Error) throw new Error(JSON.stringify(answer))
+  if (!answer.ok || answer.response?.Error) throw new Error(JSON.stringify(answer))
 }
 send('Process', '')
 send('Message', `llama = require('llama') assert(llama.load('/data/${'A'.repeat(43)}', {batch = ${chunk}})) llama.set({stream = false}) llama.setPrompt('${prompt}') return 1`)

@@ -31,13 +31,14 @@ test("other seeks and reads are as in Lua", function()
 end)
 
 test("the package of the drive reads what the files say", function()
+  local text = world.read("packages/weavedrive/WeaveDrive.lua")
   local open = io.open
   io.open = function(path)
     if path == "/data/x" then return file_with("bytes") end
     if path == "/block/7" then return file_with('{"height":7,"txs":["a"]}') end
     return nil
   end
-  local drive = load(world.read("packages/weavedrive/WeaveDrive.lua"))()
+  local drive = load(text)()
   equal(drive.getData("x"), "bytes")
   equal(drive.getBlock(7).txs[1], "a")
   local none, why = drive.getTx("y")
