@@ -9,7 +9,7 @@ local failure = require("failure")
 local eval = require("eval")
 local chance = require("chance")
 local stringify = require("stringify")
-if package.preload.files then require("files") end  -- not in modules older than this text
+pcall(require, "files")  -- not in modules older than this text
 
 ao = require("ao")
 Handlers = require("handlers")
@@ -231,7 +231,7 @@ local function handle(msg, env)
     Owner = env.Process.Tags["From-Process"] or msg.From
   end
   if not Name then Name = env.Process.Tags.Name or "aos" end
-  if msg.Id == ao.id and env.Process.Tags.Model and package.preload.llama then require("ai").start() end
+  if msg.Id == ao.id and env.Process.Tags.Model and package.preload.llama_engine then require("ai").start() end
 
   -- Who may speak.
   if not ao.isTrusted(msg) then

@@ -9,6 +9,7 @@ def an_answer_is_the_same_by_the_reference_module():
         model = node.json("put", harness.model(), "--attest")["id"]
         asked = node.json("ask", "Name a colour.", "--module", module, "--model", model, "--tokens", 6)
         assert asked["answer"].strip(), asked
+        assert asked["generated_tokens"] > 0, asked
         by_own_code = node.json("verify", asked["process"])
         by_reference = node.json("verify", asked["process"], "--reference")
         assert by_own_code["identical"] and by_reference["identical"], (by_own_code, by_reference)
