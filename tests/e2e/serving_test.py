@@ -163,7 +163,7 @@ def published_ids_stand_for_what_is_here():
         node.stop()
         node.options = ["--no-development"]
         node.start()
-        assert node.json("alias", "add", added, data, status=4)["code"] == "node.development_only"
+        assert node.json("alias", "add", added, data, status=1)["code"] == "node.development_only"
         assert node.run("eval", bank, "return 1 + 1")[0].strip() == "2"
         assert node.json("verify", bank)["identical"]
         assert node.get("/~altiplano/aliases")["aliases"] == []
