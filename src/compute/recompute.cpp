@@ -30,7 +30,12 @@ public:
         }
         return file;
     }
-    Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId item) override { return files_.mapped_item(item); }
+    Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId item) override
+    {
+        if (opened_)
+            opened_(item);
+        return files_.mapped_item(item);
+    }
 
 private:
     weave::Weave& weave_;

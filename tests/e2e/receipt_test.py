@@ -18,7 +18,7 @@ def spawned(node):
     process = node.json("spawn", "--module", module)["process"]
     for code in ("Count = 1", "Count = Count + 1 return Count", "error('boom')"):
         sent = node.json("send", process, "--action", "Eval", "--data", code)
-        node.json("result", process, "--slot", sent["slot"])
+        node.get(f"/~altiplano/result/{process}/{sent['slot']}")
     return process
 
 

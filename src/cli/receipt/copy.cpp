@@ -151,8 +151,13 @@ Result<Receipt::Bundle> make_bundle(weave::Weave& weave, store::Records& records
 {
     Receipt::Bundle bundle;
     TRY(const auto spawn, log.entry({slot.process, 0}));
-    std::set<ItemId> needed = opened;
-    for (const auto& item : opened) {
+    // What the process was given by name as well: it may be opened by ways of which nobody is told.
+    std::set<ItemId> given = opened;
+    for (const auto& tag : spawn.message.tags())
+        if (const auto id = ItemId::parse(tag.value); id && weave.has(*id))
+            given.insert(*id);
+    std::set<ItemId> needed = given;
+    for (const auto& item : given) {
         TRY(const auto statements, statements_about(records, spawn.message.tags(), item));
         needed.insert(statements.begin(), statements.end());
     }
