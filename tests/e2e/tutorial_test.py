@@ -147,7 +147,7 @@ def the_tutorial_line_by_line():
             up.run("token", "transfer", process, "0.001")
             typist.wait_for("Credit-Notice")
             expect_lines(typist.seen, "New Message From xU9...h10: Action = Credit-Notice", "transfer")
-            expect_lines(say(f'Send({{ Target = "{WAR}", Action = "Balance"}})', "Message added"),
+            expect_lines(say(f'Send({{ Target = "{WAR}", Action = "Balance"}})', "\n}"),
                          '{\nreceive = function: 0x292a960,\nonReply = function: 0x28fd6e0,\noutput = "Message added to outbox"\n}', "balance")
             typist.wait_for("Action = Balance-Notice")
             expect_lines(typist.seen, "New Message From xU9...h10: Action = Balance-Notice", "balance")

@@ -1,13 +1,20 @@
 """Two nodes that find each other by URL alone: one with scheduler and gateway, one with compute and messenger."""
+import random
 import socket
 
 import harness
 
 
 def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    """One that is free now, below those that the kernel gives to whoever connects: it must still be free after a restart."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as one:
+            try:
+                one.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 class Pair(harness.Node):
