@@ -53,11 +53,10 @@ def a_full_disk_loses_nothing():
             pid = node.json("spawn", "--module", node.json("put", harness.guest("process"), "--module")["id"])["process"]
             node.json("eval", pid, "Kept = 'yes'")
             filler = os.path.join(folder, "filler")
-            with open(filler, "wb") as file:
+            with open(filler, "wb", buffering=0) as file:  # what was not written is not tried again at the end
                 try:
                     while True:
                         file.write(b"x" * 65536)
-                        file.flush()
                 except OSError:
                     pass
             # Large and small: a blob, then messages until the records have no room either.
