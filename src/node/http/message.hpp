@@ -54,8 +54,8 @@ struct Reply {
     std::unique_ptr<weave::ItemData> data{};  ///< after `body`: [data_offset, data_offset + data_length) of this
     std::uint64_t data_offset = 0;
     std::uint64_t data_length = 0;
-    /// Begins to call `push` with the data of server-sent events, from any thread, until the returned handle is destroyed. Nothing
-    /// in place of data: that was all, and the connection ends.
+    /// Begins to call `push` with the data of server-sent events, from any thread, until the returned handle is destroyed.
+    /// Nothing in place of data: that was all, and the connection ends.
     using Push = std::function<void(std::optional<std::string> data)>;
     /// Instead of both.
     std::function<std::shared_ptr<void>(Push push)> events{};
