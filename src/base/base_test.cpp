@@ -80,6 +80,17 @@ TEST(Files, writes_whole_or_not_at_all)
     EXPECT_EQ(files.list(folder).value(), std::vector<std::string>{"a"});
 }
 
+TEST(WriteFile, takes_a_name_without_a_folder)
+{
+    const TestFolder folder;
+    const auto before = std::filesystem::current_path();
+    std::filesystem::current_path(folder / ".");
+    const auto written = write_file(system_files(), "bare", as_bytes("one"));
+    std::filesystem::current_path(before);
+    EXPECT_TRUE(written);
+    EXPECT_TRUE(std::filesystem::exists(folder / "bare"));
+}
+
 TEST(ThreadPool, finishes_what_was_posted)
 {
     std::atomic<int> done = 0;

@@ -33,7 +33,7 @@ Result<void> write_file(Files& files, const Path& path, Bytes bytes)
         return written;
     }
     TRY_OK(files.rename(temporary, path));
-    return files.sync_directory(path.parent_path());
+    return files.sync_directory(path.has_parent_path() ? path.parent_path() : Path("."));
 }
 
 }  // namespace altiplano
