@@ -2,6 +2,7 @@
 
 #include "base/base64url.hpp"
 #include "base/json.hpp"
+#include "item/transaction_json.hpp"
 #include "vm/errors.hpp"
 #include "weave/errors.hpp"
 
@@ -30,31 +31,10 @@ void write_id(JsonWriter& json, std::string_view name, const std::optional<ItemI
 /// As gateways write a transaction (`GET /tx/<id>`), and the address that WeaveDrive adds.
 std::string transaction_json(const weave::StoredItem& item)
 {
-    const auto& header = item.header;
-    const auto* const layer1 = header.layer1();
     JsonWriter json;
-    json.begin_object()
-        .member("format", std::uint64_t{layer1 ? layer1->format : 2})
-        .member("id", std::string_view(header.id().text()))
-        .member("last_tx", std::string_view(base64url(header.anchor())))
-        .member("owner", std::string_view(base64url(header.owner_key())));
-    json.key("tags").begin_array();
-    for (const auto& tag : header.tags())
-        json.begin_object()
-            .member("name", std::string_view(base64url(as_bytes(tag.name))))
-            .member("value", std::string_view(base64url(as_bytes(tag.value))))
-            .end_object();
-    json.end_array()
-        .member("target", std::string_view(header.target() ? header.target()->text() : ""))
-        .member("quantity", std::string_view(layer1 ? layer1->quantity.text() : "0"))
-        .member("data", "")
-        .member("data_size", std::string_view(std::to_string(item.data_size)))
-        .member("data_root", std::string_view(layer1 && layer1->data_root ? layer1->data_root->text() : ""))
-        .member("reward", std::string_view(layer1 ? layer1->reward.text() : "0"))
-        .member("signature", std::string_view(base64url(header.signature())));
-    if (!layer1)
-        json.member("data_item", true).member("signature_type", std::uint64_t{header.signature_type().number});
-    json.member("ownerAddress", std::string_view(header.owner().text())).end_object();
+    json.begin_object();
+    item::write_transaction(json, item.header, item.data_size);
+    json.member("ownerAddress", std::string_view(item.header.owner().text())).end_object();
     return std::move(json).text();
 }
 
