@@ -4,6 +4,7 @@
 #include "messenger/errors.hpp"
 #include "messenger/messenger.hpp"
 #include "net/errors.hpp"
+#include "units/authority.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -44,18 +45,6 @@ bool may_pass(std::string_view code)
     for (const auto room : rooms)
         if (code.starts_with(room))
             return true;
-    return false;
-}
-
-bool trusts(const item::Tags& process, std::string_view address)
-{
-    for (const auto list : process.all("Authority"))
-        for (auto rest = list; !rest.empty();) {
-            const auto one = rest.substr(0, rest.find_first_of(", "));
-            if (one == address)
-                return true;
-            rest.remove_prefix(std::min(rest.size(), one.size() + 1));
-        }
     return false;
 }
 
@@ -129,7 +118,7 @@ Result<std::string> LocalMessenger::chain_of(const ProcessId& process, const uni
     const auto& semantics = spawn.assignment.semantics;
     if (semantics && semantics->authority == cause.message.owner())
         return std::string(*began);
-    return trusts(spawn.message.tags(), cause.message.owner().text()) ? std::string(*began) : own;
+    return units::names_authority(spawn.message.tags(), cause.message.owner().text()) ? std::string(*began) : own;
 }
 
 Result<void> LocalMessenger::deliver_slot(const units::ProcessInfo& process, const units::SlotResult& result)

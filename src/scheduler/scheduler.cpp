@@ -4,6 +4,7 @@
 #include "item/deep_hash.hpp"
 #include "scheduler/errors.hpp"
 #include "units/assignment.hpp"
+#include "units/authority.hpp"
 #include "weave/errors.hpp"
 
 #include <algorithm>
@@ -134,14 +135,7 @@ Result<std::optional<Digest>> LocalScheduler::deep_hash_of_pushed(const item::Da
     const auto trusted = [&](std::string_view address) {
         if (admitted.semantics && admitted.semantics->authority && admitted.semantics->authority->text() == address)
             return true;
-        for (const auto list : spawn.header.tags().all("Authority"))
-            for (auto rest = list; !rest.empty();) {
-                const auto one = rest.substr(0, rest.find_first_of(", "));
-                if (one == address)
-                    return true;
-                rest.remove_prefix(std::min(rest.size(), one.size() + 1));
-            }
-        return false;
+        return units::names_authority(spawn.header.tags(), address);
     };
     if (!trusted(item.owner().text())) {
         if (trusted(*from))
