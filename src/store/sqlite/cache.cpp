@@ -42,6 +42,18 @@ Result<ResultRecord> read_result(const Statement& row)
     return result;
 }
 
+Result<std::vector<ResultRecord>> read_results(Statement& rows)
+{
+    std::vector<ResultRecord> found;
+    for (;;) {
+        TRY(const auto there, rows.step());
+        if (!there)
+            return found;
+        TRY(auto result, read_result(rows));
+        found.push_back(std::move(result));
+    }
+}
+
 Result<std::optional<ResultRecord>> find_result(
     Database& database, const ProcessId& process, std::uint64_t nonce, std::uint64_t cron)
 {
@@ -171,14 +183,7 @@ public:
             .bind(std::int64_t{query.cron_only ? 1 : 0})
             .bind(std::int64_t{query.plain_only ? 0 : UINT8_MAX})
             .bind(in_range(query.limit));
-        std::vector<ResultRecord> found;
-        for (;;) {
-            TRY(const auto there, statement.step());
-            if (!there)
-                return found;
-            TRY(auto result, read_result(statement));
-            found.push_back(std::move(result));
-        }
+        return read_results(statement);
     }
 
     Result<std::vector<OutboxRecord>> outbox(const ProcessId& process, std::uint64_t nonce, std::uint64_t cron) override
@@ -223,14 +228,7 @@ public:
                                            "gas_used FROM disagreements WHERE process = ? "
                                            "ORDER BY nonce, cron");
         statement.bind(process);
-        std::vector<ResultRecord> found;
-        for (;;) {
-            TRY(const auto there, statement.step());
-            if (!there)
-                return found;
-            TRY(auto result, read_result(statement));
-            found.push_back(std::move(result));
-        }
+        return read_results(statement);
     }
 
     Result<void> put_image(const ImageRecord& image) override
