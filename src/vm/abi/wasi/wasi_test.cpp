@@ -2,6 +2,7 @@
 #include "vm/abi/wasi/path.hpp"
 #include "vm/errors.hpp"
 #include "vm/machine.hpp"
+#include "vm/test_map_extension.hpp"
 #include "vm/test_wat.hpp"
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 using namespace altiplano;
 using namespace altiplano::vm;
 using vm::test::guest_wat;
+using vm::test::MapExtension;
 using vm::test::wat;
 
 namespace {
@@ -49,29 +51,6 @@ public:
         return std::make_unique<TextFile>(found->second);
     }
     Result<std::unique_ptr<GuestFile>> mapped_item(ItemId) override { return fail(errors::file_not_found, "none"); }
-};
-
-/// altiplano.map and altiplano.unmap, as `drive` offers them.
-class MapExtension final : public Extension {
-public:
-    std::string_view name() const override { return "map"; }
-    std::string_view version() const override { return "1"; }
-    Digest specification() const override { return {}; }
-    const std::vector<Import>& imports() const override
-    {
-        static const std::vector<Import> all{
-            {"altiplano", "map", {ValueType::i32, ValueType::i64, ValueType::i64, ValueType::i64}, ValueType::i32},
-            {"altiplano", "unmap", {ValueType::i64, ValueType::i64}, ValueType::i32}};
-        return all;
-    }
-    Answer<Value> call(CallContext& context, std::size_t import, std::span<const Value> a) override
-    {
-        const auto done =
-            import == 0 ? context.map(static_cast<std::uint32_t>(a[0]), a[1], a[2], a[3]) : context.unmap(a[0], a[1]);
-        if (!done)
-            return std::unexpected(done.error());
-        return static_cast<Value>(*done);
-    }
 };
 
 ModuleCache& modules()
