@@ -51,6 +51,14 @@ class Typist:
                 break
         expect(plain(self.seen), part)
 
+    def answered(self, part="\n", seconds=60):
+        """Waits for `part`, then for the prompt that comes after it: the one before it is the echo of the line that was typed."""
+        self.wait_for(part, seconds)
+        end = time.monotonic() + seconds
+        while "]> " not in plain(self.seen).split(part, 1)[1]:
+            if time.monotonic() > end or not self.read():
+                raise Failed(f"no prompt came after {part!r}; seen so far:\n{plain(self.seen)}")
+
     def type(self, line):
         self.seen = ""
         os.write(self.master, (line + "\n").encode())

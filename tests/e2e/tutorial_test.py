@@ -132,10 +132,9 @@ def the_tutorial_line_by_line():
     with Up() as up:
         typist = Typist(up, "ai-demo")
 
-        def say(line, part, seconds=120):
+        def say(line, part="\n", seconds=120):
             typist.type(line)
-            typist.wait_for(part, seconds)
-            typist.wait_for("]> ", seconds)
+            typist.answered(part, seconds)
             return typist.seen
 
         try:
@@ -162,10 +161,10 @@ def the_tutorial_line_by_line():
             expect_lines(typist.seen, "📦 Downloading package bKy3WSRCw5P0G4lOBtkwpChHSl8woPKh7FTUXvOCLrs | @sam/Llama-Herder@1.0.3\n"
                                       "Assignment added to outbox.", "install")
             deadline = time.monotonic() + 30
-            while "true" not in plain(say('APM.installed["@sam/Llama-Herder"] ~= nil', "]> ")):
+            while "true" not in plain(say('APM.installed["@sam/Llama-Herder"] ~= nil')):
                 if time.monotonic() > deadline:
                     raise Failed("the package does not arrive")
-            say('Llama = require("@sam/Llama-Herder")', "]> ")
+            say('Llama = require("@sam/Llama-Herder")')
             shown = say("Llama", "inferenceCallbacks")
             expect_lines(shown, LLAMA, "Llama")
             try:
