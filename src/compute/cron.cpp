@@ -98,7 +98,7 @@ Ticks::Ticks(const std::vector<Cron>& crons, Moment origin, Moment left, BlockTi
         else
             timed_.push_back({i, first_due(second_of(origin.time_ms), crons[i].every, least)});
     }
-    std::ranges::stable_sort(timed_, {}, [&](const Due& due) { return crons_[due.cron].every; });
+    std::ranges::sort(timed_, {}, [&](const Due& due) { return std::pair(crons_[due.cron].every, due.cron); });
 }
 
 Result<std::optional<Tick>> Ticks::next()
