@@ -8,6 +8,8 @@
 #include <mutex>
 #include <set>
 #include <sqlite3.h>
+#include <utility>
+#include <vector>
 
 namespace altiplano::store::sqlite {
 
@@ -16,6 +18,9 @@ namespace {
 constexpr int reserved_bytes = 8;
 constexpr int page_bytes_max = 65536;
 constexpr int stop_checking = 0x616c7401;  // a file control of our own
+// With one page more still below 128 KiB, which SQLite's VFS of Unix cannot write at once: it says that the disk is full
+// (os_unix.c, seekAndWriteFd).
+constexpr std::size_t gathered_max = 1 << 16;
 
 sqlite3_vfs* real = nullptr;
 
@@ -26,12 +31,19 @@ std::set<std::string>& damaged_files()
     return files;
 }
 
+/// Bytes that follow one another in a file and are not written yet.
+struct Gathered {
+    sqlite3_int64 offset = 0;
+    std::vector<unsigned char> bytes{};
+};
+
 struct CheckedFile {
     sqlite3_file base;
     bool checks;  ///< a database file whose pages have room for checksums
     bool database;
     bool ignores;  ///< what was read is about to be forgotten
     const char* name;  ///< SQLite's, as long as the file is open
+    Gathered* gathered;  ///< of a write-ahead log whose writes go together; null: each goes at once
     sqlite3_file* inner() { return reinterpret_cast<sqlite3_file*>(this + 1); }
 };
 CheckedFile& of(sqlite3_file* file)
@@ -67,13 +79,43 @@ void look_at_header(CheckedFile& file, const void* bytes)
         file.checks = header[20] == reserved_bytes;
 }
 
+int write_gathered(CheckedFile& file)
+{
+    if (!file.gathered || file.gathered->bytes.empty())
+        return SQLITE_OK;
+    // Cleared also when it fails: SQLite then takes the transaction back, and begins at the same place again.
+    auto& [offset, bytes] = *file.gathered;
+    const int code = file.inner()->pMethods->xWrite(file.inner(), bytes.data(), static_cast<int>(bytes.size()), offset);
+    bytes.clear();
+    return code;
+}
+/// SQLite writes its log in two pieces for each page, all of them after one another.
+int gather(CheckedFile& file, const void* from, int bytes, sqlite3_int64 offset)
+{
+    auto& gathered = *file.gathered;
+    const auto end = gathered.offset + static_cast<sqlite3_int64>(gathered.bytes.size());
+    if (offset != end || gathered.bytes.size() >= gathered_max)
+        if (const int code = write_gathered(file); code != SQLITE_OK)
+            return code;
+    if (gathered.bytes.empty())
+        gathered.offset = offset;
+    const auto* const begin = static_cast<const unsigned char*>(from);
+    gathered.bytes.insert(gathered.bytes.end(), begin, begin + bytes);
+    return SQLITE_OK;
+}
+
 int close_file(sqlite3_file* file)
 {
-    return of(file).inner()->pMethods->xClose(of(file).inner());
+    const int written = write_gathered(of(file));
+    delete std::exchange(of(file).gathered, nullptr);
+    const int closed = of(file).inner()->pMethods->xClose(of(file).inner());
+    return written != SQLITE_OK ? written : closed;
 }
 int read_file(sqlite3_file* file, void* into, int bytes, sqlite3_int64 offset)
 {
     auto& f = of(file);
+    if (const int written = write_gathered(f); written != SQLITE_OK)
+        return written;
     const int code = f.inner()->pMethods->xRead(f.inner(), into, bytes, offset);
     if (code != SQLITE_OK || !f.database)
         return code;
@@ -97,6 +139,8 @@ int read_file(sqlite3_file* file, void* into, int bytes, sqlite3_int64 offset)
 int write_file(sqlite3_file* file, const void* from, int bytes, sqlite3_int64 offset)
 {
     auto& f = of(file);
+    if (f.gathered)
+        return gather(f, from, bytes, offset);
     if (f.database && offset == 0 && bytes >= 512)
         look_at_header(f, from);
     if (!f.checks || !is_page(bytes, offset))
@@ -116,17 +160,23 @@ int control(sqlite3_file* file, int what, void* argument)
     return of(file).inner()->pMethods->xFileControl(of(file).inner(), what, argument);
 }
 
-// The rest goes straight on.
+// The rest goes straight on, after what is gathered.
 int truncate_file(sqlite3_file* file, sqlite3_int64 size)
 {
+    if (const int written = write_gathered(of(file)); written != SQLITE_OK)
+        return written;
     return of(file).inner()->pMethods->xTruncate(of(file).inner(), size);
 }
 int sync_file(sqlite3_file* file, int flags)
 {
+    if (const int written = write_gathered(of(file)); written != SQLITE_OK)
+        return written;
     return of(file).inner()->pMethods->xSync(of(file).inner(), flags);
 }
 int file_size(sqlite3_file* file, sqlite3_int64* size)
 {
+    if (const int written = write_gathered(of(file)); written != SQLITE_OK)
+        return written;
     return of(file).inner()->pMethods->xFileSize(of(file).inner(), size);
 }
 int lock_file(sqlite3_file* file, int level)
@@ -198,6 +248,20 @@ const char* checked_vfs()
         return vfs.zName;
     }();
     return name;
+}
+
+void gather_log_writes(sqlite3* database)
+{
+    sqlite3_exec(database, "SELECT count(*) FROM sqlite_schema", nullptr, nullptr, nullptr);  // which opens the log
+    sqlite3_file* log = nullptr;
+    sqlite3_file_control(database, "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&log));
+    sqlite3_file* main = nullptr;
+    sqlite3_file_control(database, "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&main));
+    // Where a sector may be torn, SQLite fills up the log's last one after the sync, and names those pages to readers.
+    if (!main || (characteristics(main) & SQLITE_IOCAP_POWERSAFE_OVERWRITE) == 0)
+        return;
+    if (log && log->pMethods == &methods && !of(log).database && !of(log).gathered)
+        of(log).gathered = new Gathered;
 }
 
 void reserve_checksums(sqlite3* database)

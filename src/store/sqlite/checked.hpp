@@ -13,6 +13,10 @@ namespace altiplano::store::sqlite {
 const char* checked_vfs();
 /// Before anything is written to a new database: makes room for the checksum in each of its pages.
 void reserve_checksums(sqlite3* database);
+/// Of a database in WAL mode with `synchronous = FULL`, and of no other: what goes to its log is held back until the log is
+/// synced, then written at once. SQLite tells nobody of a commit before that sync, so nobody misses what is held back; a write
+/// that fails is that sync's failure.
+void gather_log_writes(sqlite3* database);
 /// Whether a page of that database file was found changed since this program began.
 bool found_damaged(const Path& path);
 void forget_damage(const Path& path);

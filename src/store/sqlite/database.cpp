@@ -104,6 +104,8 @@ Result<std::unique_ptr<Database>> Database::open(const Path& path, Durable durab
     // is copied once, and one that is at hand is not read again. 32 MiB of log, 16 MiB of pages.
     TRY_OK(database->execute("PRAGMA wal_autocheckpoint = 8192"));
     TRY_OK(database->execute("PRAGMA cache_size = -16384"));
+    if (durable == Durable::full)
+        gather_log_writes(handle);
     return database;
 }
 

@@ -46,7 +46,8 @@ Result<void> Writer::write(const Transaction& transaction)
     }
     if (!comes_anyway)
         executor_->post([this] { drain(); });
-    mine.done.acquire();
+    std::unique_lock lock(mine.mutex);
+    mine.changed.wait(lock, [&] { return mine.done; });
     return std::move(mine.result);
 }
 
@@ -64,9 +65,12 @@ void Writer::drain()
         }
     }
     commit(batch);
-    // Released, it may be gone at once.
-    for (auto* one : batch)
-        one->done.release();
+    for (auto* one : batch) {
+        // Told, it may be gone as soon as its mutex is free.
+        const std::lock_guard lock(one->mutex);
+        one->done = true;
+        one->changed.notify_one();
+    }
 }
 
 void Writer::commit(const std::vector<Waiting*>& batch)
@@ -81,11 +85,12 @@ void Writer::commit(const std::vector<Waiting*>& batch)
         return all_fail(begun.error());
 
     for (auto* one : batch) {
-        one->result = database_->execute("SAVEPOINT one");
+        one->result = database_->prepare("SAVEPOINT one").run();
         if (!one->result)
             continue;
         one->result = (*one->transaction)(*database_);
-        const auto ended = one->result ? database_->execute("RELEASE one") : database_->execute("ROLLBACK TO one; RELEASE one");
+        const auto ended =
+            one->result ? database_->prepare("RELEASE one").run() : database_->execute("ROLLBACK TO one; RELEASE one");
         if (!ended && one->result)
             one->result = ended;
         if (!one->result && one->result.error().code == errors::disk_full) {

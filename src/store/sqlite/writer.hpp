@@ -4,9 +4,9 @@
 #include "store/sqlite/database.hpp"
 #include "store/sqlite/sqlite.hpp"
 
+#include <condition_variable>
 #include <functional>
 #include <mutex>
-#include <semaphore>
 #include <vector>
 
 namespace altiplano::store::sqlite {
@@ -40,7 +40,11 @@ private:
     struct Waiting {
         const Transaction* transaction;
         Result<void> result{};
-        std::binary_semaphore done{0};  ///< of its own: one for all would wake everybody who waits for a later commit
+        // Of its own: one for all would wake everybody who waits for a later commit. No semaphore of the library's: that spins
+        // and yields before it sleeps, and a commit takes longer than any spinning.
+        std::mutex mutex{};
+        std::condition_variable changed{};
+        bool done = false;
     };
     void drain();
     void commit(const std::vector<Waiting*>& batch);
