@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
@@ -112,6 +113,8 @@ private:
         }
         while (in_.size() < head_end + 4 + length)
             receive();
+        if (status >= 400 && !told_.exchange(true))
+            fmt::print(stderr, "refused: {}\n", in_.substr(0, head_end + 4 + length));
         in_.erase(0, head_end + 4 + length);
         return std::pair{status, length};
     }
@@ -128,6 +131,7 @@ private:
         in_.append(piece, static_cast<std::size_t>(got));
         return true;
     }
+    static inline std::atomic<bool> told_ = false;  ///< one refusal says what the others would
     std::uint16_t port_;
     int socket_ = -1;
     std::string in_;
@@ -143,10 +147,16 @@ double cpu_of(int process)
     std::istringstream fields(text.substr(after_name + 2));
     std::string field;
     double ticks = 0;
-    for (int i = 3; i <= 17 && fields >> field; ++i)  // 14 to 17: own and waited-for children's, user and system
-        if (i >= 14)
+    for (int i = 3; i <= 17 && fields >> field; ++i)  // 16 and 17: of children that were waited for, user and system
+        if (i >= 16)
             ticks += std::stod(field);
-    return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+    // Its own to the nanosecond, since a small run takes few ticks.
+    clockid_t clock{};
+    timespec own{};
+    if (clock_getcpuclockid(process, &clock) == 0)
+        clock_gettime(clock, &own);
+    return static_cast<double>(own.tv_sec) + static_cast<double>(own.tv_nsec) / 1e9
+        + ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
 }  // namespace

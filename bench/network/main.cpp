@@ -1,8 +1,8 @@
 // `bench network`: what the network side of a node costs, against what stands outside.
 //   accept  signed 1 KiB messages to 1 and to 100 processes: verified, assigned, durable, indexed, answered. Against the
-//   machine's own
-//           ceiling: verifying such a message and signing one assignment, in a tight loop. Both in messages per second of
-//           processor time, since the generator runs on the same machine.
+//           machine's own ceiling: verifying such a message and signing one assignment, in a tight loop. Both in messages per
+//           second of processor time, since the generator runs on the same machine. The ceiling evaluates nothing, so the node
+//           measured is scheduler and gateway only; a second one computes, and is asked when processes are spawned.
 //   accept-wao  the same to the messenger, over 8 connections, in messages per second of the wall. Against the emulator of npm's
 //   `wao`,
 //           which keeps everything in memory.
@@ -27,23 +27,32 @@ using bench::must;
 
 namespace {
 
+enum class Units { all, scheduler_apart };
+
 /// A node in a process of its own, in a folder that goes with it.
 class Home {
 public:
-    explicit Home(const std::string& program, std::vector<std::string> options = {})
+    explicit Home(const std::string& program, Units units = Units::all)
         : folder_(std::filesystem::temp_directory_path() / fmt::format("altiplano-network-{}", getpid()))
         , wallet_(item::Ed25519Signer::generate(system_random()))
     {
         std::filesystem::remove_all(folder_);
         std::filesystem::create_directories(folder_);
         const auto port = bench::free_port();
-        std::vector<std::string> command{program, "node", "--data", (folder_ / "data").string(), "--port", std::to_string(port),
-            "--no-alias-ports", "--config", "/dev/null"};
-        command.insert(command.end(), options.begin(), options.end());
-        node_ = std::make_unique<bench::Served>(command, "ready ", port);
+        if (units == Units::all) {
+            node_ = start(program, "data", port, {});
+            return;
+        }
+        const auto compute_port = bench::free_port();
+        const auto here = fmt::format("http://127.0.0.1:{}", port);
+        node_ = start(program, "data", port,
+            {"--units", "scheduler,gateway", "--compute-url", fmt::format("http://127.0.0.1:{}/cu", compute_port)});
+        compute_ = start(
+            program, "compute", compute_port, {"--units", "compute", "--scheduler-url", here + "/su", "--gateway-url", here});
     }
     ~Home()
     {
+        compute_.reset();
         node_.reset();
         std::error_code ignored;
         std::filesystem::remove_all(folder_, ignored);
@@ -86,10 +95,20 @@ public:
     }
 
 private:
+    std::unique_ptr<bench::Served> start(
+        const std::string& program, const std::string& name, std::uint16_t port, const std::vector<std::string>& options) const
+    {
+        std::vector<std::string> command{program, "node", "--data", (folder_ / name).string(), "--port", std::to_string(port),
+            "--no-alias-ports", "--config", "/dev/null"};
+        command.insert(command.end(), options.begin(), options.end());
+        return std::make_unique<bench::Served>(command, "ready ", port);
+    }
+
     Path folder_;
     item::Ed25519Signer wallet_;
     std::uint64_t count_ = 0;
     std::unique_ptr<bench::Served> node_;
+    std::unique_ptr<bench::Served> compute_;
 };
 
 /// Messages per second of processor time that are verified and get one signature, and nothing else.
@@ -109,7 +128,7 @@ bench::Sample ceiling(const std::vector<item::DataItem>& messages)
 
 bench::Row accept(const bench::Arguments& given, std::size_t processes)
 {
-    Home home(given.rest[0]);
+    Home home(given.rest[0], Units::scheduler_apart);
     const auto module = home.put_module(given.rest[1]);
     std::vector<ProcessId> targets;
     for (std::size_t i = 0; i < processes; ++i)
@@ -128,7 +147,7 @@ bench::Row accept(const bench::Arguments& given, std::size_t processes)
         const auto spent = home.node().cpu_seconds() - before;
         fmt::print(stderr, "accept, {} processes: {:.0f} messages/s on the wall, {:.0f} us of processor time each\n", processes,
             static_cast<double>(done.answered) / done.seconds, spent / static_cast<double>(done.answered) * 1e6);
-        return {.figure = static_cast<double>(done.answered) / std::max(spent, 0.01), .work = done.answered};
+        return {.figure = static_cast<double>(done.answered) / std::max(spent, 0.001), .work = done.answered};
     };
     return bench::in_turn(fmt::format("accept, 1 KiB, {} process{}", processes, processes == 1 ? "" : "es"),
         "verify + sign, tight loop", "messages/cpu-s", bench::Better::more, given.smoke ? 1 : 5, ours,
@@ -230,7 +249,7 @@ bench::Row read(const bench::Arguments& given)
         const auto spent = server.cpu_seconds() - before;
         fmt::print(stderr, "read, port {}: {:.0f} requests/s on the wall, {:.1f} us of processor time each\n", server.port(),
             static_cast<double>(done.answered) / done.seconds, spent / static_cast<double>(done.answered) * 1e6);
-        return {.figure = static_cast<double>(done.answered) / std::max(spent, 0.01), .work = done.body_bytes};
+        return {.figure = static_cast<double>(done.answered) / std::max(spent, 0.001), .work = done.body_bytes};
     };
     return bench::in_turn(
         fmt::format("read, cached result, {} bytes", first.body_bytes), "nginx, a file", "requests/cpu-s", bench::Better::more,
