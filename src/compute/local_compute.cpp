@@ -73,6 +73,7 @@ std::vector<std::shared_ptr<LocalCompute::Lane>> LocalCompute::awake_lanes()
 void LocalCompute::stop()
 {
     stopping_ = true;
+    pool_.stop();
     for (const auto& lane : awake_lanes())
         if (const std::unique_lock idle(lane->mutex, std::try_to_lock); !idle)
             if (const auto id = lane->worker_process.load(); id != 0)

@@ -133,6 +133,17 @@ WorkerStart dead_worker(std::atomic<int>& started)
     };
 }
 
+/// Workers that take what they are told and never say a word, as while they compile.
+WorkerStart silent_worker(std::atomic<int>& started)
+{
+    return [&started]() -> Result<StartedWorker> {
+        int ends[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+        ++started;
+        return StartedWorker{.socket = ends[0], .end = [end = ends[1]] { close(end); }, .process = 0};
+    };
+}
+
 class ACompute : public testing::Test {
 protected:
     ACompute()
@@ -463,6 +474,32 @@ TEST_F(ACompute, tries_a_dying_worker_three_times_and_records_nothing)
     EXPECT_EQ(dying->result({process, 0}).error().code, compute::errors::worker_died);
     EXPECT_EQ(started, 3);
     EXPECT_FALSE(dying->stored({process, 0}).value());
+}
+
+TEST_F(ACompute, gives_up_a_compilation_when_it_is_told_to_stop)
+{
+    const auto item = process_item(module(counter_guest()));
+    const auto process = spawn();
+    started = 0;
+    auto compiling = open("compiling", {.start = silent_worker(started)});
+    std::atomic<int> answered = 0;
+    {
+        const auto pool = thread_pool("asks", 2);
+        pool->post([&] {
+            EXPECT_EQ(compiling->admit(item).error().code, compute::errors::stopping);
+            ++answered;
+        });
+        pool->post([&] {
+            EXPECT_EQ(compiling->result({process, 0}).error().code, compute::errors::stopping);
+            ++answered;
+        });
+        while (started < 2)
+            std::this_thread::yield();
+        compiling->stop();
+    }
+    EXPECT_EQ(answered, 2);
+    EXPECT_EQ(compiling->admit(item).error().code, compute::errors::stopping);
+    EXPECT_EQ(started, 2) << "no worker is started any more";
 }
 
 TEST_F(ACompute, shows_what_a_guest_prints_to_whoever_watches)

@@ -94,6 +94,11 @@ WorkerClient::~WorkerClient()
         worker_.end();
 }
 
+void WorkerClient::give_up() const
+{
+    shutdown(worker_.socket, SHUT_RDWR);
+}
+
 Result<void> WorkerClient::load(const Context& context, const Path& modules, memory::Tracker tracker)
 {
     TRY_OK(channel_.send(FrameType::load,

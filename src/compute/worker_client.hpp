@@ -60,6 +60,8 @@ public:
     bool be_normal();
     bool is_idle() const noexcept { return idle_; }
     bool is_there() const { return channel_.is_open(); }
+    /// Whoever waits for this worker is told that it died. From any thread; only the destructor is of use afterwards.
+    void give_up() const;
 
     std::int64_t process() const noexcept { return worker_.process; }
 

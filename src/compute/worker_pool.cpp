@@ -1,5 +1,6 @@
 #include "compute/worker_pool.hpp"
 
+#include "compute/errors.hpp"
 #include "vm/engine.hpp"
 
 #include <algorithm>
@@ -16,6 +17,11 @@ std::string kind_of(const Context& context)
         vm::Engine::reservation_for(context.memory_bytes));
 }
 
+std::unexpected<Error> going_down()
+{
+    return fail(errors::stopping, "the node is going down", "ask again when it is back: nothing is lost");
+}
+
 }  // namespace
 
 Result<std::unique_ptr<WorkerClient>> WorkerPool::take(const Context& context)
@@ -24,6 +30,8 @@ Result<std::unique_ptr<WorkerClient>> WorkerPool::take(const Context& context)
     std::list<Idle> gone;  // ended outside the lock, which waits for processes
     {
         const std::lock_guard lock(mutex_);
+        if (stopping_)
+            return going_down();
         for (auto at = idle_.begin(); at != idle_.end();) {
             const auto here = at++;
             if (!here->worker->is_there()) {
@@ -36,8 +44,28 @@ Result<std::unique_ptr<WorkerClient>> WorkerPool::take(const Context& context)
         }
     }
     TRY(auto worker, WorkerClient::start(start_));
-    TRY_OK(worker->load(context, modules_, tracker_));
+    {
+        const std::lock_guard lock(mutex_);
+        if (stopping_)
+            return going_down();
+        loading_.push_back(worker.get());
+    }
+    const auto loaded = worker->load(context, modules_, tracker_);
+    const std::lock_guard lock(mutex_);
+    loading_.remove(worker.get());
+    if (stopping_)
+        return going_down();
+    if (!loaded)
+        return std::unexpected(loaded.error());
     return worker;
+}
+
+void WorkerPool::stop()
+{
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (auto* const worker : loading_)
+        worker->give_up();
 }
 
 void WorkerPool::give_back(std::unique_ptr<WorkerClient> worker, const Context& context)

@@ -22,11 +22,13 @@ public:
         , idle_max_(idle_max)
     {
     }
-    /// A worker with the context's module and no machine. @return module.*, compute.worker_died
+    /// A worker with the context's module and no machine. @return module.*, compute.worker_died, compute.stopping
     Result<std::unique_ptr<WorkerClient>> take(const Context& context);
     /// Takes a worker back that is well, its machine to be forgotten; ends it when there are enough.
     void give_back(std::unique_ptr<WorkerClient> worker, const Context& context);
     void clear();
+    /// Gives up what is being loaded, which may be a compilation of minutes, and starts no worker any more.
+    void stop();
     std::vector<std::int64_t> processes();
 
 private:
@@ -40,6 +42,8 @@ private:
     std::size_t idle_max_;
     std::mutex mutex_;
     std::list<Idle> idle_;  ///< newest first
+    std::list<WorkerClient*> loading_;  ///< owned by whoever takes them
+    bool stopping_ = false;
 };
 
 }  // namespace altiplano::compute
