@@ -1,6 +1,7 @@
 #include "node/http/compute_routes.hpp"
 
 #include "base/base64url.hpp"
+#include "base/json.hpp"
 #include "compute/errors.hpp"
 #include "node/errors.hpp"
 #include "node/http/health_routes.hpp"
@@ -239,10 +240,25 @@ Result<Reply> state(Node& node, const Request& request)
     });
 }
 
+/// A client that knows a process by a published id writes that into the message as well; the process knows its own alone.
+void name_the_process(std::string& body, const ProcessId& asked, const ProcessId& real)
+{
+    const auto view = JsonView::parse(body);
+    const auto target = view ? view->find("Target") : std::nullopt;
+    if (!target || target->string() != asked.text())
+        return;
+    const auto at = static_cast<std::size_t>(target->raw().data() - body.data());
+    body.replace(at, target->raw().size(), '"' + real.text() + '"');
+}
+
 Result<Reply> dry_run(Node& node, const Request& request)
 {
-    TRY(const auto process, process_in_query(request));
-    return slowly(node, [&node, process, body = request.body] {
+    TRY(const auto asked, process_in_query(request));
+    return slowly(node, [&node, asked, body = request.body]() mutable {
+        const auto info = node.scheduler().process(asked);
+        const auto process = info ? info->id : asked;
+        if (process != asked)
+            name_the_process(body, asked, process);
         const auto answer = node.compute().dry_run({.process = process, .body = body});
         return answer ? result_reply(*answer) : compute_error(answer.error());
     });
