@@ -1,7 +1,9 @@
+#include "base/json.hpp"
 #include "cli/commands.hpp"
 #include "cli/errors.hpp"
 #include "cli/up/development.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace altiplano::cli {
@@ -34,6 +36,41 @@ struct TokenOptions {
     std::vector<std::string> tags;
 };
 
+struct Message {
+    std::string target, data;
+    std::vector<std::pair<std::string, std::string>> tags;
+    std::string tag(std::string_view name) const
+    {
+        const auto found = std::ranges::find(tags, name, &std::pair<std::string, std::string>::first);
+        return found == tags.end() ? std::string() : found->second;
+    }
+};
+
+/// The messages of a guest's answer, which has them in `Messages`. What is not as it should be is empty.
+std::vector<Message> messages_of(const std::optional<JsonView>& response)
+{
+    const auto text = [](const std::optional<JsonView>& value) { return value ? value->text().value_or("") : std::string(); };
+    std::vector<Message> messages;
+    const auto list = response ? response->find("Messages") : std::nullopt;
+    for (const auto& one : list ? list->elements() : std::vector<JsonView>{}) {
+        Message message{.target = text(one.find("Target")), .data = text(one.find("Data")), .tags = {}};
+        const auto tags = one.find("Tags");
+        for (const auto& tag : tags ? tags->elements() : std::vector<JsonView>{})
+            message.tags.emplace_back(text(tag.find("name")), text(tag.find("value")));
+        messages.push_back(std::move(message));
+    }
+    return messages;
+}
+
+/// What a message made a process send. @return as Client::get
+Result<std::vector<Message>> answers(const Client& client, const Sent& sent)
+{
+    TRY(const auto answer, client.get(fmt::format("/~altiplano/result/{}/{}", sent.process, sent.slot)));
+    TRY(const auto view, answer.view());
+    const auto result = view.find("result");
+    return messages_of(result ? result->find("response") : std::nullopt);
+}
+
 Result<void> transfer(const TokenOptions& options, const Common& common)
 {
     TRY(const auto units, smallest_units(options.amount, options.decimals));
@@ -45,25 +82,13 @@ Result<void> transfer(const TokenOptions& options, const Common& common)
     }
     const Client client(common.url);
     TRY(const auto sent, send(client, common, options.token, std::move(tags), ""));
-    TRY(const auto answer, client.get(fmt::format("/~altiplano/result/{}/{}", sent.process, sent.slot)));
+    TRY(const auto messages, answers(client, sent));
 
     // The token answers with messages: a Transfer-Error, or notices to both sides.
-    TRY(const auto view, answer.view());
-    const auto result = view.find("result");
-    const auto response = result ? result->find("response") : std::nullopt;
-    const auto messages = response ? response->find("Messages") : std::nullopt;
     std::string refused;
     bool moved = false;
-    for (const auto& message : messages ? messages->elements() : std::vector<JsonView>{}) {
-        std::string action, error;
-        for (const auto& tag : message.find("Tags") ? message.find("Tags")->elements() : std::vector<JsonView>{}) {
-            const auto name = tag.find("name")->string().value_or("");
-            const auto value = tag.find("value")->text().value_or("");
-            if (name == "Action")
-                action = value;
-            else if (name == "Error")
-                error = value;
-        }
+    for (const auto& message : messages) {
+        const auto action = message.tag("Action"), error = message.tag("Error");
         moved = moved || action == "Debit-Notice" || action == "Credit-Notice";
         if (action == "Transfer-Error")
             refused = error.empty() ? "the token refused the transfer" : error;
@@ -76,6 +101,50 @@ Result<void> transfer(const TokenOptions& options, const Common& common)
     json.member("quantity", std::string_view(units)).member("recipient", std::string_view(options.recipient)).end_object();
     print(common, json.text(), {{"id", sent.id}, {"token", sent.process}, {"quantity", units}, {"recipient", options.recipient}});
     return {};
+}
+
+/// Asks the faucet, which is the token's minter and says so in its Info.
+Result<void> drip(const TokenOptions& options, const Common& common)
+{
+    const Client client(common.url);
+    TRY(const auto key, common.key());
+    const auto me = key->address().text();
+    JsonWriter ask;
+    ask.begin_object().member("Target", std::string_view(options.token)).member("Owner", std::string_view(me));
+    ask.key("Tags")
+        .begin_array()
+        .begin_object()
+        .member("name", "Action")
+        .member("value", "Info")
+        .end_object()
+        .end_array()
+        .end_object();
+    TRY(const auto info, client.post("/cu/dry-run?process-id=" + options.token, as_bytes(ask.text())));
+    TRY(const auto view, info.view());
+    std::string faucet;
+    for (const auto& message : messages_of(view))
+        faucet = message.tag("Minter");
+    if (faucet.empty())
+        return fail(errors::bad_argument, "the token has no minter, so there is nobody to ask");
+
+    item::Tags tags{{"Data-Protocol", "ao"}, {"Variant", "ao.TN.1"}, {"Type", "Message"}, {"Action", "Drip"}};
+    if (!options.recipient.empty())
+        tags.add("Recipient", options.recipient);
+    TRY(const auto sent, send(client, common, faucet, std::move(tags), ""));
+    TRY(const auto messages, answers(client, sent));
+    for (const auto& message : messages) {
+        if (message.tag("Action") == "Faucet-Error")
+            return fail(errors::process_failed, "the faucet gives nothing: " + message.tag("Error"));
+        if (message.tag("Action") != "Faucet-Notice")
+            continue;
+        const auto quantity = message.tag("Quantity"), recipient = message.tag("Recipient"), note = message.tag("Note");
+        JsonWriter json;
+        json.begin_object().member("id", std::string_view(sent.id)).member("faucet", std::string_view(faucet));
+        json.member("quantity", std::string_view(quantity)).member("recipient", std::string_view(recipient)).end_object();
+        print(common, json.text(), {{"faucet", faucet}, {"quantity", quantity + "  " + note}, {"recipient", recipient}});
+        return {};
+    }
+    return fail(errors::process_failed, "the token's minter is no faucet: it sent no notice");
 }
 
 }  // namespace
@@ -93,6 +162,13 @@ void add_token_commands(CLI::App& app, Common& common, Exit& exit)
     moving->add_option("--tag", options->tags, "X-Name=value that travels along, any number")->allow_extra_args(false);
     moving->callback([options, &common, &exit] {
         if (const auto done = transfer(*options, common); !done)
+            exit = report(common, done.error());
+    });
+    auto* const asking = token->add_subcommand("faucet", "test AR without value, once a day, on a development node");
+    asking->add_option("recipient", options->recipient, "a process or a wallet; yours when none is named");
+    asking->add_option("--token", options->token, "the token's process")->capture_default_str();
+    asking->callback([options, &common, &exit] {
+        if (const auto done = drip(*options, common); !done)
             exit = report(common, done.error());
     });
 }

@@ -1,11 +1,14 @@
 // The development node: starts a node as a process of its own and gives it wallets, money, packages and an AI worker.
+#include "base/base64url.hpp"
 #include "base/clock.hpp"
 #include "base/hash.hpp"
 #include "base/json.hpp"
 #include "cli/commands.hpp"
 #include "cli/errors.hpp"
 #include "cli/up/development.hpp"
+#include "cli/up/prepared.hpp"
 #include "node/data_folder.hpp"
+#include "store/references.hpp"
 
 #include <csignal>
 #include <cstdlib>
@@ -28,6 +31,7 @@ struct UpOptions {
     std::string model;
     bool ai = true;
     bool ephemeral = false;
+    bool prepare = false;
     std::size_t workers = 1;
 };
 
@@ -102,41 +106,6 @@ void end_the_node(int)
     kill(ended_child, SIGTERM);
 }
 
-/// The bundled model, where `./dev setup` puts it; empty when there is none.
-Path bundled_model()
-{
-    const Path folder = Path(environment_or("ALTIPLANO_CACHE", environment_or("HOME", ".") + "/.cache/altiplano")) / "model";
-    const auto names = system_files().list(folder);
-    for (const auto& name : names ? *names : std::vector<std::string>{})
-        if (name.ends_with(".gguf"))
-            return folder / name;
-    return {};
-}
-
-Result<item::Header> model_header(const Path& file)
-{
-    return file_header(development_wallet("owner"), file,
-        {{"Content-Type", "application/octet-stream"}, {"Name", file.stem().string()}},
-        to_string(sha256(as_bytes("altiplano up v1 model")).bytes()));
-}
-
-/// The item of a model. Hashing takes a while, so what it gave is kept beside the data until the file changes.
-Result<std::string> model_id(const Path& data, const Path& file, std::optional<item::Header>& header)
-{
-    const auto about = fmt::format("{} {} {}", std::filesystem::absolute(file).string(), std::filesystem::file_size(file),
-        std::filesystem::last_write_time(file).time_since_epoch().count());
-    const Path note = data / "development-model";
-    if (const auto kept = read_file(system_files(), note)) {
-        const auto text = to_string(*kept);
-        if (const auto line = text.find('\n'); text.substr(0, line) == about && ItemId::parse(text.substr(line + 1)))
-            return text.substr(line + 1);
-    }
-    TRY(header, model_header(file));
-    const auto id = header->id().text();
-    TRY_OK(write_file(system_files(), note, as_bytes(about + "\n" + id)));
-    return id;
-}
-
 Result<void> send_all(const Client& client, const std::vector<Development::Step>& steps)
 {
     for (const auto& step : steps)
@@ -144,20 +113,43 @@ Result<void> send_all(const Client& client, const std::vector<Development::Step>
     return {};
 }
 
-Result<void> provide(const Client& client, const Development& development)
+Result<void> provide(const Client& client, const Development::Stage& stage)
 {
-    for (const auto& step : development.items) {
+    for (const auto& step : stage.items) {
         TRY(const auto there, client.exists("/" + step.item.id().text()));
         if (!there)
             TRY_OK(client.post("/tx", step.item.wire()));
     }
-    return send_all(client, development.messages);
+    return send_all(client, stage.messages);
+}
+
+/// The model becomes an item, and is used where it lies.
+Result<void> provide_model(const Client& client, const node::DataFolder& folder, const Path& file, const item::Header& header)
+{
+    TRY(const auto there, client.exists("/" + header.id().text()));
+    if (there)
+        return {};
+    TRY(const auto opened, system_files().open(file, Files::Mode::read));
+    TRY(const auto hash, store::sha256_of(*opened));
+    TRY(const auto blobs, store::Blobs::open_to_read(system_files(), folder.blobs()));
+    TRY_OK(store::refer(system_files(), *blobs, std::filesystem::canonical(file), hash));
+    TRY_OK(client.post("/blob/" + hex(hash.bytes()), header.wire()));
+    return attest(client, development_wallet("owner"), header.id().text());
+}
+
+Result<void> prepare(const Path& guest, const Path& model)
+{
+    TRY_OK(compile_module(guest / "process.wasm"));
+    if (model.empty())
+        return {};
+    TRY_OK(model_header(model));
+    return compile_module(guest / "llama.wasm");
 }
 
 Result<void> keep_wallets(const Path& folder)
 {
     TRY_OK(system_files().make_directories(folder));
-    for (const std::string name : {"alice", "bob", "owner", "faucet"}) {
+    for (const std::string name : {"alice", "bob", "owner"}) {
         const auto file = folder / (name + ".json");
         if (system_files().exists(file))
             continue;
@@ -176,7 +168,8 @@ void banner(const UpOptions& options, const Development& made, const std::string
     };
     for (const std::string name : {"alice", "bob"})
         row(name, development_wallet(name).address().text(), "1000 test wAR, no value: wallets/" + name + ".json");
-    row("wAR", made.war, "test AR, no value; 12 decimals; minted by the faucet's wallet");
+    row("wAR", made.war, "test AR, no value; 12 decimals; minted by the faucet alone");
+    row("faucet", made.faucet, "gives test AR, no value: altiplano token faucet");
     row("registry", made.registry, "of packages: @apm/apm, @sam/Llama-Herder, @rakis/DbAdmin, @rakis/WeaveDrive");
     row("herder", made.herder, "takes AI jobs for wAR");
     for (const auto& worker : made.workers)
@@ -194,6 +187,12 @@ Result<void> run(UpOptions& options, const Common& common, Exit& exit)
 {
     const auto began = system_clock().monotonic_ns();
     std::signal(SIGPIPE, SIG_IGN);
+    const Path guest = options.guest.empty() ? own_program().parent_path() / "../../guest" : Path(options.guest);
+    Path model = options.model.empty() ? bundled_model() : Path(options.model);
+    if (!options.ai || !system_files().exists(guest / "llama.wasm"))
+        model.clear();
+    if (options.prepare)
+        return prepare(guest, model);
     if (options.ephemeral) {
         std::string folder = (std::filesystem::temp_directory_path() / "altiplano-up-XXXXXX").string();
         ENSURE(mkdtemp(folder.data()) != nullptr, "a temporary folder can be made");
@@ -209,24 +208,21 @@ Result<void> run(UpOptions& options, const Common& common, Exit& exit)
         }
     } const gone{options};
     const node::DataFolder folder{options.data};
-    const Path guest = options.guest.empty() ? own_program().parent_path() / "../../guest" : Path(options.guest);
 
     // The ids of what is spawned follow from the node's keys: they are made before it starts.
     Development::Options plan{
         .scheduler = {}, .authority = {}, .guest = guest, .model_id = {}, .workers = options.workers, .funded = {}};
-    Path model = options.model.empty() ? bundled_model() : Path(options.model);
-    if (!options.ai || !system_files().exists(guest / "llama.wasm"))
-        model.clear();
     std::optional<item::Header> header;
+    if (!model.empty()) {
+        TRY(header, model_header(model));
+        plan.model_id = header->id().text();
+    }
     {
         TRY(const auto lock, folder.claim(system_files()));
         TRY(const auto scheduler, node::load_or_make_key(system_files(), system_random(), folder.key("scheduler")));
         TRY(const auto authority, node::load_or_make_key(system_files(), system_random(), folder.key("authority")));
         plan.scheduler = scheduler->address();
         plan.authority = authority->address();
-        if (!model.empty()) {
-            TRY(plan.model_id, model_id(options.data, model, header));
-        }
     }
     TRY(const auto key, common.key());
     plan.funded.push_back(key->address().text());
@@ -236,31 +232,23 @@ Result<void> run(UpOptions& options, const Common& common, Exit& exit)
     std::string aliases;
     for (const auto& [published, local] : made.aliases)
         aliases += (aliases.empty() ? "" : ",") + published + "=" + local;
-    std::vector<std::string> arguments{
-        own_program().string(), "node", "--data", options.data, "--port", options.port, "--aliases", aliases};
+    std::vector<std::string> arguments{own_program().string(), "node", "--data", options.data, "--port", options.port,
+        "--aliases", aliases, "--modules", shared_modules().string()};
     // Ctrl-C reaches both of us, and the node ends first.
     TRY(const auto node, Child::start(arguments));
     ended_child = node->process();
     std::signal(SIGTERM, end_the_node);
     std::signal(SIGINT, end_the_node);
     const Client client(node->url());
-    if (!made.model.empty()) {
-        TRY(const auto there, client.exists("/" + made.model));
-        if (!there) {
-            const auto owner = development_wallet("owner");
-            if (!header) {
-                TRY(header, model_header(model));
-            }
-            TRY_OK(put_file(client, model, *header));
-            TRY_OK(attest(client, owner, made.model));
-        }
-    }
-    TRY_OK(provide(client, made));
+    TRY_OK(provide(client, made.first));
     if (common.json) {
         JsonWriter json;
         json.begin_object().member("url", std::string_view(node->url())).member("war", std::string_view(made.war));
         json.member("registry", std::string_view(made.registry)).member("herder", std::string_view(made.herder));
-        json.member("model", std::string_view(made.model)).key("workers").begin_array();
+        json.member("faucet", std::string_view(made.faucet))
+            .member("model", std::string_view(made.model))
+            .key("workers")
+            .begin_array();
         for (const auto& worker : made.workers)
             json.string(worker);
         json.end_array().end_object();
@@ -270,7 +258,10 @@ Result<void> run(UpOptions& options, const Common& common, Exit& exit)
         banner(options, made, node->url(), (system_clock().monotonic_ns() - began) / 1'000'000);
     }
 
-    TRY_OK(send_all(client, made.later));
+    // The AI comes behind: who asks the herder meanwhile waits in its queue.
+    if (header)
+        TRY_OK(provide_model(client, folder, model, *header));
+    TRY_OK(provide(client, made.later));
 
     // From here on the node is what runs.
     if (node->wait() != 0)
@@ -291,6 +282,7 @@ void add_up_command(CLI::App& app, Common& common, Exit& exit)
     up->add_option("--workers", options->workers, "AI workers")->check(CLI::Range(1, 64))->capture_default_str();
     up->add_option("--model", options->model, "a GGUF file; by default the bundled one");
     up->add_flag("--ai,!--no-ai", options->ai, "with a model and a worker");
+    up->add_flag("--prepare", options->prepare, "only compile what it needs for this machine, so that it starts at once");
     up->add_option("--guest", options->guest, "folder with process.wasm and llama.wasm")->group("");
     up->callback([options, &common, &exit] {
         // What fails because the node was told to end is no failure.

@@ -19,7 +19,7 @@ void add_ask_command(CLI::App& app, Common& common, Exit& exit);
 void add_console_command(CLI::App& app, Common& common, Exit& exit);
 void add_up_command(CLI::App& app, Common& common, Exit& exit);
 void add_herd_commands(CLI::App& app, Common& common, Exit& exit);  ///< herd start
-void add_token_commands(CLI::App& app, Common& common, Exit& exit);  ///< token transfer, token balance
+void add_token_commands(CLI::App& app, Common& common, Exit& exit);  ///< token transfer, token faucet
 void add_checkpoint_commands(CLI::App& app, Common& common, Exit& exit);  ///< checkpoint export, check
 void add_machine_commands(CLI::App& app, Common& common, Exit& exit);  ///< offer, disk
 void add_past_commands(CLI::App& app, Common& common, Exit& exit);  ///< state, read, fork, diff

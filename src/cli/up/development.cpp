@@ -118,36 +118,39 @@ std::string with_local_ids(std::string text, const std::vector<std::pair<std::st
 Result<Development> Development::make(const Options& options, Files& files)
 {
     Development made;
-    const auto owner_key = development_wallet("owner"), faucet_key = development_wallet("faucet"),
-               sam_key = development_wallet("sam"), rakis_key = development_wallet("rakis");
-    const Signer owner(owner_key, options), faucet(faucet_key, options), sam(sam_key, options), rakis(rakis_key, options);
+    const auto owner_key = development_wallet("owner"), sam_key = development_wallet("sam"),
+               rakis_key = development_wallet("rakis");
+    const Signer owner(owner_key, options), sam(sam_key, options), rakis(rakis_key, options);
     const auto send = [&](std::string what, Result<item::DataItem> item) -> Result<std::string> {
         TRY(auto signed_item, std::move(item));
         auto id = signed_item.id().text();
-        made.messages.push_back({std::move(what), std::move(signed_item)});
+        made.first.messages.push_back({std::move(what), std::move(signed_item)});
         return id;
     };
 
     TRY(auto aos, module(owner, files, options.guest / "process.wasm", "aos"));
     made.aos_module = aos.id().text();
-    made.items.push_back({"module aos", std::move(aos)});
+    made.first.items.push_back({"module aos", std::move(aos)});
     made.aliases.emplace_back(published::aos_module, made.aos_module);
 
-    // Money first: whoever is spawned later may be paid at once.
+    // Money first: whoever is spawned later may be paid at once. The token names its minter, which is then told of the token.
+    TRY(made.faucet,
+        send("faucet",
+            owner.process("Faucet", made.aos_module, {{"Note", "test AR, no value"}}, lua_text("packages/faucet/faucet.lua"))));
     TRY(made.war,
         send("wAR",
             owner.process("Wrapped AR", made.aos_module,
-                {{"Ticker", "wAR"}, {"Denomination", "12"}, {"Minter", faucet_key.address().text()},
-                    {"Note", "test AR, no value"}},
+                {{"Ticker", "wAR"}, {"Denomination", "12"}, {"Minter", made.faucet}, {"Note", "test AR, no value"}},
                 lua_text("blueprints/token.lua"))));
     made.aliases.emplace_back(published::war, made.war);
+    TRY_OK(send("", owner.message("token of the faucet", made.faucet, {{"Action", "Set-Token"}, {"Token", made.war}})));
     auto funded = options.funded;
     for (const std::string_view name : {"alice", "bob"})
         funded.push_back(development_wallet(name).address().text());
     for (const auto& address : funded)
         TRY_OK(send("test wAR",
-            faucet.message("fund " + address, made.war,
-                {{"Action", "Mint"}, {"Recipient", address}, {"Quantity", "1000000000000000"}})));  // 1000 wAR
+            owner.message("fund " + address, made.faucet,
+                {{"Action", "Fund"}, {"Recipient", address}, {"Quantity", "1000000000000000"}})));  // 1000 wAR
 
     TRY(made.registry,
         send("registry",
@@ -160,7 +163,7 @@ Result<Development> Development::make(const Options& options, Files& files)
     if (!options.model_id.empty()) {
         TRY(auto llama, module(owner, files, options.guest / "llama.wasm", "llama"));
         made.llama_module = llama.id().text();
-        made.items.push_back({"module llama", std::move(llama)});
+        made.later.items.push_back({"module llama", std::move(llama)});
         made.aliases.emplace_back(published::llama_module, made.llama_module);
         made.aliases.emplace_back(published::model, options.model_id);
         made.model = options.model_id;
@@ -178,8 +181,8 @@ Result<Development> Development::make(const Options& options, Files& files)
                 lua_text("packages/llama-herder/worker.lua")));
         const auto id = worker.id().text();
         TRY(auto allow, owner.message("allow " + name, made.herder, {{"Action", "Worker-Allow"}, {"Worker", id}}));
-        made.later.push_back({"worker", std::move(worker)});
-        made.later.push_back({"allow worker", std::move(allow)});
+        made.later.messages.push_back({"worker", std::move(worker)});
+        made.later.messages.push_back({"allow worker", std::move(allow)});
         made.workers.push_back(id);
     }
 

@@ -23,18 +23,20 @@ inline constexpr std::string_view llama_module = "QkFLfRXw8MOeHMNoHK0tyno17wbSxC
 item::Ed25519Signer development_wallet(std::string_view name);
 
 /// What a development node is given: the same items at every start, so that giving them again changes nothing (law 4).
-/// Modules, token, registry with its packages, herder and worker, and test money.
+/// Modules, faucet and token, registry with its packages, herder and worker, and test money.
 struct Development {
     struct Step {
         std::string what;  ///< for people
         item::DataItem item;
     };
-    std::vector<Step> items;  ///< to be stored: modules
-    std::vector<Step> messages;  ///< to be sent, in this order
-    std::vector<Step>
-        later;  ///< to be sent when the node is shown as ready: the AI's module is compiled first, which takes seconds
+    struct Stage {
+        std::vector<Step> items{};  ///< to be stored: modules
+        std::vector<Step> messages{};  ///< to be sent afterwards, in this order
+    };
+    Stage first;  ///< what there is when the node is shown as ready
+    Stage later;  ///< the AI, whose module and model take a while; the model is the caller's
     std::vector<std::pair<std::string, std::string>> aliases;  ///< published id, local id
-    std::string war, registry, herder, aos_module, llama_module;
+    std::string war, faucet, registry, herder, aos_module, llama_module;
     std::vector<std::string> workers;
     std::string model;  ///< id of the GGUF; empty: no AI
 
