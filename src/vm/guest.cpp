@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t open_files_max = 1024;
 constexpr std::size_t global_bytes = 16;
 constexpr std::uint64_t page_bytes = memory::Region::page_bytes;
+constexpr std::uint64_t instantiation_fuel = std::uint64_t{1} << 62;
 constexpr std::string_view depth_sentence = "the guest's calls are nested too deep";
 constexpr std::string_view read_only_sentence = "the guest wrote to a mapped item, which is read-only";
 
@@ -144,8 +145,11 @@ Answer<void> Guest::instantiate()
     if (!store_)
         return stop(Error{errors::host_engine, "Wasmtime gave no store", {}});
 
-    // No guest code runs here: start functions and data segments are exports of their own. Only element segments act,
-    // and they may lie outside their table.
+    // No guest code runs here: start functions and data segments are exports of their own. Only element segments and the first
+    // values of globals and tables act; the segments may lie outside their table. The engine compiles some of them to code, which
+    // burns fuel: it is bounded by the module's length, and no part of a message's bill (`begin` sets that).
+    if (const OwnedError e{wasmtime_context_set_fuel(context(), instantiation_fuel)})
+        return stop(Error{errors::host_engine, message_of(e.get()), {}});
     wasm_trap_t* trap = nullptr;
     {
         const OfferMemory offer(*this);
