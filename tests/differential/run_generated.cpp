@@ -1,0 +1,71 @@
+// Runs generated modules (smith/) on our virtual machine, rewriting pass and all: our side of the second differential test.
+//   run_generated FOLDER FIRST COUNT
+// One line for each module that is there: its seed, then for each of six messages what the guest answered, or the trap it
+// ended with, or why the module was refused. A host fault ends the program: it is never an answer.
+#include "base/random.hpp"
+#include "vm/machine.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <fmt/format.h>
+
+using namespace altiplano;
+
+namespace {
+
+constexpr int messages = 6;
+
+[[noreturn]] void give_up(const std::string& seed, const Error& error)
+{
+    fmt::print(stderr, "error  module {}: {} ({})\n", seed, error.sentence, error.code);
+    std::exit(1);
+}
+
+std::string answers_of(vm::ModuleCache& cache, const std::string& seed, Bytes wasm)
+{
+    // The memory section says how wide it is; a module of the other width is refused by its name.
+    auto module = cache.compile(wasm, *vm::format_named("wasm64-wasi-altiplano_1"));
+    if (!module && module.error().code == "module.bad_format")
+        module = cache.compile(wasm, *vm::format_named("wasm32-wasi-altiplano_1"));
+    if (!module)
+        return fmt::format(" refused {}", module.error().code);
+    auto machine = vm::Machine::create(*module, {});
+    if (!machine && machine.error().code == "module.constructors_failed")
+        return " start";
+    if (!machine)
+        give_up(seed, machine.error());
+    std::string line;
+    for (int message = 0; message < messages; ++message) {
+        const auto text = fmt::format("{:08d} message", message);
+        const auto run = (*machine)->handle({.message_json = text, .env_json = "{}", .gas_limit = std::uint64_t{1} << 40});
+        if (!run)
+            give_up(seed, run.error());
+        if (run->kind == vm::Run::Kind::guest_fault)
+            return line + " " + std::string(run->fault_code);
+        line += " " + to_string(run->bytes);
+        if (const auto root = (*machine)->commit(); !root)
+            give_up(seed, root.error());
+    }
+    return line;
+}
+
+}  // namespace
+
+int main(int count, char** words)
+{
+    if (count != 4) {
+        fmt::print(stderr, "usage: run_generated FOLDER FIRST COUNT\n");
+        return 2;
+    }
+    const auto engine = vm::Engine::create();
+    if (!engine)
+        give_up("(none)", engine.error());
+    const auto cache = vm::ModuleCache::open(*engine, system_files(), system_random(), {.folder = {}});
+    if (!cache)
+        give_up("(none)", cache.error());
+    const auto first = std::strtoull(words[2], nullptr, 10);
+    for (auto seed = first; seed < first + std::strtoull(words[3], nullptr, 10); ++seed)
+        if (const auto wasm = read_file(system_files(), Path(words[1]) / fmt::format("{}.wasm", seed)))
+            fmt::print("{}{}\n", seed, answers_of(**cache, std::to_string(seed), *wasm));
+    return 0;
+}
