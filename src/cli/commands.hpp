@@ -12,6 +12,7 @@ void add_node_commands(CLI::App& app, Common& common, Exit& exit);  ///< node, w
 void add_config_commands(CLI::App& app, Common& common, Exit& exit);  ///< config show, alias
 void add_module_commands(CLI::App& app, Common& common, Exit& exit);  ///< module add, ls, formats
 void add_model_commands(CLI::App& app, Common& common, Exit& exit);  ///< model add, ls, show, ps, rm, verify
+void add_extension_commands(CLI::App& app, Common& common, Exit& exit);  ///< extension add, ls, rm
 void add_item_commands(CLI::App& app, Common& common, Exit& exit);  ///< put, get
 void add_process_commands(CLI::App& app, Common& common, Exit& exit);  ///< spawn, send, eval, result
 void add_network_commands(CLI::App& app, Common& common, Exit& exit);  ///< cron, monitor, dead

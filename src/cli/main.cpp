@@ -60,6 +60,7 @@ int main(int argc, char** argv)
     add_item_commands(app, common, exit);
     add_module_commands(app, common, exit);
     add_model_commands(app, common, exit);
+    add_extension_commands(app, common, exit);
     add_process_commands(app, common, exit);
     add_network_commands(app, common, exit);
     add_ask_command(app, common, exit);

@@ -28,7 +28,7 @@ Exit exit_of(std::string_view code)
         return code == "compute.unknown_format" ? Exit::refused : Exit::not_found;
     if (code == errors::bad_argument || code == "base.bad_id")
         return Exit::usage;
-    for (const std::string_view refusing : {"item.", "module.", "scheduler.", "messenger.", "compute.not_a_module",
+    for (const std::string_view refusing : {"item.", "announced.", "module.", "scheduler.", "messenger.", "compute.not_a_module",
              "compute.bad_limit", "compute.bad_cron", "vm.memory_over_limit", "compute.memory_not_offered", "node.bad_",
              "node.body_", "node.folder_in_use", "node.newer_folder"})
         if (code.starts_with(refusing))

@@ -15,11 +15,41 @@ namespace altiplano::compute {
 
 namespace {
 
-std::vector<std::pair<std::string, Digest>> specifications()
+std::vector<std::pair<std::string, Digest>> specifications(const Context& context)
 {
     std::vector<std::pair<std::string, Digest>> all;
     for (const auto& one : extensions())
         all.emplace_back(std::string(one->name()), one->specification());
+    for (const auto& [id, what] : context.announced)
+        all.emplace_back(what.name, what.specification);
+    return all;
+}
+
+constexpr std::size_t announced_max = 8;
+
+/// What `Extension: <id>` of a process asks for. Other values are words of AO, WeaveDrive above all: a node has what they stand
+/// for, or the module imports something that it lacks, which is refused when it is compiled.
+Result<std::vector<Context::Announced>> announced_of(weave::Weave& weave, const item::Tags& process)
+{
+    std::vector<Context::Announced> all;
+    for (const auto value : process.all("Extension")) {
+        const auto id = ItemId::parse(value);
+        if (!id)
+            continue;
+        const auto item = weave.whole(*id);
+        if (!item && item.error().code == weave::errors::unknown_item)
+            return fail(errors::unknown_extension, fmt::format("the extension {} is not in this weave", id->text()),
+                "`altiplano extension add` stores one");
+        if (!item)
+            return std::unexpected(item.error());
+        TRY(auto what, announced::read(item->tags(), item->data()));
+        for (const auto& before : all)
+            if (before.what.name == what.name)
+                return fail(errors::unknown_extension, fmt::format("the process asks for two extensions {}", what.name));
+        if (all.size() == announced_max)
+            return fail(errors::unknown_extension, fmt::format("a process has at most {} extensions of others", announced_max));
+        all.push_back({*id, std::move(what)});
+    }
     return all;
 }
 
@@ -38,6 +68,14 @@ vm::Extensions extensions(tensor::Options::By by)
     static const auto by_reference = tensor::extension({.by = reference});
     static const auto by_both = tensor::extension({.by = both});
     return {drive::extension(), by == own ? by_own : by == reference ? by_reference : by_both};
+}
+
+vm::Extensions extensions(const Context& context, tensor::Options::By by)
+{
+    auto all = extensions(by);
+    for (const auto& [id, what] : context.announced)
+        all.push_back(announced::extension(what));
+    return all;
 }
 
 Result<std::shared_ptr<const ModuleCode>> Modules::get(weave::Weave& weave, const ModuleId& id)
@@ -102,15 +140,17 @@ Result<Context> context_of(
         .limits = {},
         .memory_bytes = 0,
         .crons = {},
+        .announced = {},
         .env_json = {},
         .semantics = {}};
     TRY(context.limits, limits_of(process.tags(), context.code->header.tags()));
     TRY(context.crons, crons_of(process.tags()));
+    TRY(context.announced, announced_of(weave, process.tags()));
     context.memory_bytes = std::min(context.limits.memory_bytes, context.code->declared_memory_bytes);
     context.env_json = env_json(process, context.code->header, text_of(*format), recorded.authority);
     context.semantics = {.version = semantics_version,
         .module_sha256 = context.code->sha256,
-        .extensions = specifications(),
+        .extensions = specifications(context),
         .authority = recorded.authority,
         .module = recorded.module};
     return context;

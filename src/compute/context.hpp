@@ -1,5 +1,6 @@
 #pragma once
 
+#include "announced/extension.hpp"
 #include "compute/limits.hpp"
 #include "compute/log_walk.hpp"
 #include "tensor/extension.hpp"
@@ -54,15 +55,24 @@ struct Context {
     Limits limits;
     std::uint64_t memory_bytes = 0;  ///< the most that the process can come to have: its limit, or what its module can use
     std::vector<Cron> crons{};
+    /// Extensions of others that the process asks for by `Extension: <id>`, in its order.
+    struct Announced {
+        ItemId id;
+        announced::Announcement what;
+    };
+    std::vector<Announced> announced{};
     std::string env_json;
     units::Assignment::Semantics semantics;
 };
+
+/// Those of this program and those of others that a process asks for.
+vm::Extensions extensions(const Context& context, tensor::Options::By by = tensor::Options::By::own);
 
 /// The module that a process names, which may be one that another stands for. @return compute.not_a_module
 Result<ModuleId> module_named(const item::Header& process);
 
 /// Reads a process and its module from the weave. Compiles nothing.
-/// @return compute.not_a_module, compute.unknown_format, compute.bad_limit, weave.*
+/// @return compute.not_a_module, compute.unknown_format, compute.unknown_extension, compute.bad_limit, announced.*, weave.*
 /// @param recorded  what slot 0 adds to what the process says: an authority, the real id of its module
 /// @param modules  where modules are kept between processes; null: read anew
 Result<Context> context_of(weave::Weave& weave, const item::Header& process, const units::Assignment::Semantics& recorded = {},

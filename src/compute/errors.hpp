@@ -6,6 +6,8 @@
 namespace altiplano::compute::errors {
 inline constexpr std::string_view worker_died = "compute.worker_died";  ///< killed or crashed: the slot stays open
 inline constexpr std::string_view worker_protocol = "compute.worker_protocol";  ///< it said what no worker says
+inline constexpr std::string_view unknown_extension =
+    "compute.unknown_extension";  ///< an extension that this node does not have, or does not offer
 inline constexpr std::string_view not_a_module = "compute.not_a_module";  ///< the item that Module names is no module
 inline constexpr std::string_view unknown_format = "compute.unknown_format";  ///< a Module-Format that this node does not run
 inline constexpr std::string_view bad_limit = "compute.bad_limit";  ///< a Memory-Limit or Compute-Limit that says nothing

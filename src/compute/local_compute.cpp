@@ -136,6 +136,11 @@ Result<units::Assignment::Semantics> LocalCompute::admit(const item::DataItem& p
             added.module = ModuleId(real);
         TRY(lane->context, context_of(weave_, process.header(), added, &code_));
         TRY_OK(drive::check_mode(process.tags(), lane->context->code->header.tags()));
+        for (const auto& [id, what] : lane->context->announced)
+            if (!options_.offers || !options_.offers(id))
+                return fail(errors::unknown_extension,
+                    fmt::format("this node does not offer the extension {} {} ({})", what.name, what.version, id.text()),
+                    fmt::format("its operator may: `altiplano extension add {}`", id.text()));
         TRY_OK(check_offer(*lane->context, options_.memory_offer_bytes));
         TRY_OK(start_worker(*lane));
         // Constructors run now: what cannot begin within its limits is refused, not stuck at slot 0.

@@ -41,6 +41,8 @@ public:
         /// The most memory that a process may come to need here; a process that may need more is refused, whatever it uses.
         /// At most 1 TiB, which is what a state root covers.
         std::uint64_t memory_offer_bytes = std::uint64_t{16} << 30;
+        /// Which extensions of others new processes may ask for; empty: none.
+        std::function<bool(const ItemId&)> offers{};
         std::uint64_t dry_run_gas = 1'000'000'000'000;  ///< a dry run ends with this, or earlier with the process's own limit
         /// Cron evaluations due at once, between two messages, that are still done unasked. A process that slept for longer
         /// is parked: `cron` with `parked_too` goes on.

@@ -51,6 +51,8 @@ Result<std::unique_ptr<Recomputation>> Recomputation::prepare(weave::Weave& weav
     TRY(auto context,
         context_of(weave, spawn.message.header(), spawn.assignment.semantics.value_or(units::Assignment::Semantics{})));
     TRY_OK(weave.check(context.code->header.id()));
+    for (const auto& one : context.announced)
+        TRY_OK(weave.check(one.id));
     if (!spawn.assignment.semantics)
         return fail(errors::other_semantics, "slot 0 records no semantics version");
     TRY_OK(check_semantics(*spawn.assignment.semantics, context.semantics));
@@ -58,7 +60,8 @@ Result<std::unique_ptr<Recomputation>> Recomputation::prepare(weave::Weave& weav
     std::unique_ptr<Recomputation> made(new Recomputation(weave, std::move(context)));
     TRY(made->engine_, vm::Engine::create(vm::Engine::reservation_for(made->context_.memory_bytes)));
     TRY(made->cache_,
-        vm::ModuleCache::open(made->engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions(by)}));
+        vm::ModuleCache::open(
+            made->engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions(made->context_, by)}));
     TRY(module, made->cache_->compile(made->context_.code->wasm, *made->context_.format));
     return made;
 }

@@ -208,6 +208,7 @@ private:
         if (format == nullptr)
             return fail(errors::worker_protocol, fmt::format("a worker was given the format {}", as_text(format_name)));
         TRY(const auto wasm, fields.text());
+        TRY(auto offered, read_announced(fields));
         // Read before the sandbox closes the way to any file.
         const auto other = options_.instead ? options_.instead(wasm) : Buffer{};
         const Path modules{std::string(as_text(folder))};
@@ -220,9 +221,33 @@ private:
         TRY(engine_,
             vm::Engine::create(vm::Engine::reservation_for(std::min(limits_.memory_bytes, vm::declared_memory_bytes(wasm)))));
         TRY(cache_,
-            vm::ModuleCache::open(engine_, system_files(), system_random(), {.folder = modules, .extensions = extensions()}));
+            vm::ModuleCache::open(
+                engine_, system_files(), system_random(), {.folder = modules, .extensions = std::move(offered)}));
         TRY(module_, cache_->compile(other.empty() ? wasm : Bytes(other), *format));
         return Frame{.type = FrameType::loaded};
+    }
+
+    /// This program's extensions, and those that the process asks for, as its item announced them.
+    static Result<vm::Extensions> read_announced(Unpacker& fields)
+    {
+        auto all = extensions();
+        TRY(const auto count, fields.number());
+        for (std::uint64_t i = 0; i < count; ++i) {
+            item::Tags tags{{"Type", "Extension"}};
+            for (const auto* name : {"Name", "Version"}) {
+                TRY(const auto value, fields.text());
+                tags.add(name, std::string(as_text(value)));
+            }
+            TRY(const auto lines, fields.number());
+            for (std::uint64_t line = 0; line < lines; ++line) {
+                TRY(const auto value, fields.text());
+                tags.add("Function", std::string(as_text(value)));
+            }
+            TRY(const auto wasm, fields.text());
+            TRY(auto what, announced::read(tags, wasm));
+            all.push_back(announced::extension(std::move(what)));
+        }
+        return all;
     }
 
     Result<Frame> start(Result<std::unique_ptr<vm::Machine>> machine)

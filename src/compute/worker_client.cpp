@@ -101,14 +101,20 @@ void WorkerClient::give_up() const
 
 Result<void> WorkerClient::load(const Context& context, const Path& modules, memory::Tracker tracker)
 {
-    TRY_OK(channel_.send(FrameType::load,
-        Packer()
-            .number(context.limits.memory_bytes)
-            .number(static_cast<std::uint64_t>(tracker))
-            .text(std::string_view(modules.native()))
-            .text(context.format->name)
-            .text(Bytes(context.code->wasm))
-            .bytes()));
+    Packer payload;
+    payload.number(context.limits.memory_bytes)
+        .number(static_cast<std::uint64_t>(tracker))
+        .text(std::string_view(modules.native()))
+        .text(context.format->name)
+        .text(Bytes(context.code->wasm))
+        .number(context.announced.size());
+    for (const auto& [id, what] : context.announced) {
+        payload.text(what.name).text(what.version).number(what.lines.size());
+        for (const auto& line : what.lines)
+            payload.text(line);
+        payload.text(Bytes(what.wasm));
+    }
+    TRY_OK(channel_.send(FrameType::load, payload.bytes()));
     TRY(const auto loaded, answer(FrameType::loaded, {}, {}));
     return {};
 }

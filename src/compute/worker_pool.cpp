@@ -13,8 +13,11 @@ namespace {
 /// What a worker's module, ABI and engine depend on.
 std::string kind_of(const Context& context)
 {
-    return fmt::format("{} {} {}", context.semantics.module_sha256.text(), context.format->name,
+    auto kind = fmt::format("{} {} {}", context.semantics.module_sha256.text(), context.format->name,
         vm::Engine::reservation_for(context.memory_bytes));
+    for (const auto& [id, what] : context.announced)
+        kind += ' ' + id.text();
+    return kind;
 }
 
 std::unexpected<Error> going_down()

@@ -8,7 +8,7 @@
 
 namespace altiplano::node {
 
-/// The layout of a node's data folder, version 1. Kept: VERSION, keys/, records.db, blobs/, uploads/. Caches, which may be
+/// The layout of a node's data folder, version 1. Kept: VERSION, keys/, records.db, blobs/, uploads/, extensions. Caches, which may be
 /// deleted while no node runs: cache.db, images/, modules/.
 struct DataFolder {
     Path root;
@@ -17,6 +17,7 @@ struct DataFolder {
     Path uploads() const { return root / "uploads"; }
     Path cache() const { return root / "cache.db"; }
     Path modules() const { return root / "modules"; }
+    Path extensions() const { return root / "extensions"; }
     Path images() const { return root / "images"; }
     Path key(std::string_view name) const { return root / "keys" / (std::string(name) + ".json"); }
 

@@ -4,6 +4,7 @@
 
 /// The codes of the room `node`.
 namespace altiplano::node::errors {
+inline constexpr std::string_view bad_extensions = "node.bad_extensions";  ///< the list of offered extensions cannot be read
 inline constexpr std::string_view folder_in_use = "node.folder_in_use";  ///< another node has the data folder
 inline constexpr std::string_view newer_folder = "node.newer_folder";  ///< written by a newer program
 inline constexpr std::string_view no_folder = "node.no_folder";  ///< no data folder where one was named

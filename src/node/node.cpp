@@ -2,6 +2,7 @@
 
 #include "base/json.hpp"
 #include "node/errors.hpp"
+#include "node/offered.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "weave/errors.hpp"
 
@@ -122,6 +123,8 @@ Result<void> Node::open_compute(Files& files)
                     .history_states = options_.history_states,
                     .merge_in_background = !options_.start_worker,  // the simulator's node does one thing after another
                     .memory_offer_bytes = options_.memory_offer_bytes,
+                    .offers = [offered = Offered(files, DataFolder{options_.data}.extensions())](
+                                  const ItemId& id) { return offered.has(id); },
                     .cron_unasked_max = options_.cron_unasked_max,
                     .tracker = options_.tracker,
                     .authority = options_.any_scheduler ? std::optional(authority()) : std::nullopt}));

@@ -149,6 +149,12 @@ public:
     /// @return an Error, when the module is no such module or traps: a reference is right by definition, so both are ours
     virtual Answer<Value> run_reference(
         const Digest& hash, Bytes wasm, std::string_view function, Value stack_top, std::span<const Value> arguments) = 0;
+
+    /// The same for a module that is not part of this program. It may burn `fuel`. Takes no gas.
+    /// @return a GuestFault when the module traps or burns more; an Error when it does not compile, lacks an export or ends the
+    ///   native stack
+    virtual Answer<Value> run_announced(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
+        std::span<const Value> arguments, std::uint64_t fuel);
 };
 
 /// A named set of imports, shared by all machines: `call` may run on several threads at once.

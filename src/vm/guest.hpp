@@ -64,6 +64,8 @@ public:
     GuestFiles& files() override;
     Answer<Value> run_reference(
         const Digest& hash, Bytes wasm, std::string_view function, Value stack_top, std::span<const Value> arguments) override;
+    Answer<Value> run_announced(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
+        std::span<const Value> arguments, std::uint64_t fuel) override;
 
     // For the host functions of abi/.
     struct OpenFile {
@@ -123,6 +125,9 @@ private:
 
     Answer<void> in_bounds(std::uint64_t address, std::uint64_t length) const;
     Stop stop_of(OwnedError error, OwnedTrap trap);
+    /// @param announced  whether the module is somebody else's: then what is wrong with it is a fault of the guest that called it
+    Answer<Value> run_beside(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
+        std::span<const Value> arguments, std::uint64_t fuel, bool announced);
     bool too_deep();
     std::int64_t meter_left() const noexcept;
     void note_mapped();

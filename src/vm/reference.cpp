@@ -28,16 +28,39 @@ Answer<const wasmtime_module_t*> compiled(Engine::Native& engine, const Digest& 
 
 }  // namespace
 
+Answer<Value> CallContext::run_announced(const Digest&, Bytes, std::string_view, Value, std::span<const Value>, std::uint64_t)
+{
+    return broken("cannot run", "there is no machine");
+}
+
 Answer<Value> Guest::run_reference(
     const Digest& hash, Bytes wasm, std::string_view function, Value stack_top, std::span<const Value> arguments)
 {
+    // What it spends is nobody's: the extension's formula was charged before.
+    return run_beside(hash, wasm, function, stack_top, arguments, INT64_MAX, false);
+}
+
+Answer<Value> Guest::run_announced(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
+    std::span<const Value> arguments, std::uint64_t fuel)
+{
+    return run_beside(hash, wasm, function, stack_top, arguments, std::min(fuel, static_cast<std::uint64_t>(INT64_MAX)), true);
+}
+
+Answer<Value> Guest::run_beside(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
+    std::span<const Value> arguments, std::uint64_t fuel, bool announced)
+{
+    // That follows from the module's bytes, so it is the same everywhere.
+    const auto refuse = [&](std::string_view what, const std::string& why) -> std::unexpected<Stop> {
+        return announced ? stop(GuestFault{errors::trap_unreachable, fmt::format("a reference module {}", what)})
+                         : broken(what, why);
+    };
     if (!wasm64())
-        return broken("cannot run", "the guest's memory has 32-bit addresses");
+        return refuse("cannot run", "the guest's memory has 32-bit addresses");
     auto known = references_.find(hash);
     if (known == references_.end()) {
         const auto code = compiled(module_->native().engine->native(), hash, wasm);
         if (!code)
-            return std::unexpected(code.error());
+            return announced ? std::unexpected<Stop>(refuse("does not compile", {})) : std::unexpected(code.error());
         constexpr std::string_view memory_name = "altiplano:memory";
         wasmtime_extern_t memory;
         ENSURE(wasmtime_instance_export_get(context(), &instance_, memory_name.data(), memory_name.size(), &memory),
@@ -47,7 +70,7 @@ Answer<Value> Guest::run_reference(
         const OwnedError error(wasmtime_instance_new(context(), *code, &memory, 1, &instance, &trap));
         const OwnedTrap owned(trap);
         if (error || owned)
-            return broken("cannot be instantiated", error ? message_of(error.get()) : message_of(owned.get()));
+            return refuse("cannot be instantiated", error ? message_of(error.get()) : message_of(owned.get()));
         known = references_.emplace(hash, instance).first;
     }
 
@@ -59,27 +82,28 @@ Answer<Value> Guest::run_reference(
         || stack_pointer.kind != WASMTIME_EXTERN_GLOBAL
         || !wasmtime_instance_export_get(context(), &instance, function.data(), function.size(), &called)
         || called.kind != WASMTIME_EXTERN_FUNC)
-        return broken("lacks an export", fmt::format("{} or {}", stack_name, function));
+        return refuse("lacks an export", fmt::format("{} or {}", stack_name, function));
     const wasmtime_val_t top{.kind = WASMTIME_I64, .of = {.i64 = static_cast<std::int64_t>(stack_top)}};
     if (const OwnedError e{wasmtime_global_set(context(), &stack_pointer.of.global, &top)})
-        return broken("has another stack pointer", message_of(e.get()));
+        return refuse("has another stack pointer", message_of(e.get()));
 
-    // What it spends is nobody's: the extension's formula was charged before.
     const auto gas = gas_left();
-    if (const OwnedError e{wasmtime_context_set_fuel(context(), INT64_MAX)})
-        return broken("gets no fuel", message_of(e.get()));
+    if (const OwnedError e{wasmtime_context_set_fuel(context(), fuel)})
+        return refuse("gets no fuel", message_of(e.get()));
     wasmtime_val_t values[8];
     ENSURE(arguments.size() <= std::size(values), "no reference function has more");
     std::ranges::transform(arguments, values,
         [](Value v) { return wasmtime_val_t{.kind = WASMTIME_I64, .of = {.i64 = static_cast<std::int64_t>(v)}}; });
     wasmtime_val_t result;
     wasm_trap_t* trap = nullptr;
-    const OwnedError error(wasmtime_func_call(context(), &called.of.func, values, arguments.size(), &result, 1, &trap));
-    const OwnedTrap owned(trap);
+    OwnedError error(wasmtime_func_call(context(), &called.of.func, values, arguments.size(), &result, 1, &trap));
+    OwnedTrap owned(trap);
     if (const OwnedError e{wasmtime_context_set_fuel(context(), gas)})
-        return broken("leaves no fuel", message_of(e.get()));
+        return refuse("leaves no fuel", message_of(e.get()));
+    if (announced && owned)
+        return std::unexpected(stop_of(std::move(error), std::move(owned)));
     if (error || owned)
-        return broken("failed", error ? message_of(error.get()) : message_of(owned.get()));
+        return refuse("failed", error ? message_of(error.get()) : message_of(owned.get()));
     return static_cast<Value>(result.of.i64);
 }
 

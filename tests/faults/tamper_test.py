@@ -188,6 +188,21 @@ def a_worker_that_computes_wrongly_is_caught():
         assert error["code"] == "node.verify_differs", error
 
 
+def a_kernel_that_rounds_wrongly_is_caught_and_named():
+    wrong = os.environ["ALTIPLANO_WRONG_KERNEL"]
+    with harness.Node(program=wrong) as node:
+        module = node.json("put", harness.guest("llama"), "--module")["id"]
+        model = node.json("put", harness.model(), "--attest")["id"]
+        pid = node.json("ask", "Hi", "--module", module, "--model", model, "--tokens", 2)["process"]
+        error = node.json("verify", pid, "--reference", status=5)
+        assert error["code"] == "node.verify_differs", error
+        assert "slot 1" in error["error"] and "operation mul_mat" in error["error"] and "at position " in error["error"], error
+        # Who has right kernels sees that the record is wrong, and that it is not his own machine.
+        sound = subprocess.run([harness.PROGRAM, "--json", "--url", node.url, "verify", pid], capture_output=True, text=True)
+        assert sound.returncode == 5 and "operation" not in sound.stdout + sound.stderr, sound
+
+
 if __name__ == "__main__":
     harness.main([a_changed_byte_is_found_wherever_it_is, a_changed_model_is_found, what_is_only_a_cache_comes_back_equal,
-                  every_tracker_and_number_of_workers_gives_the_same, a_worker_that_computes_wrongly_is_caught])
+                  every_tracker_and_number_of_workers_gives_the_same, a_worker_that_computes_wrongly_is_caught,
+                  a_kernel_that_rounds_wrongly_is_caught_and_named])

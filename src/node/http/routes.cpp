@@ -3,6 +3,7 @@
 #include "node/http/compute_routes.hpp"
 #include "node/http/delivery_routes.hpp"
 #include "node/http/door_routes.hpp"
+#include "node/http/extension_routes.hpp"
 #include "node/http/gateway_routes.hpp"
 #include "node/http/graphql_routes.hpp"
 #include "node/http/health_routes.hpp"
@@ -38,6 +39,7 @@ std::unique_ptr<Router> routes(Node& node)
     router->mount("/su", scheduler_site(node));
     router->mount("/cu", compute_routes(node));
     add_own_routes(*router, node);
+    add_extension_routes(*router, node);
     add_delivery_routes(*router, node);
     add_past_routes(*router, node);
     add_gateway_routes(*router, node);

@@ -1,0 +1,156 @@
+#include "announced/errors.hpp"
+#include "announced/extension.hpp"
+#include "base/clock.hpp"
+#include "base/random.hpp"
+#include "base/test_folder.hpp"
+#include "vm/errors.hpp"
+#include "vm/machine.hpp"
+#include "vm/module.hpp"
+#include "vm/test_wat.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace altiplano::announced {
+namespace {
+
+using vm::test::guest_wat;
+using vm::test::wat;
+
+/// sum(at, bytes, scratch, scratch bytes): of the bytes, added up on its stack; spin never ends; hurt leaves the memory.
+const Buffer& reference()
+{
+    static const auto wasm = wat(R"((module
+        (import "env" "memory" (memory i64 0))
+        (global (export "__stack_pointer") (mut i64) (i64.const 0))
+        (func (export "sum") (param $at i64) (param $n i64) (param i64 i64) (result i64)
+            (i64.store (i64.sub (global.get 0) (i64.const 8)) (i64.const 0))
+            (block $done (loop $next
+                (br_if $done (i64.eqz (local.get $n)))
+                (i64.store (i64.sub (global.get 0) (i64.const 8))
+                    (i64.add (i64.load (i64.sub (global.get 0) (i64.const 8))) (i64.load8_u (local.get $at))))
+                (local.set $at (i64.add (local.get $at) (i64.const 1)))
+                (local.set $n (i64.sub (local.get $n) (i64.const 1)))
+                (br $next)))
+            (i64.load (i64.sub (global.get 0) (i64.const 8))))
+        (func (export "spin") (param i64 i64) (result i64) (loop $l (br $l)) (i64.const 0))
+        (func (export "hurt") (param i64 i64) (result i64) (i64.load (i64.const -8)))))");
+    return wasm;
+}
+item::Tags tags()
+{
+    return {{"Type", "Extension"}, {"Name", "adder"}, {"Version", "1"}, {"Function", "sum/4 = 100 + 2*2"},
+        {"Function", "spin/2 = 10"}, {"Function", "hurt/2=10"}};
+}
+
+class AnAnnouncedExtension : public testing::Test {
+protected:
+    /// Runs one message of a guest whose handle calls a function, and answers what it gave.
+    Result<vm::Run> run(std::string_view call)
+    {
+        const auto engine = vm::Engine::create().value();
+        const auto cache = vm::ModuleCache::open(engine, system_files(), system_random(),
+            {.folder = folder / "modules", .extensions = {extension(read(tags(), reference()).value())}})
+                               .value();
+        const auto guest = guest_wat(call, "(data (i64.const 16) \"{\\22a\\22:0}\\00\")",
+            "(import \"adder\" \"sum\" (func $sum (param i64 i64 i64 i64) (result i64)))"
+            "(import \"adder\" \"spin\" (func $spin (param i64 i64) (result i64)))"
+            "(import \"adder\" \"hurt\" (func $hurt (param i64 i64) (result i64)))");
+        auto module = cache->compile(wat(guest));
+        if (!module)
+            return std::unexpected(module.error());
+        auto machine = vm::Machine::create(*module, {.memory_bytes = 1 << 22});
+        if (!machine)
+            return std::unexpected(machine.error());
+        return (*machine)->handle({.message_json = "{}", .env_json = "{}", .gas_limit = 1'000'000'000});
+    }
+    TestFolder folder;
+};
+
+std::string_view refusal(const item::Tags& tags, Bytes wasm = reference())
+{
+    const auto found = read(tags, wasm);
+    return found ? std::string_view("read") : found.error().code;
+}
+
+}  // namespace
+
+TEST(AnAnnouncement, is_read_from_an_item)
+{
+    const auto found = read(tags(), reference()).value();
+    EXPECT_EQ(found.name, "adder");
+    ASSERT_EQ(found.functions.size(), 3U);
+    EXPECT_EQ(found.functions[0].cost(std::vector<std::uint64_t>{0, 7, 0, 0}), 114U);
+    EXPECT_EQ(found.functions[0].cost(std::vector<std::uint64_t>{0, UINT64_MAX, 0, 0}), UINT64_MAX);
+}
+
+TEST(AnAnnouncement, has_another_specification_when_anything_of_it_changes)
+{
+    const auto first = read(tags(), reference()).value().specification;
+    const item::Tags other{{"Type", "Extension"}, {"Name", "adder"}, {"Version", "2"}, {"Function", "sum/4 = 100 + 2*2"}};
+    EXPECT_NE(read(other, reference()).value().specification, first);
+    auto longer = reference();
+    append(longer, wat("(module (import \"env\" \"memory\" (memory i64 0)))"));
+    EXPECT_EQ(refusal(tags(), longer), errors::bad_module);
+}
+
+TEST(AnAnnouncement, is_refused_for_each_thing_that_is_wrong)
+{
+    EXPECT_EQ(refusal({{"Name", "adder"}, {"Version", "1"}, {"Function", "a/2 = 1"}}), errors::bad_announcement);
+    for (const auto* name : {"", "Adder", "tensor", "wasi_snapshot_preview1", "a b", "1a"})
+        EXPECT_EQ(
+            refusal({{"Type", "Extension"}, {"Name", name}, {"Version", "1"}, {"Function", "a/2 = 1"}}), errors::bad_announcement)
+            << name;
+    for (const auto* line : {"", "a", "a/2", "a/1 = 1", "a/9 = 1", "A/2 = 1", "a/2 = 0", "a/2 = -1", "a/2 = 1 + 2",
+             "a/2 = 1 + 2*3", "a/2 = 1*1", "a/2 = 1 + 1*0", "a/2 = x", "a=2/1", "a/2 = 99999999999999999999"})
+        EXPECT_EQ(
+            refusal({{"Type", "Extension"}, {"Name", "adder"}, {"Version", "1"}, {"Function", line}}), errors::bad_announcement)
+            << line;
+    EXPECT_EQ(refusal({{"Type", "Extension"}, {"Name", "adder"}, {"Version", "1"}}), errors::bad_announcement);
+}
+
+TEST(AReferenceModule, has_nothing_that_acts_when_it_is_instantiated)
+{
+    for (const auto* text :
+        {"(module)", "(module (memory i64 1))", "(module (import \"env\" \"memory\" (memory i64 0)) (data (i64.const 0) \"x\"))",
+            "(module (import \"env\" \"memory\" (memory i64 0)) (func $f) (start $f))",
+            "(module (import \"env\" \"other\" (func)))", "(module (import \"env\" \"memory\" (memory i64 0)) (memory i64 1))"})
+        EXPECT_EQ(refusal(tags(), wat(text)), errors::bad_module) << text;
+    EXPECT_EQ(refusal(tags(), as_bytes("no wasm")), errors::bad_module);
+    for (std::size_t length = 0; length < reference().size(); ++length)
+        (void)read(tags(), Bytes(reference()).first(length)).has_value();
+}
+
+TEST_F(AnAnnouncedExtension, computes_in_the_guests_memory_and_leaves_its_scratch_as_it_was)
+{
+    // The sum of 'a' and ':' at 18 and 20 is written where the answer's digit stands.
+    const auto found = run(R"((i64.store (i64.const 130000) (i64.const 77))
+        (if (i64.ne (call $sum (i64.const 18) (i64.const 1) (i64.const 65536) (i64.const 65536)) (i64.const 97)) (then (unreachable)))
+        (if (i64.ne (i64.load (i64.const 130000)) (i64.const 77)) (then (unreachable)))
+        (if (i64.ne (i64.load (i64.const 131064)) (i64.const 0)) (then (unreachable)))
+        (i64.const 16))");
+    ASSERT_TRUE(found) << found.error().sentence;
+    EXPECT_EQ(found->kind, vm::Run::Kind::result) << found->fault_sentence;
+}
+
+TEST_F(AnAnnouncedExtension, ends_whatever_its_module_does)
+{
+    for (const auto* call : {"(drop (call $spin (i64.const 65536) (i64.const 65536)))",
+             "(drop (call $hurt (i64.const 65536) (i64.const 65536)))", "(drop (call $hurt (i64.const 65536) (i64.const 16)))",
+             "(drop (call $sum (i64.const -1) (i64.const 4) (i64.const 65536) (i64.const 65536)))"}) {
+        const auto found = run(std::string(call) + "(i64.const 16)");
+        ASSERT_TRUE(found) << found.error().sentence;
+        EXPECT_EQ(found->kind, vm::Run::Kind::guest_fault) << call;
+    }
+}
+
+TEST_F(AnAnnouncedExtension, costs_what_was_announced_before_anything_is_done)
+{
+    const auto found =
+        run("(drop (call $sum (i64.const 0) (i64.const 9000000000) (i64.const 65536) (i64.const 65536))) (i64.const 16)");
+    ASSERT_TRUE(found) << found.error().sentence;
+    EXPECT_EQ(found->kind, vm::Run::Kind::guest_fault);
+}
+
+}  // namespace altiplano::announced

@@ -1,0 +1,175 @@
+#include "announced/announcement.hpp"
+
+#include "announced/errors.hpp"
+#include "base/hash.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <fmt/format.h>
+
+namespace altiplano::announced {
+
+namespace {
+
+std::unexpected<Error> bad(std::string sentence)
+{
+    return fail(errors::bad_announcement, std::move(sentence), "docs/extensions.md shows what an extension's tags say");
+}
+
+bool is_name(std::string_view text)
+{
+    const auto small = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; };
+    return !text.empty() && text.size() <= 32 && text.front() >= 'a' && text.front() <= 'z' && std::ranges::all_of(text, small);
+}
+
+std::string_view trimmed(std::string_view text)
+{
+    while (text.starts_with(' '))
+        text.remove_prefix(1);
+    while (text.ends_with(' '))
+        text.remove_suffix(1);
+    return text;
+}
+
+std::optional<std::uint64_t> number(std::string_view text)
+{
+    std::uint64_t value = 0;
+    const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return wrong == std::errc() && end == text.data() + text.size() && !text.empty() ? std::optional(value) : std::nullopt;
+}
+
+/// `match/6 = 2000 + 16*2 + 64*4`
+Result<Function> function_of(std::string_view line)
+{
+    const auto wrong = [&] { return bad(fmt::format("'{}' is no function as in 'match/6 = 2000 + 16*2'", line.substr(0, 200))); };
+    const auto slash = line.find('/');
+    const auto equals = line.find('=');
+    if (slash == line.npos || equals == line.npos || slash > equals)
+        return wrong();
+    Function made;
+    made.name = trimmed(line.substr(0, slash));
+    const auto parameters = number(trimmed(line.substr(slash + 1, equals - slash - 1)));
+    if (!is_name(made.name) || !parameters || *parameters < 2 || *parameters > parameters_max)
+        return bad(
+            fmt::format("'{}': a function has a name of small letters and 2 to {} parameters, of which the last two are the "
+                        "scratch",
+                line.substr(0, 200), parameters_max));
+    made.parameters = static_cast<unsigned>(*parameters);
+    auto rest = line.substr(equals + 1);
+    for (bool first = true; !rest.empty(); first = false) {
+        const auto plus = rest.find('+');
+        const auto term = trimmed(rest.substr(0, plus));
+        rest = plus == rest.npos ? std::string_view{} : rest.substr(plus + 1);
+        const auto times = term.find('*');
+        const auto gas = number(trimmed(term.substr(0, times)));
+        if (!gas || (first && times != term.npos) || (!first && times == term.npos) || (plus != term.npos && plus < times))
+            return wrong();
+        if (first) {
+            made.gas = *gas;
+            continue;
+        }
+        const auto parameter = number(trimmed(term.substr(times + 1)));
+        if (!parameter || *parameter < 1 || *parameter > made.parameters || made.prices.size() == parameters_max)
+            return wrong();
+        made.prices.push_back({static_cast<unsigned>(*parameter), *gas});
+    }
+    return made.gas == 0 ? wrong() : Result<Function>(std::move(made));
+}
+
+std::optional<std::uint64_t> leb(Bytes bytes, std::size_t& at)
+{
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 35 && at < bytes.size(); shift += 7) {
+        const auto byte = std::to_integer<std::uint64_t>(bytes[at++]);
+        value |= (byte & 127U) << shift;
+        if (byte < 128)
+            return value;
+    }
+    return std::nullopt;
+}
+
+/// One import, the memory, and no section that does something when the module is instantiated. The rest the engine validates.
+Result<void> check_module(Bytes wasm)
+{
+    const auto wrong = [](std::string what) {
+        return fail(errors::bad_module, std::move(what),
+            "compile it without data: no strings, tables of constants or initialised globals in memory");
+    };
+    constexpr std::array<std::byte, 8> magic{std::byte{0}, std::byte{'a'}, std::byte{'s'}, std::byte{'m'}, std::byte{1}};
+    if (wasm.size() < magic.size() || !std::ranges::equal(wasm.first(magic.size()), magic) || wasm.size() > module_bytes_max)
+        return wrong(fmt::format("the item's data is no wasm module of at most {} bytes", module_bytes_max));
+    bool imports = false;
+    for (std::size_t at = magic.size(); at < wasm.size();) {
+        const auto section = std::to_integer<unsigned>(wasm[at++]);
+        const auto length = leb(wasm, at);
+        if (!length || *length > wasm.size() - at)
+            return wrong("the reference module's sections are cut off");
+        const auto content = wasm.subspan(at, static_cast<std::size_t>(*length));
+        at += static_cast<std::size_t>(*length);
+        if (section == 5 || section == 8 || section == 11)
+            return wrong(fmt::format("a reference module has no {} section",
+                section == 5       ? "memory"
+                    : section == 8 ? "start"
+                                   : "data"));
+        if (section != 2)
+            continue;
+        constexpr std::string_view memory = "\x01\x03"
+                                            "env\x06"
+                                            "memory\x02";
+        if (!as_text(content).starts_with(memory))
+            return wrong("a reference module imports env.memory, the guest's, and nothing else");
+        imports = true;
+    }
+    return imports ? Result<void>{} : wrong("a reference module imports env.memory, the guest's");
+}
+
+}  // namespace
+
+std::uint64_t Function::cost(std::span<const std::uint64_t> arguments) const noexcept
+{
+    auto all = gas;
+    for (const auto& [parameter, per] : prices) {
+        std::uint64_t one = 0;
+        if (__builtin_mul_overflow(per, arguments[parameter - 1], &one) || __builtin_add_overflow(all, one, &all))
+            return UINT64_MAX;
+    }
+    return all;
+}
+
+Result<Announcement> read(const item::Tags& tags, Bytes wasm)
+{
+    if (!tags.has("Type", "Extension"))
+        return bad("the item has no tag Type: Extension");
+    Announcement made;
+    made.name = tags.first("Name").value_or("");
+    made.version = tags.first("Version").value_or("");
+    constexpr std::array<std::string_view, 5> taken{"altiplano", "env", "drive", "tensor", "wasi_snapshot_preview1"};
+    if (!is_name(made.name) || std::ranges::find(taken, made.name) != taken.end())
+        return bad(fmt::format("'{}' is no name of an extension: up to 32 small letters, digits and hyphens, none of ours",
+            made.name.substr(0, 100)));
+    if (made.version.empty() || made.version.size() > 32)
+        return bad("an extension has a tag Version of up to 32 characters");
+    for (const auto line : tags.all("Function")) {
+        TRY(auto one, function_of(line));
+        for (const auto& before : made.functions)
+            if (before.name == one.name)
+                return bad(fmt::format("the function {} is announced twice", one.name));
+        made.functions.push_back(std::move(one));
+        made.lines.emplace_back(line);
+    }
+    if (made.functions.empty() || made.functions.size() > functions_max)
+        return bad(fmt::format("an extension announces 1 to {} functions, each in a tag Function", functions_max));
+    TRY_OK(check_module(wasm));
+    made.wasm = to_buffer(wasm);
+    made.wasm_sha256 = sha256(wasm);
+    auto text = fmt::format("altiplano announced extension 1\n{}\n{}\n", made.name, made.version);
+    for (const auto& line : made.lines)
+        text += line + "\n";
+    auto all = to_buffer(text);
+    append(all, made.wasm_sha256.bytes());
+    made.specification = sha256(all);
+    return made;
+}
+
+}  // namespace altiplano::announced

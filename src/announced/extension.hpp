@@ -1,0 +1,15 @@
+#pragma once
+
+#include "announced/announcement.hpp"
+#include "vm/extension.hpp"
+
+namespace altiplano::announced {
+
+/// How much fuel a reference module may burn per unit of gas that its formula took: a formula need not be exact, but it must
+/// cover.
+inline constexpr std::uint64_t fuel_per_gas = 1024;
+
+/// The announced functions as imports of guests with 64-bit memory, from the module of the extension's name.
+std::shared_ptr<vm::Extension> extension(Announcement announcement);
+
+}  // namespace altiplano::announced

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""The examples of guest/examples, as their README runs them: programs in C, C++ and Lua open what lies in the weave."""
+import pathlib
+import subprocess
+
+import harness
+
+FOLDER = pathlib.Path(subprocess.run([harness.ROOT / "guest" / "examples" / "build"], check=True, capture_output=True, text=True).stdout.strip())
+TEXT = "".join(f"line {i}\n" for i in range(1000))
+
+
+def put_text(node, text, name="text", *more):
+    path = node.folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return node.json("put", path, *more)["id"]
+
+
+def spawn(node, module, *more):
+    me = node.json("key")["address"]
+    return node.json("spawn", "--module", module, "--tag", "Extension=WeaveDrive", "--tag", f"Attestor={me}", *more)["process"]
+
+
+def output(node, pid, data):
+    slot = node.json("send", pid, "--data", data)["slot"]
+    result = node.get(f"/~altiplano/result/{pid}/{slot}")["result"]
+    response = result.get("response", result)
+    said = response.get("Output") if isinstance(response, dict) else response
+    return said.get("data") if isinstance(said, dict) else said
+
+
+def c_and_cpp_open_what_lies_in_the_weave():
+    with harness.Node() as node:
+        text = put_text(node, TEXT, "text", "--attest")
+        hidden = put_text(node, "secret", "secret")
+        for name in ("count", "count-cpp"):
+            module = node.json("put", FOLDER / f"{name}.wasm", "--module")["id"]
+            pid = spawn(node, module)
+            for question in (1, 2):
+                said = output(node, pid, text)
+                assert said == f"1000 lines, {len(TEXT)} bytes, question {question}", (name, said)
+            assert "may not read it" in str(output(node, pid, hidden)), name
+            assert output(node, pid, text).endswith("question 3"), "a failure leaves no trace"
+            assert node.json("verify", pid)["identical"]
+
+
+def lua_opens_it_too_and_what_the_weave_says_of_itself():
+    with harness.Node() as node:
+        module = node.json("put", harness.guest("process"), "--module")["id"]
+        pid = spawn(node, module)
+        text = put_text(node, TEXT, "text", "--attest")
+        node.json("eval", pid, (harness.ROOT / "guest" / "examples" / "count.lua").read_text())
+        assert output(node, pid, text).strip() == f"1000 lines, {len(TEXT)} bytes, question 1"
+        # What lies in the weave about itself, by the package, and AO's idiom for a whole file.
+        package = (harness.ROOT / "lua" / "packages" / "weavedrive" / "WeaveDrive.lua").read_text()
+        node.json("eval", pid, f"Drive = (function() {package} end)()")
+        assert node.run("eval", pid, f"return Drive.getTx('{text}').data_size")[0].strip() == str(len(TEXT))
+        assert node.run("eval", pid, f"return Drive.getDataItem('{text}').data.size")[0].strip() == str(len(TEXT))
+        assert node.run("eval", pid, "return Drive.getBlock(1).height")[0].strip() == "1"
+        assert node.run("eval", pid, "return tostring(Drive.getBlock(1000000000))")[0].strip() == "nil"
+        assert node.run("eval", pid, f"local f = io.open('/data/{text}') return #f:read(f:seek('end'))")[0].strip() == str(len(TEXT))
+
+
+def an_extension_of_others_is_used_offered_and_recomputed():
+    """docs/extensions.md, as written there."""
+    with harness.Node() as node:
+        function = "match/6 = 2000 + 16*2 + 64*4"
+        extension = node.json("extension", "add", FOLDER / "regex.wasm", "--name", "regex", "--function", function)["id"]
+        listed = {one["name"]: one for one in node.get("/extensions")}
+        assert listed["regex"]["id"] == extension and listed["regex"]["functions"] == [function] and listed["tensor"]["own"], listed
+        module = node.json("put", FOLDER / "grep.wasm", "--module")["id"]
+        pid = node.json("spawn", "--module", module, "--tag", f"Extension={extension}")["process"]
+        for said, found in (("b+|aabbb", "from 2 to 5"), ("^b|ab", "no match"), ("[x-z]o?.$|hello zo!", "from 6 to 9"), ("|", "from 0 to 0")):
+            assert output(node, pid, said) == found, (said, output(node, pid, said))
+        fault = node.json("send", pid, "--data", "a" * 300 + "|" + "a" * 300)["slot"]
+        assert node.get(f"/~altiplano/result/{pid}/{fault}")["outcome"] == "guest_fault"
+        assert output(node, pid, "b+|aabbb") == "from 2 to 5"
+
+        # Without it in the list new processes are refused by its name, while the old one goes on.
+        assert node.json("extension", "rm", extension)["removed"]
+        refused = node.json("spawn", "--module", module, "--tag", f"Extension={extension}", status=3)
+        assert refused["code"] == "compute.unknown_extension" and "regex" in refused["error"], refused
+        assert output(node, pid, "b+|aabbb") == "from 2 to 5"
+        assert node.json("verify", pid)["identical"]
+        for arguments in (("--name", "tensor", "--function", function), ("--name", "regex", "--function", "match"), ("--name", "regex")):
+            node.json("extension", "add", FOLDER / "regex.wasm", *arguments, status=4)
+        node.json("extension", "add", FOLDER / "count.wasm", "--name", "count", "--function", "handle/2 = 1", status=4)
+
+
+if __name__ == "__main__":
+    harness.main([c_and_cpp_open_what_lies_in_the_weave, lua_opens_it_too_and_what_the_weave_says_of_itself,
+                  an_extension_of_others_is_used_offered_and_recomputed])
