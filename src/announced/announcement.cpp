@@ -63,7 +63,7 @@ Result<Function> function_of(std::string_view line)
         rest = plus == rest.npos ? std::string_view{} : rest.substr(plus + 1);
         const auto times = term.find('*');
         const auto gas = number(trimmed(term.substr(0, times)));
-        if (!gas || (first && times != term.npos) || (!first && times == term.npos) || (plus != term.npos && plus < times))
+        if (!gas || (first && times != term.npos) || (!first && times == term.npos))
             return wrong();
         if (first) {
             made.gas = *gas;
