@@ -18,8 +18,9 @@
 namespace altiplano::vm {
 namespace {
 
-// An entry: magic, MAC, artefact. The MAC is keyed BLAKE3 over the entry's name and the artefact.
-constexpr std::string_view magic = "altiplano-code-1";
+// An entry: artefact, MAC, magic; the artefact comes first, so that the engine can map the file. The MAC is keyed BLAKE3 over the
+// entry's name and the artefact.
+constexpr std::string_view magic = "altiplano-code-2";
 constexpr std::size_t mac_bytes = 32;
 constexpr std::size_t key_bytes = 32;
 using Key = std::array<std::byte, key_bytes>;
@@ -360,12 +361,18 @@ OwnedModule ModuleCache::Private::kept(const Path& path, const std::string& name
     if (!entry)
         return rejecting("cannot be read");
     const Bytes bytes(*entry);
-    if (bytes.size() < magic.size() + mac_bytes || as_text(bytes.first(magic.size())) != magic)
+    if (bytes.size() < magic.size() + mac_bytes || as_text(bytes.last(magic.size())) != magic)
         return rejecting("is damaged");
-    const auto artefact = bytes.subspan(magic.size() + mac_bytes);
-    if (!same_mac(bytes.subspan(magic.size(), mac_bytes), mac_of(key, name, artefact).bytes()))
+    const auto artefact = bytes.first(bytes.size() - magic.size() - mac_bytes);
+    if (!same_mac(bytes.subspan(artefact.size(), mac_bytes), mac_of(key, name, artefact).bytes()))
         return rejecting("was not written by this node");
     wasmtime_module_t* raw = nullptr;
+    // Mapped, one copy of the code is in memory for all workers. A folder that forbids it (mounted noexec) gets copies. Between
+    // the look at it and the mapping only who may write this node's folder could change the file: who could change the key too.
+    if (const OwnedError e{wasmtime_module_deserialize_file(engine->native().engine.get(), path.c_str(), &raw)}; !e) {
+        ++loaded;
+        return OwnedModule(raw);
+    }
     if (const OwnedError e{wasmtime_module_deserialize(
             engine->native().engine.get(), reinterpret_cast<const std::uint8_t*>(artefact.data()), artefact.size(), &raw)})
         return rejecting(message_of(e.get()));
@@ -407,11 +414,16 @@ Result<OwnedModule> ModuleCache::Private::compiled(Bytes wasm, const Digest& has
         log::warning("compiled module {} cannot be serialised: {}", name, message_of(e.get()));
         return module;
     }
-    auto entry = to_buffer(magic);
+    auto entry = to_buffer(artefact.bytes());
     append(entry, mac_of(key, name, artefact.bytes()).bytes());
-    append(entry, artefact.bytes());
+    append(entry, as_bytes(magic));
     if (const auto written = write_file(files, path, entry); !written)
         log::warning("compiled module {} is not kept: {}", name, written.error().sentence);
+    // What was just written is mapped like everybody's: the copy that the compiler made goes.
+    else if (auto mapped = kept(path, name)) {
+        --loaded;
+        return mapped;
+    }
     return module;
 }
 
