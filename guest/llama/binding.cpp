@@ -283,6 +283,30 @@ int l_feed(lua_State* L)
     return 1;
 }
 
+bool take_trail()
+{
+    const auto trail = engine().take_trail();
+    work().text.clear();
+    for (const auto token : trail.tokens)
+        work().text += (work().text.empty() ? "" : " ") + std::to_string(token);
+    char hex[65];
+    std::snprintf(hex, sizeof hex, "%016llx%016llx%016llx%016llx", static_cast<unsigned long long>(trail.fingerprint[0]),
+        static_cast<unsigned long long>(trail.fingerprint[1]), static_cast<unsigned long long>(trail.fingerprint[2]),
+        static_cast<unsigned long long>(trail.fingerprint[3]));
+    work().more = hex;
+    return !trail.tokens.empty();
+}
+
+// trail() -> the tokens chosen since this was asked last, as a text, and the fingerprint of their logits; nothing when none was
+int l_trail(lua_State* L)
+{
+    if (!take_trail())
+        return 0;
+    push_text(L, work().text);
+    push_text(L, work().more);
+    return 2;
+}
+
 int l_held(lua_State* L)
 {
     return push_list(L, engine().held());
@@ -432,8 +456,8 @@ extern "C" int luaopen_llama_engine(lua_State* L)
     using namespace altiplano::guest;
     static const luaL_Reg functions[] = {{"load", l_load}, {"unload", l_unload}, {"info", l_info}, {"log", l_log},
         {"emit", l_emit}, {"sampling", l_sampling}, {"grammar", l_grammar}, {"schema", l_schema}, {"tokenize", l_tokenize},
-        {"text", l_text}, {"template", l_template}, {"start", l_start}, {"feed", l_feed}, {"held", l_held}, {"next", l_next},
-        {"logprobs", l_logprobs}, {"logits", l_logits}, {"ends", l_ends}, {"embed", l_embed}, {"save", l_save},
+        {"text", l_text}, {"template", l_template}, {"start", l_start}, {"feed", l_feed}, {"held", l_held}, {"trail", l_trail},
+        {"next", l_next}, {"logprobs", l_logprobs}, {"logits", l_logits}, {"ends", l_ends}, {"embed", l_embed}, {"save", l_save},
         {"restore", l_restore}, {nullptr, nullptr}};
     luaL_newlib(L, functions);
     return 1;

@@ -78,6 +78,17 @@ public:
     bool save(std::string& state);
     bool restore(std::string_view state);
 
+    /// What was generated since this was asked last: the tokens chosen, -1 between texts, and a fingerprint of the bits of all
+    /// logits that they were chosen from. Empty tokens: nothing was. Who has them can have the answer checked at the speed of
+    /// reading.
+    struct Trail {
+        Tokens tokens;
+        std::uint64_t fingerprint[4] = {};
+        void add(llama_token token, std::span<const float> logits);
+        void part();  ///< what follows is another text
+    };
+    Trail take_trail();
+
     const Tokens& held() const { return held_tokens_; }
     std::uint32_t context_tokens() const;
     const llama_model* model() const { return model_; }
@@ -109,6 +120,9 @@ private:
     bool decode(std::span<const llama_token> tokens, llama_pos position, bool gaps);
     bool add_as_ao_does(const Tokens& tokens);
     bool settle();
+    void read_draft();
+    bool decode_ahead(llama_token token);
+    void drop_ahead();
     void keep(std::size_t tokens);
     void forget();
     void free_all();
@@ -127,6 +141,15 @@ private:
     std::vector<float> restored_logits_;  ///< those of a restored context, until something is decoded
     Stop stop_ = Stop::none;
     std::string piece_, unfinished_, error_;
+    Trail trail_;
+    bool draft_read_ = false;  ///< in this message
+    bool checking_ = false;  ///< an answer that somebody claims is being checked
+    std::uint32_t rows_ = 1;  ///< of logits that the context can give at once
+    Tokens draft_;  ///< what the trail of this message is claimed to be
+    Tokens ahead_;  ///< claimed tokens that the context holds behind held_tokens_, with a row of logits for each and for the one
+                    ///< before
+    std::size_t ahead_used_ = 0;
+    std::int32_t row_ = -1;  ///< of the last batch's logits: those for what comes next
 };
 
 }  // namespace altiplano::guest

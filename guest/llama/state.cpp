@@ -51,6 +51,7 @@ std::string Engine::identity() const
 bool Engine::save(std::string& state)
 {
     return guarded([&] {
+        drop_ahead();
         const auto logits = pending_ == LLAMA_TOKEN_NULL ? last_logits() : std::span<const float>{};
         const auto what = identity();
         StateHeader header;

@@ -199,6 +199,15 @@ function ao.removeAssignable(which)
   end
 end
 
+-- What a language model generated in this message: its tokens, and what the numbers were that they were chosen from. `altiplano verify
+-- --fast` reads the tokens at once instead of one by one, and must get the same.
+local function generated()
+  local engine = package.loaded.llama_engine
+  local tokens, logits
+  if engine then tokens, logits = engine.trail() end
+  return tokens and { Tokens = tokens, Logits = logits } or nil
+end
+
 -- What the message yields. With an error nothing else counts, since nothing else happened.
 function ao.result(result)
   result = result or {}
@@ -209,6 +218,7 @@ function ao.result(result)
     Messages = result.Messages or ao.outbox.Messages,
     Spawns = result.Spawns or ao.outbox.Spawns,
     Assignments = result.Assignments or ao.outbox.Assignments,
+    Generated = generated(),
   }
 end
 

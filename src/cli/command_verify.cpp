@@ -11,6 +11,10 @@
 
 #include <fmt/format.h>
 
+#include <map>
+#include <sys/mman.h>
+#include <unistd.h>
+
 namespace altiplano::cli {
 
 namespace {
@@ -29,6 +33,27 @@ struct VerifyOptions {
     std::string modules;
     bool reference = false;
     bool both = false;
+    bool fast = false;
+    std::string claims;  ///< recompute: where the parent left what is claimed to have been generated
+};
+
+/// Closed when it goes.
+struct Descriptor {
+    int number = -1;
+    explicit Descriptor(int of)
+        : number(of)
+    {
+    }
+    Descriptor(Descriptor&& other) noexcept
+        : number(std::exchange(other.number, -1))
+    {
+    }
+    Descriptor& operator=(Descriptor&&) = delete;
+    ~Descriptor()
+    {
+        if (number >= 0)
+            close(number);
+    }
 };
 
 /// One line of the recomputation's output.
@@ -36,6 +61,59 @@ void write_line(const std::string& json)
 {
     std::puts(json.c_str());
     std::fflush(stdout);
+}
+
+using Claimed = std::map<std::pair<std::uint64_t, std::uint64_t>, Buffer>;
+
+/// What a node's results claim to have been generated, in a file without a name that the recomputation inherits: it may not see
+/// results.
+Result<std::pair<std::string, Descriptor>> write_claims(const node::DataFolder& folder, const ProcessId& process)
+{
+    Descriptor file(memfd_create("altiplano-claims", 0));
+    Buffer all;
+    for (units::Slot slot{process, 0};;) {
+        TRY(const auto recorded, node::recorded(folder, slot));
+        if (!recorded && slot.cron == 0)
+            break;
+        if (!recorded) {
+            slot = {process, slot.nonce + 1};
+            continue;
+        }
+        const auto claim = node::claimed_tokens(*recorded);
+        append_u64(all, slot.nonce);
+        append_u64(all, slot.cron);
+        append_u64(all, claim.size());
+        append(all, claim);
+        slot.cron++;
+    }
+    for (Bytes left = all; !left.empty();) {
+        const auto written = write(file.number, left.data(), left.size());
+        if (written <= 0)
+            return fail(errors::bad_answer, fmt::format("no room for the claims: {}", std::generic_category().message(errno)));
+        left = left.subspan(static_cast<std::size_t>(written));
+    }
+    auto path = fmt::format("/proc/self/fd/{}", file.number);
+    return std::pair{std::move(path), std::move(file)};
+}
+
+Result<compute::Recomputation::Claims> read_claims(const std::string& path)
+{
+    TRY(const auto all, read_file(system_files(), path));
+    auto claimed = std::make_shared<Claimed>();
+    const auto number = [&](std::size_t at) { return read_u64(Bytes(all).subspan(at)); };
+    constexpr std::size_t head = 24;
+    for (std::size_t at = 0; at + head <= all.size();) {
+        const auto length = number(at + 16);
+        if (length > all.size() - at - head)
+            return fail(errors::bad_answer, "the claims are cut off");
+        const auto claim = Bytes(all).subspan(at + head, length);
+        (*claimed)[{number(at), number(at + 8)}] = to_buffer(claim);
+        at += head + length;
+    }
+    return [claimed](const units::Slot& slot) {
+        const auto found = claimed->find({slot.nonce, slot.cron});
+        return found == claimed->end() ? Buffer{} : found->second;
+    };
 }
 
 Result<void> run_recompute(const VerifyOptions& options)
@@ -53,8 +131,18 @@ Result<void> run_recompute(const VerifyOptions& options)
     std::optional<units::Slot> until;
     if (options.slot)
         until = {process, *options.slot, options.slot_cron};
+    compute::Recomputation::Claims claims;
+    if (!options.claims.empty()) {
+        TRY(claims, read_claims(options.claims));
+    }
     return node::recompute(
-        {options.data}, {.process = process, .until = until, .start = std::move(start), .modules = options.modules, .by = by},
+        {options.data},
+        {.process = process,
+            .until = until,
+            .start = std::move(start),
+            .modules = options.modules,
+            .by = by,
+            .claims = std::move(claims)},
         [](bool enforced) { write_line(isolated_line(enforced)); },
         [](const units::SlotResult& result) { write_line(result_line(result)); },
         [](const ItemId& item) { write_line(opened_line(item)); });
@@ -102,6 +190,12 @@ Result<Verified> verify_part(
         arguments.emplace_back("--reference");
     if (options.both)
         arguments.emplace_back("--both");
+    std::optional<Descriptor> claims;
+    if (options.fast) {
+        TRY(auto written, write_claims(folder, process));
+        claims.emplace(std::move(written.second));
+        add("--claims", written.first);
+    }
     Verified verified;
     const auto take = [&](const units::SlotResult& recomputed) -> Result<void> {
         verified.last = recomputed.slot;
@@ -120,7 +214,7 @@ Result<Verified> verify_part(
             return fail(node::errors::not_computed,
                 fmt::format("the node has recorded no result of slot {}", recomputed.slot.nonce),
                 "`altiplano result` makes it compute the slot");
-        if (const auto differs = node::difference(*recorded, recomputed); !differs.empty()) {
+        if (const auto differs = node::difference(*recorded, recomputed, options.fast); !differs.empty()) {
             verified.wrong = Error{node::errors::verify_differs, fmt::format("slot {}: {}", recomputed.slot.nonce, differs),
                 "the node's record and its log disagree: keep both"};
             verified.wrong_slot = recomputed.slot.nonce;
@@ -217,7 +311,7 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
 /// was computed by one side can have gone wrong there.
 std::optional<std::string> name_operation(VerifyOptions options, const std::string& url, const Verified& verified)
 {
-    if (options.both || !verified.wrong_slot)
+    if (options.both || options.fast || !verified.wrong_slot)
         return std::nullopt;
     options.both = true;
     options.reference = false;
@@ -257,6 +351,11 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
     verifying->add_option("--jobs", options->jobs, "parts between checkpoints that are recomputed at once")
         ->check(CLI::Range(1, 256))
         ->capture_default_str();
+    verifying
+        ->add_flag("--fast", options->fast,
+            "read what a model generated at once instead of token by token: checks what every slot says, not its state and gas")
+        ->excludes("--from")
+        ->excludes("--jobs");
     verifying->callback([options, &common, &exit] {
         const auto began = system_clock().monotonic_ns();
         auto verified = verify(*options, common.url);
@@ -286,8 +385,8 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
         json.key("seconds").raw(seconds).end_object();
         std::vector<std::pair<std::string, std::string>> lines{
             {"identical",
-                fmt::format("{} slot{}: results, gas and state roots, recomputed in {} s", verified->slots,
-                    verified->slots == 1 ? "" : "s", seconds)},
+                fmt::format("{} slot{}: {}, recomputed in {} s", verified->slots, verified->slots == 1 ? "" : "s",
+                    options->fast ? "results; not gas and state roots" : "results, gas and state roots", seconds)},
             {"state root", verified->state_root.text()},
             {"isolated",
                 verified->isolated ? "yes: the recomputation could open neither results nor other images"
@@ -306,6 +405,7 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
     recomputing->add_option("--after", options->after);
     recomputing->add_option("--after-cron", options->after_cron);
     recomputing->add_option("--root", options->root);
+    recomputing->add_option("--claims", options->claims);
     recomputing->add_option("--layer", options->layers)->allow_extra_args(false);
     recomputing->callback([options, &exit] {
         if (const auto done = run_recompute(*options); !done) {

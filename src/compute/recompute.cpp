@@ -4,24 +4,49 @@
 #include "drive/files.hpp"
 #include "memory/errors.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace altiplano::compute {
 
 namespace {
 
+/// The tokens that an answer is claimed to have (guest/llama/engine.cpp).
+class ClaimFile final : public vm::GuestFile {
+public:
+    explicit ClaimFile(Buffer bytes)
+        : bytes_(std::move(bytes))
+    {
+    }
+    std::uint64_t size() const override { return bytes_.size(); }
+    Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) override
+    {
+        std::ranges::copy(Bytes(bytes_).subspan(offset, into.size()), into.begin());
+        return {};
+    }
+    bool is_item() const override { return false; }
+    ItemId item() const override { return {}; }
+
+private:
+    Buffer bytes_;
+};
+constexpr std::string_view claim_path = "altiplano/draft";
+
 /// As the node opens items, but what is opened is what was signed, or nothing.
 class CheckedFiles final : public vm::GuestFiles {
 public:
     using Told = std::function<void(const ItemId&)>;
-    CheckedFiles(weave::Weave& weave, const drive::Reader& reader, Told opened = {})
+    CheckedFiles(weave::Weave& weave, const drive::Reader& reader, Told opened = {}, std::optional<Buffer> claim = {})
         : weave_(weave)
         , files_(weave, reader)
         , opened_(std::move(opened))
+        , claim_(std::move(claim))
     {
     }
     Result<std::unique_ptr<vm::GuestFile>> open(std::string_view path) override
     {
+        if (claim_ && path == claim_path)
+            return std::make_unique<ClaimFile>(*claim_);
         TRY(auto file, files_.open(path));
         if (file->is_item()) {
             TRY_OK(weave_.check(file->item()));
@@ -41,6 +66,7 @@ private:
     weave::Weave& weave_;
     drive::WeaveFiles files_;
     Told opened_;
+    std::optional<Buffer> claim_;
 };
 
 }  // namespace
@@ -77,8 +103,8 @@ Result<std::unique_ptr<Recomputation>> Recomputation::begin(
 
 Result<units::SlotResult> Recomputation::next(const LogWalk& walk, const LogWalk::Step& step)
 {
-    CheckedFiles files(
-        weave_, {.process = context_.item.tags(), .module = context_.code->header.tags(), .height = step.height}, opened_);
+    CheckedFiles files(weave_, {.process = context_.item.tags(), .module = context_.code->header.tags(), .height = step.height},
+        opened_, claims_ ? std::optional(claims_(step.slot)) : std::nullopt);
     const auto work = step.message ? work_of(*step.message, context_) : work_of(*step.tick, step.slot, walk.left(), context_);
     TRY(auto done, evaluate(*machine_, work, files, {}));
     return slot_result(step, context_, std::move(done));

@@ -30,6 +30,11 @@ public:
     /// Who is told of every item that the guest opens.
     void on_open(std::function<void(const ItemId&)> told) { opened_ = std::move(told); }
 
+    /// What a language model is claimed to have generated in an evaluation: its tokens, 32 bits each, little-endian. The guest
+    /// reads them at once instead of one by one; what it answers follows from the model all the same. States and gas do not.
+    using Claims = std::function<Buffer(const units::Slot& slot)>;
+    void claim(Claims claims) { claims_ = std::move(claims); }
+
 private:
     static Result<std::unique_ptr<Recomputation>> prepare(weave::Weave& weave, const units::LogEntry& spawn, const Path& modules,
         tensor::Options::By by, std::shared_ptr<const vm::Module>& module);
@@ -45,6 +50,7 @@ private:
     std::unique_ptr<vm::ModuleCache> cache_;
     std::unique_ptr<vm::Machine> machine_;
     std::function<void(const ItemId&)> opened_;
+    Claims claims_;
 };
 
 }  // namespace altiplano::compute

@@ -2,6 +2,7 @@
 
 #include "compute/context.hpp"
 #include "compute/images.hpp"
+#include "compute/recompute.hpp"
 #include "node/data_folder.hpp"
 #include "units/types.hpp"
 
@@ -17,6 +18,8 @@ struct Recompute {
     Path modules;  ///< compiled modules of the doubter's own
     /// Whose code extensions compute by: their reference modules', or both, which names the first operation that differs.
     tensor::Options::By by = tensor::Options::By::own;
+    /// What language models are claimed to have generated: then only what a slot says can be compared, not its state and gas.
+    compute::Recomputation::Claims claims{};
 };
 
 /// Computes a process again from the log and the blobs of a data folder, slot by slot: checks every signature and link, then
@@ -36,6 +39,10 @@ Result<std::vector<compute::Images::State>> checkpoints(const DataFolder& folder
 Result<std::optional<units::SlotResult>> recorded(const DataFolder& folder, const units::Slot& slot);
 
 /// In words, the first field in which two results differ; empty when they are equal.
-std::string difference(const units::SlotResult& recorded, const units::SlotResult& recomputed);
+/// @param said_only  compares what the slot says, and not how it came to it: state, gas
+std::string difference(const units::SlotResult& recorded, const units::SlotResult& recomputed, bool said_only = false);
+
+/// The tokens that a result says a language model generated in it, as `Recomputation::claim` takes them; empty when it says none.
+Buffer claimed_tokens(const units::SlotResult& recorded);
 
 }  // namespace altiplano::node

@@ -130,6 +130,39 @@ def a_changed_model_is_found():
         assert error["code"] == "weave.broken_item", error
 
 
+def a_forged_answer_is_found_at_the_speed_of_reading():
+    with harness.Node() as node:
+        module = node.json("put", harness.guest("llama"), "--module")["id"]
+        model = node.json("put", harness.model(), "--attest")["id"]
+        pid = node.json("ask", "Tell me about the sea.", "--module", module, "--model", model, "--tokens", 24)["process"]
+        # Two texts in one message, one that chance has a part in, and one that ends before its limit.
+        node.run("eval", pid, "llama = require('llama') local a = llama.complete('Blue and', {tokens = 10, stream = false}) "
+                 "local b = llama.complete('Red and', {tokens = 10, seed = 7, repeat_penalty = 1.3, stream = false}) "
+                 "return a .. '|' .. b .. '|' .. llama.chat('Say yes.', {tokens = 10, stop = {'.'}, stream = false})")
+        node.json("eval", pid, "return 1 + 1")
+        result = node.get(f"/~altiplano/result/{pid}/1")["result"]
+        generated = result["response"]["Generated"]
+        assert len(generated["Tokens"].split()) == 24 and len(generated["Logits"]) == 64, generated
+        assert "Generated" not in node.get(f"/~altiplano/result/{pid}/3")["result"]["response"]
+        node.stop()
+        fast = node.json("verify", pid, "--fast", "--data", node.data)
+        assert fast["identical"] and fast["slots"] == 4 and verify(node, pid, node.data, 0)["identical"]
+        node.run("verify", pid, "--fast", "--from", 1, "--data", node.data, status=2)
+
+        text = result["response"]["Messages"][0]["Data"]
+        words = generated["Tokens"].split()
+        forged = {"a word": (text[:40], text[:40].replace("sea", "sky") if "sea" in text[:40] else text[:39] + "~"),
+                  "a token": (generated["Tokens"], " ".join(words[:10] + ["17"] + words[11:])),
+                  "a number": (generated["Logits"], "0" * 64)}
+        for what, (true, false) in forged.items():
+            assert true != false, what
+            folder = copy_of(node, what.replace(" ", "-"))
+            change(folder / "cache.db", "UPDATE results SET output = CAST(replace(CAST(output AS TEXT), ?, ?) AS BLOB) "
+                   "WHERE process = ? AND nonce = 1", true, false, id_bytes(pid))
+            error = node.json("verify", pid, "--fast", "--data", folder, status=5)
+            assert error["code"] == "node.verify_differs" and "slot 1" in error["error"], (what, error)
+
+
 def what_is_only_a_cache_comes_back_equal():
     with harness.Node() as node:
         a = lua_process(node, 4)
@@ -193,7 +226,7 @@ def a_kernel_that_rounds_wrongly_is_caught_and_named():
     with harness.Node(program=wrong) as node:
         module = node.json("put", harness.guest("llama"), "--module")["id"]
         model = node.json("put", harness.model(), "--attest")["id"]
-        pid = node.json("ask", "Hi", "--module", module, "--model", model, "--tokens", 2)["process"]
+        pid = node.json("ask", "Hi", "--module", module, "--model", model, "--tokens", 1)["process"]
         error = node.json("verify", pid, "--reference", status=5)
         assert error["code"] == "node.verify_differs", error
         assert "slot 1" in error["error"] and "operation mul_mat" in error["error"] and "at position " in error["error"], error
@@ -203,6 +236,7 @@ def a_kernel_that_rounds_wrongly_is_caught_and_named():
 
 
 if __name__ == "__main__":
-    harness.main([a_changed_byte_is_found_wherever_it_is, a_changed_model_is_found, what_is_only_a_cache_comes_back_equal,
+    harness.main([a_changed_byte_is_found_wherever_it_is, a_changed_model_is_found,
+                  a_forged_answer_is_found_at_the_speed_of_reading, what_is_only_a_cache_comes_back_equal,
                   every_tracker_and_number_of_workers_gives_the_same, a_worker_that_computes_wrongly_is_caught,
                   a_kernel_that_rounds_wrongly_is_caught_and_named])
