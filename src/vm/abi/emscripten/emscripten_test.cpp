@@ -321,12 +321,20 @@ TEST(Emscripten, opens_what_the_weave_has_and_nothing_else)
     const auto* imports = R"((import "env" "__asyncjs__weavedrive_open" (func $open (param p p) (result i32)))
         (import "env" "__asyncjs__weavedrive_read" (func $read (param i32 p p) (result i32)))
         (import "wasi_snapshot_preview1" "fd_seek" (func $seek (param i32 i64 i32 p) (result i32))))";
-    // As AO's code reads a file: to its end, then all of it (ao-protocol.md 7.2).
+    // As AO's code reads a file: to its end, where is that, then all of it (ao-protocol.md 7.2).
     EXPECT_EQ(outcome_of(module_wat(R"((local $fd i32) (local.set $fd (call $open (p.const 2048) (p.const 0)))
         (drop (call $seek (local.get $fd) (i64.const 0) (i32.const 2) (p.const 3000)))
+        (drop (call $seek (local.get $fd) (i64.const 0) (i32.const 1) (p.const 3000)))
         (drop (call $read (local.get $fd) (p.const 3100) (i64.load (p.const 3000)))) (p.const 3100))",
                   imports)),
         "hello, file");
+    // Whoever goes somewhere else gets what is there.
+    EXPECT_EQ(outcome_of(module_wat(R"((local $fd i32) (local.set $fd (call $open (p.const 2048) (p.const 0)))
+        (drop (call $seek (local.get $fd) (i64.const 0) (i32.const 2) (p.const 3000)))
+        (drop (call $seek (local.get $fd) (i64.const -4) (i32.const 1) (p.const 3000)))
+        (drop (call $read (local.get $fd) (p.const 3100) (i64.const 4))) (p.const 3100))",
+                  imports)),
+        "file");
     EXPECT_EQ(outcome_of(module_wat(digit("(call $open (p.const 1024) (p.const 0))"), imports)), "0") << "fopen gives NULL";
     // "data/hello" with its first letter cut off the id.
     EXPECT_EQ(

@@ -237,7 +237,8 @@ Answer<Value> seek(Guest& guest, std::uint32_t fd, std::int64_t by, std::uint32_
         return value(Errno::inval);
     ASK_OK(put_u64(guest, where, static_cast<std::uint64_t>(to)));
     open->offset = static_cast<std::uint64_t>(to);
-    open->sought_end = whence == 2 && by == 0;
+    // `ftell`, which follows in `file:seek("end")`, asks for the place by a seek that moves nothing.
+    open->sought_end = by == 0 && (whence == 2 || (whence == 1 && open->sought_end));
     return value(Errno::success);
 }
 
