@@ -25,6 +25,7 @@ constexpr std::uint64_t checks_max = 32768;  // ranges that are checked as one; 
 constexpr std::uint64_t check_pages_min = 16;  // what one group of page hashes covers
 constexpr std::uint8_t hot = 4;  // commits in a row that changed a page, before it is no longer watched
 constexpr std::uint64_t released_run = 256;  // pages; a longer run of cold ones is kept once, in the memory file
+constexpr std::uint64_t forgotten_run = 16;  // pages; a longer run that became zero, or was written with zeros, is kept nowhere
 
 // What we note of a page.
 constexpr std::uint8_t in_delta = 1;  ///< committed since its image: the memory file has it
@@ -99,6 +100,11 @@ struct Backing {
         return {{first, stop - first}, file, file_offset + (first - pages.first) * page_bytes};
     }
 };
+
+bool is_zero(Bytes page)
+{
+    return page.front() == std::byte{} && std::memcmp(page.data(), page.data() + 1, page.size() - 1) == 0;
+}
 
 bool whole_pages(std::uint64_t bytes)
 {
@@ -768,6 +774,23 @@ Result<void> Region::commit()
 Result<void> Region::commit(std::span<const std::uint64_t> dirty, const std::vector<bool>& changed)
 {
     auto& mine = *private_;
+    // A hole of the memory file is zero as well, where no image lies behind.
+    std::vector<std::uint64_t> zero;
+    for (const auto page : dirty)
+        if (page < mine.pages() && !is_mapped(page) && is_zero({mine.at(page), page_bytes}))
+            zero.push_back(page);
+    std::vector<PageRange> forgotten;
+    for (const auto& run : runs_of(zero))
+        if (run.count >= forgotten_run)
+            TRY_OK(mine.by_backing(run, [&](const Backing& piece) -> Result<void> {
+                if (!piece.file)
+                    forgotten.push_back(piece.pages);
+                return {};
+            }));
+    const auto is_forgotten = [&](std::uint64_t page) {
+        const auto after = std::ranges::upper_bound(forgotten, page, {}, &PageRange::first);
+        return after != forgotten.begin() && page < end_of(*std::prev(after));
+    };
     // Pages of items count as unsaved for the sake of their hashes; their bytes are the items'.
     std::vector<std::uint64_t> written;
     for (std::size_t i = 0; i < dirty.size(); ++i) {
@@ -775,9 +798,15 @@ Result<void> Region::commit(std::span<const std::uint64_t> dirty, const std::vec
             continue;
         const bool mapped = !mine.mappings.empty() && is_mapped(dirty[i]);
         mine.note_unsaved(dirty[i], mapped ? 0 : in_delta);
-        if (!mapped)
+        if (!mapped && !is_forgotten(dirty[i]))
             written.push_back(dirty[i]);
     }
+    for (const auto& run : forgotten)
+        if (fallocate(mine.delta, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(run.first * page_bytes),
+                static_cast<off_t>(run.count * page_bytes))
+                != 0
+            || madvise(mine.at(run.first), run.count * page_bytes, MADV_DONTNEED) != 0)
+            return kernel_error("forget zero pages");
     for (const auto& run : runs_of(written)) {
         TRY_OK(write_all(mine.delta, {mine.at(run.first), run.count * page_bytes}, run.first * page_bytes));
         // The memory file shows behind a copy that is dropped, unless an image does.

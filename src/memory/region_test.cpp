@@ -77,6 +77,48 @@ TEST_P(AnyTracker, names_each_written_page_once)
     EXPECT_EQ(region.dirty_pages().value(), (Pages{2}));
 }
 
+TEST_P(AnyTracker, keeps_no_copy_of_a_long_run_of_zero_pages)
+{
+    SKIP_WITHOUT_TRACKER();
+    auto region = Region::fresh(64 * page, GetParam()).value();
+    ASSERT_TRUE(region.grow(64 * page));
+    const auto copies = [&] {
+        std::vector<unsigned char> there(64);
+        const auto content = region.bytes();
+        std::uint64_t count = 0;
+        // A page that was dropped is neither ours nor in the memory file.
+        EXPECT_EQ(mincore(content.data(), content.size(), there.data()), 0);
+        for (const auto one : there)
+            count += one & 1U;
+        return count;
+    };
+    ASSERT_TRUE(region.prepare_write(0, 64 * page));
+    std::ranges::fill(region.bytes(), std::byte{'a'});
+    ASSERT_TRUE(region.commit());
+    EXPECT_EQ(copies(), 64U);
+
+    // Zeros over something; what comes behind stays.
+    ASSERT_TRUE(region.prepare_write(0, 40 * page));
+    std::ranges::fill(region.bytes().first(40 * page), std::byte{});
+    ASSERT_TRUE(region.commit());
+    if (GetParam() != Tracker::compare) {  // which looks at every page
+        EXPECT_EQ(copies(), 24U);
+    }
+    EXPECT_EQ(region.dirty_pages().value(), Pages{});
+    EXPECT_EQ(region.bytes()[39 * page], std::byte{});
+    EXPECT_EQ(region.bytes()[40 * page], std::byte{'a'});
+
+    // Written again, kept again; given up, zero again.
+    write(region, 5 * page, 'b');
+    EXPECT_EQ(region.dirty_pages().value(), Pages{5});
+    ASSERT_TRUE(region.commit());
+    write(region, 5 * page, 'c');
+    write(region, 6 * page, 'c');
+    ASSERT_TRUE(region.roll_back());
+    EXPECT_EQ(region.bytes()[5 * page], std::byte{'b'});
+    EXPECT_EQ(region.bytes()[6 * page], std::byte{});
+}
+
 TEST_P(AnyTracker, goes_back_to_the_last_commit_in_bytes_and_length)
 {
     SKIP_WITHOUT_TRACKER();
