@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <curl/curl.h>
+#include <malloc.h>
 
 namespace {
 
@@ -45,6 +46,10 @@ void take_shields_off(CLI::App& app)
 int main(int argc, char** argv)
 {
     using namespace altiplano::cli;
+    // Large blocks, modules and items above all, go back to the kernel when they are freed. Left alone, the allocator learns from
+    // the first of them to keep as much for every thread.
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);  // setting the one sets the other to 128 KiB, which costs a compiler most of its time
     curl_global_init(CURL_GLOBAL_DEFAULT);
     auto common = defaults();
     auto exit = Exit::ok;

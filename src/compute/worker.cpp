@@ -11,6 +11,7 @@
 #include <array>
 #include <charconv>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <unistd.h>
 
 namespace altiplano::compute {
@@ -224,6 +225,7 @@ private:
             vm::ModuleCache::open(
                 engine_, system_files(), system_random(), {.folder = modules, .extensions = std::move(offered)}));
         TRY(module_, cache_->compile(other.empty() ? wasm : Bytes(other), *format));
+        malloc_trim(0);  // what a compiler used, which this process is never again
         return Frame{.type = FrameType::loaded};
     }
 
