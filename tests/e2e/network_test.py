@@ -13,6 +13,7 @@ import time
 import harness
 
 SOAK = "--soak" in sys.argv
+PATIENCE_S = 6000 if SOAK else 600  # of one wait; a soak may have little of its machine
 
 
 def module(node):
@@ -31,7 +32,7 @@ def slots(node, pid):
 def killed_twice(node, progress, first, second):
     """kill -9 when `progress()` has reached each of the two; a start after each."""
     for at in (first, second):
-        harness.wait_for(lambda: progress() >= at, 600)
+        harness.wait_for(lambda: progress() >= at, PATIENCE_S)
         node.kill()
         node.start()
 
@@ -71,8 +72,8 @@ def ping_pong_loses_and_doubles_nothing(computer=harness.Node):
             end)""")
         node.run("send", ping, "--action", "Begin")
         killed_twice(node, lambda: slots(node, ping), rounds // 3, 2 * rounds // 3)
-        harness.wait_for(lambda: slots(node, ping) == 2 + rounds, 1200)
-        harness.wait_for(lambda: node.json("status")["open_deliveries"] == 0, 600)
+        harness.wait_for(lambda: slots(node, ping) == 2 + rounds, 2 * PATIENCE_S)
+        harness.wait_for(lambda: node.json("status")["open_deliveries"] == 0, PATIENCE_S)
         assert slots(node, pong) == 1 + rounds, slots(node, pong)
         assert evaluated(node, ping, "Count") == str(rounds) and evaluated(node, pong, "Count") == str(rounds)
         assert node.get("/~altiplano/dead")["dead"] == []
@@ -103,13 +104,13 @@ def a_family_has_every_child_once(computer=harness.Node):
         root = spawn(node, of, code, "Level=0", f"Code={code}")
         processes = lambda: node.json("status")["processes"]
         killed_twice(node, processes, expected // 3, 2 * expected // 3)
-        harness.wait_for(lambda: processes() == expected, 3000)
+        harness.wait_for(lambda: processes() == expected, 5 * PATIENCE_S)
         found, level = {root}, [root]
         for generation in range(depth):
             below = []
             for pid in level:
                 # Its own slot, and one notice for each child.
-                harness.wait_for(lambda: slots(node, pid) == 1 + width, 600)
+                harness.wait_for(lambda: slots(node, pid) == 1 + width, PATIENCE_S)
                 for slot in range(1, 1 + width):
                     tags = {tag["name"]: tag["value"] for tag in node.get(f"/~altiplano/log/{pid}/{slot}")["tags"]}
                     assert tags["Action"] == "Spawned", tags
