@@ -24,25 +24,28 @@ def expect(text, part):
 class Typist:
     """`altiplano console` on a pseudo-terminal."""
 
-    def __init__(self, node, *arguments):
+    def __init__(self, node, *arguments, environment=()):
         self.master, slave = pty.openpty()
-        environment = {**node.environment, "ALTIPLANO_NODE": node.url, "TERM": "xterm"}
-        environment.pop("NO_COLOR", None)
+        variables = {**node.environment, "ALTIPLANO_NODE": node.url, "TERM": "xterm"}
+        variables.pop("NO_COLOR", None)
+        variables.update(environment)
         self.process = subprocess.Popen([harness.PROGRAM, "console", *arguments], stdin=slave, stdout=slave, stderr=slave,
-                                        env=environment, start_new_session=True)
+                                        env=variables, start_new_session=True)
         os.close(slave)
-        self.seen = ""
+        self.seen = self.all = ""
 
     def read(self):
         """Takes in what is shown within a moment. @return False at the end"""
         if select.select([self.master], [], [], 0.2)[0]:
             try:
-                self.seen += os.read(self.master, 65536).decode(errors="replace")
+                text = os.read(self.master, 65536).decode(errors="replace")
+                self.seen += text
+                self.all += text
             except OSError:
                 return False
         return True
 
-    def wait_for(self, part, seconds=60):
+    def wait_for(self, part, seconds=180):
         end = time.monotonic() + seconds
         while part not in plain(self.seen):
             if time.monotonic() > end:
@@ -51,11 +54,11 @@ class Typist:
                 break
         expect(plain(self.seen), part)
 
-    def answered(self, part="\n", seconds=60):
+    def answered(self, part="\n", seconds=180, prompt="]> "):
         """Waits for `part`, then for the prompt that comes after it: the one before it is the echo of the line that was typed."""
         self.wait_for(part, seconds)
         end = time.monotonic() + seconds
-        while "]> " not in plain(self.seen).split(part, 1)[1]:
+        while prompt not in plain(self.seen).split(part, 1)[1]:
             if time.monotonic() > end or not self.read():
                 raise Failed(f"no prompt came after {part!r}; seen so far:\n{plain(self.seen)}")
 
@@ -150,7 +153,7 @@ def the_typing(node):
         if "\x1b[32mlive" not in typist.seen:
             raise Failed("the prompt has no colours on a terminal: " + repr(typist.seen))
         typist.type("ao.id")
-        typist.wait_for("[Inbox:1]> ")
+        typist.answered()
         process = re.search(r"^([\w-]{43})$", plain(typist.seen), re.M)[1]
         os.write(typist.master, b"1 + 4")
         node.run("send", process, "--action", "Hello-There")
@@ -174,6 +177,124 @@ def the_typing(node):
         typist.close()
 
 
+def live_lines_stop_and_go_and_cron_is_run_when_asked():
+    with home() as node:
+        typist = Typist(node, "clock", "--cron", "1-second")
+        try:
+            typist.wait_for("clock@aos-2.0.4[Inbox:1]>")
+            typist.type("ao.id")
+            typist.answered()
+            process = re.search(r"^([\w-]{43})$", plain(typist.seen), re.M)[1]
+
+            # Paused, a message is in the inbox and nothing is said; live, it is told.
+            typist.type(".pause")
+            typist.answered("\n")
+            node.run("send", process, "--action", "While-Paused")
+            typist.type('"inbox " .. #Inbox')
+            typist.answered("\ninbox 2\n")
+            for _ in range(10):  # two seconds: the console looks twice in one
+                typist.read()
+            if "While-Paused" in plain(typist.seen):
+                raise Failed("a paused console tells what arrives: " + plain(typist.seen))
+            typist.type(".live")
+            typist.wait_for("Action = While-Paused")
+
+            typist.type('Handlers.add("Cron", "Cron", function() print("tick " .. "tock") end)')
+            typist.answered()
+            typist.type(".monitor")
+            typist.wait_for("the node runs the cron of this process")
+            typist.wait_for("tick tock")
+            typist.type(".unmonitor")
+            typist.wait_for("the node leaves the cron of this process alone")
+        finally:
+            typist.close()
+
+
+def what_is_typed_is_found_again_and_finished():
+    with home() as node:
+        typist = Typist(node, "typing")
+        try:
+            typist.wait_for("typing@aos-2.0.4[Inbox:1]>")
+            # A program of several lines, pasted: one message, and one answer.
+            typist.type("function Twice(n)\n  if n then\n    return 2 * n\n  end\nend")
+            typist.answered("end\n")
+            typist.type('"twice " .. Twice(21)')
+            typist.answered("\ntwice 42\n")
+            # An empty line gives up what has no end.
+            typist.type("Broken = {")
+            typist.answered("{\n", prompt=">> ")
+            typist.type("")
+            typist.answered("\n")
+            typist.type('"broken is " .. tostring(Broken)')
+            typist.answered("\nbroken is nil\n")
+
+            # Tab finishes the names of globals, of what is in them and of handlers, those of this very session too.
+            typist.type('Handlers.add("Greeter-Of-Mine", "Greet", function() end) Marvellous = { depth = 7 }')
+            typist.answered()
+            typist.type("Marvell\t.depth + 1")
+            typist.answered("\n8\n")
+            typist.type("Marvellous.de\t + 2")
+            typist.answered("\n9\n")
+            typist.type('#"Greeter-O\t"')
+            typist.answered("\n15\n")
+
+            # The history is searched, in this session and in the next.
+            typist.type('"needle " .. 1 + 1')
+            typist.answered("\nneedle 2\n")
+            typist.type('"hay"')
+            typist.answered("\nhay\n")
+            typist.type("\x12needle\n")  # Enter takes what was found, and again evaluates it
+            typist.answered("\nneedle 2\n")
+            typist.type(".exit")
+            typist.process.wait(30)
+        finally:
+            typist.close()
+        typist = Typist(node, "typing")
+        try:
+            typist.wait_for("typing@aos-2.0.4[Inbox:1]>")
+            typist.type("\x12needle\n")  # Enter takes what was found, and again evaluates it
+            typist.answered("\nneedle 2\n")
+        finally:
+            typist.close()
+
+
+def a_pad_is_the_users_editor_and_colours_are_the_users_choice():
+    with home() as node:
+        pad = node.folder / "pad"
+        pad.write_text("#!/bin/sh\nprintf 'Padded = 6 * 7\\nreturn \"padded \" .. Padded' > \"$1\"\n")
+        pad.chmod(0o755)
+        typist = Typist(node, "pad", environment={"EDITOR": str(pad), "NO_COLOR": "1"})
+        try:
+            typist.wait_for("pad@aos-2.0.4[Inbox:1]>")
+            typist.type(".pad")
+            typist.answered("\npadded 42\n")
+            # Colours of the prompt, of values and of errors are left out; what steers the terminal always is.
+            typist.type("{ text = 'x', error = 1 }")
+            typist.answered("\n}\n")
+            typist.type("error('red?')")
+            typist.answered("error: ")
+            typist.type("print('\\27[31mred\\27[0m \\27[2J\\27]0;title\\7' .. 'end')")
+            typist.answered("end\n")
+            if re.search(r"\x1b\[\d*(;\d+)*m", typist.all) or "\x1b[2J" in typist.all.split("print(")[-1] or "\x1b]0" in typist.all:
+                raise Failed("escapes of the guest or colours reach the terminal: " + repr(typist.all))
+        finally:
+            typist.close()
+
+
+def errors_point_at_the_line():
+    with home() as node:
+        (node.folder / "lib").mkdir()
+        (node.folder / "lib" / "deep.lua").write_text("local M = {}\n\nfunction M.go()\n  local nothing\n  return nothing.at\nend\nreturn M\n")
+        (node.folder / "top.lua").write_text("local deep = require('lib.deep')\nlocal x = 1\nreturn deep.go()\n")
+        (node.folder / "syntax.lua").write_text("local a = 1\nlocal b = = 2\n")
+        code, out, err = piped(node, [f".load {node.folder}/top.lua", f".load {node.folder}/syntax.lua", ".editor", "local y = 1", "", "y.z.q = 1", ".done"],
+                               "pointing")
+        out = plain(out)
+        for part in ["deep.lua:5: attempt to index a nil value (local 'nothing')", "syntax.lua:2: unexpected symbol near '='", ":3: attempt to index a number value (local 'y')", "top.lua:3: in local"]:
+            expect(out, part)
+
+
 if __name__ == "__main__":
     harness.main([lines_are_evaluated_and_commands_obeyed, a_name_is_a_process_of_ours_once, without_a_module_it_says_how_to_store_one,
-                  messages_appear_while_somebody_types])
+                  messages_appear_while_somebody_types, live_lines_stop_and_go_and_cron_is_run_when_asked,
+                  what_is_typed_is_found_again_and_finished, a_pad_is_the_users_editor_and_colours_are_the_users_choice, errors_point_at_the_line])

@@ -90,7 +90,8 @@ Result<std::string> bundle(Files& files, const Path& path)
         return fail(errors::no_lua_file, fmt::format("file not found: {}", path.string()));
     Bundler bundler(files, path.parent_path());
     TRY(const auto text, bundler.text(path));
-    return bundler.modules() + text;
+    // A chunk of its own: what goes wrong in it is told with its name and its own lines.
+    return bundler.modules() + fmt::format("return assert(load({}, \"={}\"))()", lua_quoted(text), path.filename().string());
 }
 
 }  // namespace altiplano::cli

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fmt/format.h>
 #include <map>
+#include <utility>
 
 namespace altiplano::cli {
 
@@ -25,7 +26,9 @@ constexpr std::string_view help_text = R"(Lines are Lua, evaluated in the proces
   .live, .pause          shows messages as they arrive, or not
   .monitor, .unmonitor   asks the node to run the process's cron, or not
   .update                brings the runtime of the process to the newest that this program has
-  .help, .exit)";
+  .help, .exit
+
+Tab finishes names. Ctrl-R searches what was typed before: Enter takes what it found, and again evaluates it.)";
 
 std::string trimmed(std::string_view text)
 {
@@ -68,16 +71,40 @@ void Console::report_error(const Error& error) const
 
 std::string Console::prompt() const
 {
+    if (!begun_.empty())
+        return ">> ";
     return editing_ ? "" : (dry_ ? "*" : "") + shown(prompt_, colours_ && terminal_.interactive());
 }
 
-void Console::evaluate(const std::string& code)
+/// A function that is typed or pasted line by line is one program: where Lua misses the end, more lines are taken. An empty one,
+/// and Ctrl-C, throw it away.
+void Console::take(const std::string& line)
+{
+    if (begun_.empty())
+        return evaluate(line, true);
+    if (trimmed(line).empty()) {
+        begun_.clear();
+        return;
+    }
+    begun_ += "\n" + line;
+    // Only what is whole becomes a message.
+    const auto reply = session_.dry_run("local _, missing = load(" + lua_quoted(begun_) + ") return tostring(missing)");
+    if (reply && !reply->failed && is_incomplete(reply->text))
+        return;
+    evaluate(std::exchange(begun_, {}));
+}
+
+void Console::evaluate(const std::string& code, bool may_go_on)
 {
     const auto reply = dry_ ? session_.dry_run(code) : session_.eval(code);
     if (!reply)
         return report_error(reply.error());
     if (!reply->prompt.empty())
         prompt_ = reply->prompt;
+    if (reply->failed && may_go_on && is_incomplete(reply->text)) {
+        begun_ = code;
+        return;
+    }
     if (!reply->failed)
         return say(reply->text);
     std::printf("%serror:%s ", colours_ ? "\x1b[31m" : "", colours_ ? "\x1b[0m" : "");
@@ -121,8 +148,7 @@ void Console::pad()
 
 void Console::monitor(bool on)
 {
-    const auto path = "/mu/monitor/" + session_.process();
-    const auto done = on ? session_.client().post(path, Bytes{}) : session_.client().send_delete(path);
+    const auto done = session_.monitor(on);
     if (!done)
         return report_error(done.error());
     std::puts(on ? "the node runs the cron of this process" : "the node leaves the cron of this process alone");
@@ -206,7 +232,7 @@ bool Console::command(const std::string& line)
     return true;
 }
 
-void Console::learn_words()
+std::vector<std::string> Console::words()
 {
     // Names of globals, of what one level below them, and of handlers: one dry run, nothing recorded.
     const auto reply = session_.dry_run(R"(local names = {}
@@ -225,21 +251,21 @@ for name, value in pairs(_G) do
 end
 for _, handler in ipairs(Handlers.list) do names[#names + 1] = tostring(handler.name) end
 return table.concat(names, "\n"))");
-    if (!reply || reply->failed)
-        return;
     std::vector<std::string> words;
     for (const std::string_view name : {".help", ".load", ".load-blueprint", ".editor", ".pad", ".dryrun", ".live", ".pause",
              ".monitor", ".unmonitor", ".update", ".exit"})
         words.emplace_back(name);
     for (const auto& name : blueprints())
         words.push_back(name);
+    if (!reply || reply->failed)
+        return words;
     const auto text = shown(reply->text, false);
     for (std::size_t from = 0; from < text.size();) {
         const auto to = std::min(text.find('\n', from), text.size());
         words.push_back(text.substr(from, to - from));
         from = to + 1;
     }
-    terminal_.set_words(std::move(words));
+    return words;
 }
 
 Result<void> Console::run()
@@ -250,7 +276,7 @@ Result<void> Console::run()
         prompt_ = hello.prompt;
     TRY_OK(session_.news());
     if (terminal_.interactive())
-        learn_words();
+        terminal_.set_words([this] { return words(); });
 
     const auto idle = [&]() -> std::vector<std::string> {
         if (!live_)
@@ -269,11 +295,11 @@ Result<void> Console::run()
         const auto text = trimmed(line);
         if (editing_)
             edit(text == ".done" || text == ".cancel" || text == ".delete" || text == ".print" ? text : line);
-        else if (text.starts_with('.')) {
+        else if (begun_.empty() && text.starts_with('.')) {
             if (!command(text))
                 break;
-        } else if (!text.empty()) {
-            evaluate(line);
+        } else if (!text.empty() || !begun_.empty()) {
+            take(line);
         }
     }
     return {};

@@ -26,14 +26,16 @@ public:
 
 private:
     bool command(const std::string& line);  ///< @return false when the console ends
-    void evaluate(const std::string& code);
+    /// @param may_go_on  what has no end yet waits for more lines instead of being an error
+    void evaluate(const std::string& code, bool may_go_on = false);
     void load(const std::string& file);
     void load_blueprint(const std::string& name);
     void pad();
     void update();
     void monitor(bool on);
     void edit(const std::string& line);  ///< a line in editor mode
-    void learn_words();
+    std::vector<std::string> words();  ///< that Tab may complete
+    void take(const std::string& line);  ///< Lua, perhaps the next line of what has no end yet
     void say(std::string_view text) const;  ///< a guest's text
     void report_error(const Error& error) const;
     std::string prompt() const;
@@ -46,6 +48,7 @@ private:
     bool dry_ = false;
     bool editing_ = false;
     std::vector<std::string> page_;  ///< lines of the editor
+    std::string begun_;  ///< lines whose end is missing
     std::string prompt_ = "aos> ";
 };
 

@@ -1,7 +1,11 @@
 #include "cli/console/session.hpp"
 
+#include "base/base64url.hpp"
+#include "base/json.hpp"
+
 #include <algorithm>
 #include <fmt/format.h>
+#include <ranges>
 
 namespace altiplano::cli {
 
@@ -127,23 +131,56 @@ Result<std::vector<std::string>> Session::news()
         const auto response = result && result->find("response") ? result->find("response") : result;
         if (!response)
             continue;
-        const auto output = output_of(*response);
         if (const auto error = response->kind() == JsonView::Kind::object ? response->find("Error") : std::nullopt;
-            error && !error->is_null()) {
+            error && !error->is_null())
             lines.push_back(
                 fmt::format("\x1b[31merror in slot {}:\x1b[0m {}", *seen_, error->text().value_or(std::string(error->raw()))));
-            continue;
-        }
-        // Only what is meant for people: an answer to somebody else's Eval is theirs (ao-protocol.md 8.5).
-        const auto print = output && output->kind() == JsonView::Kind::object ? output->find("print") : std::nullopt;
-        if (!print || print->raw() != "true")
-            continue;
-        if (auto prompt = prompt_of(output); !prompt.empty())
-            newest_prompt_ = std::move(prompt);
-        if (auto text = text_at(output, "data"); !text.empty())
-            lines.push_back(std::move(text));
+        else
+            read(*response, lines);
     }
+    TRY_OK(cron_news(lines));
     return lines;
+}
+
+/// Only what is meant for people: an answer to somebody else's Eval is theirs (ao-protocol.md 8.5).
+void Session::read(const JsonView& response, std::vector<std::string>& lines)
+{
+    const auto output = output_of(response);
+    const auto print = output && output->kind() == JsonView::Kind::object ? output->find("print") : std::nullopt;
+    if (!print || print->raw() != "true")
+        return;
+    if (auto prompt = prompt_of(output); !prompt.empty())
+        newest_prompt_ = std::move(prompt);
+    if (auto text = text_at(output, "data"); !text.empty())
+        lines.push_back(std::move(text));
+}
+
+/// What cron made the process print has no slot of its own: it stands among the results.
+Result<void> Session::cron_news(std::vector<std::string>& lines)
+{
+    const bool first = !seen_results_;
+    const auto from = first || seen_results_->empty() ? std::string() : "&from=" + escaped(*seen_results_);
+    TRY(const auto answer, client_.get(fmt::format("/cu/results/{}?sort=DESC&limit={}{}", process_, first ? 1 : 200, from)));
+    TRY(const auto view, answer.view());
+    const auto edges = view.find("edges") ? view.find("edges")->elements() : std::vector<JsonView>{};
+    if (first)
+        seen_results_.emplace();
+    for (const auto& edge : edges | std::views::reverse) {
+        seen_results_ = text_at(edge, "cursor");
+        const auto bytes = from_base64(*seen_results_);
+        const auto cursor = bytes ? JsonView::parse(as_text(*bytes)) : Result<JsonView>(std::unexpected(bytes.error()));
+        if (const auto node = edge.find("node"); !first && node && cursor && cursor->find("evaluation"))
+            read(*node, lines);
+    }
+    return {};
+}
+
+Result<void> Session::monitor(bool on)
+{
+    TRY(const auto item, sign(common_, process_, {{"Data-Protocol", "ao"}, {"Type", "Message"}}, ""));
+    const auto path = "/mu/monitor/" + process_;
+    TRY_OK(on ? client_.post(path, item.wire()) : client_.remove(path, item.wire()));
+    return {};
 }
 
 }  // namespace altiplano::cli

@@ -36,16 +36,22 @@ public:
     /// The prompt that goes with the newest message that `news` saw; empty if none had one.
     const std::string& newest_prompt() const noexcept { return newest_prompt_; }
 
+    /// Asks the node to run the process's cron, or not. @return as Client::post
+    Result<void> monitor(bool on);
+
     const Client& client() const noexcept { return client_; }
     const std::string& process() const noexcept { return process_; }
 
 private:
     Result<Reply> reply_of(const Answer& answer) const;
+    Result<void> cron_news(std::vector<std::string>& lines);
+    void read(const JsonView& response, std::vector<std::string>& lines);
 
     const Common& common_;
     Client client_;
     std::string process_;
     std::optional<std::uint64_t> seen_;  ///< slots before this one were shown or are old
+    std::optional<std::string> seen_results_;  ///< the cursor of the newest result that was looked at for cron; empty: none
     std::vector<std::uint64_t> own_;  ///< slots of our Evals that `news` has not passed yet
     std::string newest_prompt_;
 };

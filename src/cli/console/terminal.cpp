@@ -21,6 +21,8 @@ namespace {
 struct Typing {
     std::optional<std::string> line;
     bool ended = false;
+    std::function<std::vector<std::string>()> ask;
+    bool asked = false;  ///< for this line
     std::vector<std::string> words;
     std::vector<std::string> found;
 } typing;
@@ -50,6 +52,11 @@ char* next_word(const char* text, int state)
 char** complete(const char* text, int, int)
 {
     rl_attempted_completion_over = 1;
+    if (!typing.asked && typing.ask) {
+        typing.words = typing.ask();
+        std::ranges::sort(typing.words);
+        typing.asked = true;
+    }
     rl_completion_append_character = '\0';
     return rl_completion_matches(text, next_word);
 }
@@ -95,14 +102,14 @@ Terminal::Terminal(std::string history)
 
 Terminal::~Terminal()
 {
+    typing.ask = {};
     if (interactive_ && !history_.empty())
         write_history(history_.c_str());
 }
 
-void Terminal::set_words(std::vector<std::string> words)
+void Terminal::set_words(std::function<std::vector<std::string>()> words)
 {
-    std::ranges::sort(words);
-    typing.words = std::move(words);
+    typing.ask = std::move(words);
 }
 
 bool Terminal::line(
@@ -119,6 +126,7 @@ bool Terminal::line(
 
     typing.line.reset();
     typing.ended = false;
+    typing.asked = false;
     interrupted = 0;
     rl_callback_handler_install(with_marks(prompt()).c_str(), take_line);
     bool touched = false;  // before the first key the buffer still holds the line before

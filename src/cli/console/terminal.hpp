@@ -19,8 +19,8 @@ public:
     /// and `prompt` asked for again. @return false at the end of input; an empty line after Ctrl-C
     bool line(
         const std::function<std::string()>& prompt, const std::function<std::vector<std::string>()>& idle, std::string& into);
-    /// Words that Tab may complete. May be called at any time.
-    void set_words(std::vector<std::string> words);
+    /// What gives the words that Tab may complete: asked at the first Tab of a line. Called as long as this lives.
+    void set_words(std::function<std::vector<std::string>()> words);
     bool interactive() const noexcept { return interactive_; }
 
 private:
