@@ -215,6 +215,10 @@ def the_tutorial_line_by_line():
             expect(plain(say("JOKE_HISTORY", "{ ")), '{ "<|user|>" }')
             tell(typist, JOKER.replace("\n30,\n", "\n3,\n"), r"^Could not find joke in: (.*)$")
             expect(plain(say('"jokes: " .. #JOKE_HISTORY', "\njokes: ")), "\njokes: 1\n")
+
+            # Under its own flag the price is that of the true tokens, seven of the prompt: a worker counts them first.
+            tell(typist, 'Llama.run("What is the meaning of life?", 20, function(text, err)\nprint("quoted: " .. tostring(err or Llama.lastFeePaid))\n'
+                         "end, { Quote = true })", r"^quoted: 28$")
         finally:
             typist.close()
 
