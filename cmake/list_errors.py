@@ -9,7 +9,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "errors.md"
-CODE = re.compile(r'inline constexpr std::string_view \w+\s*=\s*"([\w.]+)";\s*(?:///<\s*(.*))?$')
+# Long ones stand on two lines.
+CODE = re.compile(r'^inline constexpr std::string_view \w+\s*=\s*"([\w.]+)";[ \t]*(?:///<[ \t]*(.*))?$', re.MULTILINE)
 HEAD = """# Error codes
 
 Programs match on the code; the sentence beside it says what was found and expected, with the values. Written by
@@ -20,8 +21,7 @@ Programs match on the code; the sentence beside it says what was found and expec
 def page():
     lines = [HEAD]
     for header in sorted(ROOT.glob("src/*/errors.hpp")):
-        codes = [CODE.search(line.strip()) for line in header.read_text().split("\n")]
-        rows = sorted({(code[1], (code[2] or "").strip()) for code in codes if code})
+        rows = sorted({(code[1], (code[2] or "").strip()) for code in CODE.finditer(header.read_text())})
         if rows:
             lines.append(f"## {header.parent.name}\n")
             lines.append("| code | when |\n|---|---|")

@@ -27,6 +27,14 @@ std::unexpected<Error> nonsense(std::string_view what)
     return fail(errors::worker_protocol, fmt::format("a worker process sent {}", what));
 }
 
+Buffer front_of(FrameType type, std::size_t payload_bytes)
+{
+    Buffer front;
+    append_u64(front, static_cast<std::uint64_t>(type));
+    append_u64(front, payload_bytes);
+    return front;
+}
+
 Result<void> send_all(int socket, Bytes bytes)
 {
     while (!bytes.empty()) {
@@ -61,11 +69,16 @@ Channel::~Channel()
         close(socket_);
 }
 
+Buffer Channel::bytes_of(FrameType type, Bytes payload)
+{
+    auto frame = front_of(type, payload.size());
+    append(frame, payload);
+    return frame;
+}
+
 Result<void> Channel::send(FrameType type, Bytes payload, int descriptor)
 {
-    Buffer front;
-    append_u64(front, static_cast<std::uint64_t>(type));
-    append_u64(front, payload.size());
+    auto front = front_of(type, payload.size());
     iovec piece{.iov_base = front.data(), .iov_len = front.size()};
     msghdr message{};
     message.msg_iov = &piece;

@@ -55,6 +55,8 @@ public:
     }
     Channel& operator=(Channel&&) = delete;
 
+    /// A frame as it travels, for who cannot call `send` when it is needed.
+    static Buffer bytes_of(FrameType type, Bytes payload);
     /// @param descriptor  sent along when not -1; stays the caller's. @return compute.worker_died
     Result<void> send(FrameType type, Bytes payload, int descriptor = -1);
     /// @return compute.worker_died at the end of the stream; compute.worker_protocol

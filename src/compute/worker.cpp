@@ -82,6 +82,7 @@ class Worker {
 public:
     Worker(int socket, WorkerOptions options)
         : channel_(socket)
+        , socket_(socket)
         , files_(channel_)
         , options_(std::move(options))
     {
@@ -224,6 +225,9 @@ private:
         TRY(cache_,
             vm::ModuleCache::open(
                 engine_, system_files(), system_random(), {.folder = modules, .extensions = std::move(offered)}));
+        std::optional<CompilingWithin> within;
+        if (options_.sandboxed)
+            within.emplace(socket_, options_.compile);
         TRY(module_, cache_->compile(other.empty() ? wasm : Bytes(other), *format));
         malloc_trim(0);  // what a compiler used, which this process is never again
         return Frame{.type = FrameType::loaded};
@@ -299,6 +303,7 @@ private:
     }
 
     Channel channel_;
+    int socket_;  ///< the channel's
     NodeFiles files_;
     WorkerOptions options_;
     vm::Machine::Limits limits_;

@@ -2,6 +2,7 @@
 
 #include "base/bytes.hpp"
 #include "base/files.hpp"
+#include "compute/compile_limits.hpp"
 #include "memory/image.hpp"
 
 #include <functional>
@@ -15,6 +16,7 @@ struct WorkerOptions {
     /// What a file is that the node hands over to be written: for the simulator, which watches what is done to it.
     std::function<std::unique_ptr<File>(int descriptor)> adopt = adopt_file;
     memory::SaveRule save_rule{};
+    CompileLimits compile{};  ///< in a process of its own only
 };
 
 /// A worker process's whole life: evaluates one process for the node at the other end of `socket`, until that end
