@@ -95,7 +95,8 @@ std::vector<Sent> messages_of(const std::vector<Case>& cases, bool smoke)
 
 using Samples = std::map<std::string, bench::Sample>;
 
-Samples ours(const std::shared_ptr<const vm::Module>& module, const std::vector<Sent>& sent)
+Samples ours(
+    const std::shared_ptr<const vm::Module>& module, const std::vector<Sent>& sent, std::map<std::string, std::uint64_t>& gas)
 {
     const auto machine = must(vm::Machine::create(module, {.memory_bytes = std::uint64_t{1} << 30}));
     Samples samples;
@@ -113,6 +114,7 @@ Samples ours(const std::shared_ptr<const vm::Module>& module, const std::vector<
         const auto text = data->find("output") ? data->find("output")->text() : data->text();
         samples[one.of].figure += took;
         samples[one.of].work += std::stoull(*text);
+        gas[one.of] = run.gas_used;
     }
     return samples;
 }
@@ -154,9 +156,9 @@ int main(int count, char** values)
 
     // One run of either side is all cases, in a fresh process there and on a fresh machine here.
     std::map<std::string, std::vector<double>> ratios, mine, theirs;
-    std::map<std::string, std::uint64_t> work;
+    std::map<std::string, std::uint64_t> work, gas;
     for (int run = 0; run < (given.smoke ? 1 : 5); ++run) {
-        const auto here = ours(module, sent);
+        const auto here = ours(module, sent, gas);
         const auto there = outside(given.rest[2], path);
         for (const auto& [name, sample] : here) {
             if (!there.contains(name) || there.at(name).work != sample.work)
@@ -193,4 +195,10 @@ int main(int count, char** values)
             .ratio = std::exp(logarithms / static_cast<double>(cases.size())),
             .work = "all of them"});
     bench::report(rows, given.json);
+    // How the gas schedule fits this machine (docs/gas.md).
+    if (!given.json)
+        for (const auto& row : rows)
+            if (gas.contains(row.name))
+                fmt::print("{:<34} {:>12} gas, {:.3g} ns for each\n", row.name, gas[row.name],
+                    row.ours * 1e9 / static_cast<double>(gas[row.name]));
 }

@@ -66,6 +66,22 @@ INSTANTIATE_TEST_SUITE_P(golden, Gas,
             832}),
     [](const auto& row) { return row.param.what; });
 
+/// Another reservation makes other bounds checks, hence other code.
+TEST(Machine, counts_the_same_under_another_engine)
+{
+    const auto other = Engine::create(std::uint64_t{1} << 40).value();
+    const auto cache = ModuleCache::open(other, system_files(), system_random(), {.folder = {}}).value();
+    const auto wasm =
+        wat(guest_wat("(local $i i64) (loop $l (i64.store (local.get $i) (i64.load (i64.add (local.get $i) (i64.const 8))))"
+                      "(local.set $i (i64.add (local.get $i) (i64.const 8))) (br_if $l (i64.lt_u (local.get $i) "
+                      "(i64.const 4096)))) (drop (memory.grow (i64.const 2))) (memory.fill (i64.const 0) (i32.const 0) "
+                      "(i64.const 100)) (i64.const 900)"));
+    const auto here = Machine::create(modules().compile(wasm).value(), {}).value();
+    const auto there = Machine::create(cache->compile(wasm).value(), {}).value();
+    EXPECT_EQ(run(*here).gas_used, run(*there).gas_used);
+    EXPECT_EQ(here->commit().value(), there->commit().value());
+}
+
 TEST(Machine, takes_the_largest_gas_limit)
 {
     auto machine = machine_of(guest_wat("(i64.const 900)"));
