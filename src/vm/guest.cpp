@@ -4,22 +4,18 @@
 #include "memory/errors.hpp"
 #include "vm/abi/emscripten/emscripten.hpp"
 #include "vm/fault_address.hpp"
+#include "vm/raw_value.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
-#include <sys/stat.h>
 
 namespace altiplano::vm {
 namespace {
 
-constexpr std::size_t open_files_max = 1024;
 constexpr std::size_t global_bytes = 16;
-constexpr std::uint64_t page_bytes = memory::Region::page_bytes;
 constexpr std::uint64_t instantiation_fuel = std::uint64_t{1} << 62;
-constexpr std::string_view depth_sentence = "the guest's calls are nested too deep";
-constexpr std::string_view read_only_sentence = "the guest wrote to a mapped item, which is read-only";
 
 /// Trap codes of Wasmtime that follow from the guest's own doing. What is missing here is a HostFault.
 struct TrapRow {
@@ -44,20 +40,6 @@ constexpr TrapRow guest_traps[] = {
     {WASMTIME_TRAP_CODE_UNCAUGHT_EXCEPTION, errors::trap_exception, "the guest threw an exception that nothing catches"},
 };
 
-Value value_of(const wasmtime_val_raw_t& raw, ValueType type, bool wasm64)
-{
-    Value value = 0;
-    const bool wide = type == ValueType::i64 || type == ValueType::f64 || (type == ValueType::pointer && wasm64);
-    std::memcpy(&value, &raw, wide ? 8 : 4);  // little-endian whatever the host
-    return value;
-}
-
-void set_value(wasmtime_val_raw_t& raw, Value value) noexcept
-{
-    std::memset(&raw, 0, sizeof raw);
-    std::memcpy(&raw, &value, sizeof value);
-}
-
 /// Before a bulk write, if the machine has mapped ranges. Out of bounds is left to the write itself, whose trap it is.
 Answer<Value> check_write(Guest& guest, std::span<const Value> arguments)
 {
@@ -69,25 +51,7 @@ Answer<Value> check_write(Guest& guest, std::span<const Value> arguments)
     return 0;
 }
 
-class NoFiles final : public GuestFiles {
-public:
-    Result<std::unique_ptr<GuestFile>> open(std::string_view path) override
-    {
-        return fail(errors::file_not_found, fmt::format("no file {}", path));
-    }
-    Result<std::unique_ptr<GuestFile>> mapped_item(ItemId item) override
-    {
-        return fail(errors::file_not_found, fmt::format("no item {}", item.text()));
-    }
-};
-
 }  // namespace
-
-GuestFiles& no_files()
-{
-    static NoFiles files;
-    return files;
-}
 
 const HostFunction& check_write_function()
 {
@@ -100,25 +64,6 @@ wasm_trap_t* call_import(void* bound, wasmtime_caller_t* caller, wasmtime_val_ra
     auto* guest = static_cast<Guest*>(wasmtime_context_get_data(wasmtime_caller_context(caller)));
     const auto& import = *static_cast<const BoundImport*>(bound);
     return import.made ? guest->invoke(import, values) : guest->run(import, values);
-}
-
-Result<void> map_file(
-    memory::Region& region, GuestFile& file, std::uint64_t offset, std::uint64_t pages_bytes, std::uint64_t address)
-{
-    // What the pages show: the item's bytes, then zeros.
-    const auto size = file.size();
-    const auto shown = std::min(pages_bytes, size - offset);
-    if (const auto backing = file.backing()) {
-        // A host file that goes on behind the item would show through in the last page.
-        struct stat status{};
-        const bool ends_inside = shown < pages_bytes;
-        if (backing->file_offset % page_bytes == 0 && fstat(backing->descriptor, &status) == 0
-            && (!ends_inside || static_cast<std::uint64_t>(status.st_size) == backing->file_offset + size))
-            return region.map(address, shown, backing->descriptor, backing->file_offset + offset, file.item(), offset);
-    }
-    Buffer bytes(shown);
-    TRY_OK(file.read_at(offset, bytes));
-    return region.map_bytes(address, bytes, file.item(), offset);
 }
 
 Guest::Guest(std::shared_ptr<const Module> module, memory::Region region, std::uint64_t memory_bytes_max)
@@ -265,137 +210,6 @@ Answer<Value> Guest::call(const wasmtime_func_t& function, std::initializer_list
     if (grow_failed_)
         return stop(*grow_failed_);
     return value_of(values[0], ValueType::pointer, wasm64());
-}
-
-// ---- invoke
-
-namespace {
-
-/// Logical bytes of call depth that going out to the host and in again counts, as a function of the guest would: the
-/// native frames between are smaller than three times that (stack.hpp).
-constexpr std::uint32_t invoke_weight = 4096;
-constexpr std::uint64_t invoke_gas = 50;
-
-bool same_signature(const wasm_functype_t* type, const Import& import)
-{
-    const auto kind = [](ValueType t) {
-        return t == ValueType::i32 ? WASM_I32 : t == ValueType::i64 ? WASM_I64 : t == ValueType::f32 ? WASM_F32 : WASM_F64;
-    };
-    const auto* parameters = wasm_functype_params(type);
-    const auto* results = wasm_functype_results(type);
-    if (parameters->size + 1 != import.parameters.size() || results->size != (import.result ? 1U : 0U))
-        return false;
-    for (std::size_t i = 0; i < parameters->size; ++i)
-        if (wasm_valtype_kind(parameters->data[i]) != kind(import.parameters[i + 1]))
-            return false;
-    return !import.result || wasm_valtype_kind(results->data[0]) == kind(*import.result);
-}
-
-struct FreeFunctype {
-    void operator()(wasm_functype_t* type) const noexcept { wasm_functype_delete(type); }
-};
-
-}  // namespace
-
-/// The function behind a table index, if it has the signature that the import calls it with.
-Answer<const wasmtime_func_t*> Guest::table_entry(std::uint64_t index, const BoundImport& bound)
-{
-    if (index >= entries_.size())
-        return stop(GuestFault{errors::trap_table_out_of_bounds, "the guest used a table entry that does not exist"});
-    auto& entry = entries_[index];
-    if (entry.fits == &bound)
-        return &entry.function;
-    wasmtime_val_t value;
-    if (!wasmtime_table_get(context(), &table_, index, &value) || value.kind != WASMTIME_FUNCREF
-        || wasmtime_funcref_is_null(&value.of.funcref))
-        return stop(GuestFault{errors::trap_indirect_call, "the guest called an empty table entry"});
-    const std::unique_ptr<wasm_functype_t, FreeFunctype> type(wasmtime_func_type(context(), &value.of.funcref));
-    if (!same_signature(type.get(), *bound.import))
-        return stop(GuestFault{errors::trap_indirect_call, "the guest called a function with another signature"});
-    entry = {value.of.funcref, &bound};
-    return &entry.function;
-}
-
-Answer<const wasmtime_func_t*> Guest::entry_call(
-    const BoundImport& bound, const wasmtime_val_raw_t* values, wasmtime_val_raw_t* inner)
-{
-    const auto index = value_of(values[0], ValueType::pointer, wasm64());
-    const auto& dyn_call = dyn_calls_[bound.invoke];
-    const bool direct = wasmtime_funcref_is_null(&dyn_call);
-    std::copy_n(values + 1, bound.import->parameters.size() - 1, direct ? inner : inner + 1);
-    if (direct)
-        return table_entry(index, bound);
-    if (index >= entries_.size())
-        return stop(GuestFault{errors::trap_table_out_of_bounds, "the guest used a table entry that does not exist"});
-    set_value(inner[0], index);
-    return &dyn_call;
-}
-
-Answer<void> Guest::invoke_entry(const BoundImport& bound, wasmtime_val_raw_t* values)
-{
-    if (auto paid = charge(invoke_gas); !paid)
-        return paid;
-    wasmtime_val_raw_t inner[abi::emscripten::invoke_parameters_max]{};
-    auto function = entry_call(bound, values, inner);
-    if (!function)
-        return std::unexpected(std::move(function).error());
-    const auto stack = call(stack_save_, {});
-    if (!stack)
-        return std::unexpected(stack.error());
-    wasmtime_val_t depth;
-    wasmtime_global_get(context(), &depth_, &depth);
-    wasmtime_val_t deeper = depth;
-    deeper.of.i32 = static_cast<std::int32_t>(static_cast<std::uint32_t>(depth.of.i32) + invoke_weight);
-    if (static_cast<std::uint32_t>(deeper.of.i32) > altiplano_depth_limit())
-        return stop(GuestFault{errors::trap_depth, std::string(depth_sentence)});
-    const auto set_depth = [&](const wasmtime_val_t& to) {
-        const OwnedError error(wasmtime_global_set(context(), &depth_, &to));
-        ENSURE(!error, "the global is ours: a mutable i32");
-    };
-    set_depth(deeper);
-
-    wasm_trap_t* trap = nullptr;
-    OwnedError error(wasmtime_func_call_unchecked(context(), *function, inner, std::size(inner), &trap));
-    OwnedTrap owned(trap);
-    if (!error && !owned) {
-        set_depth(depth);
-        if (bound.import->result)
-            values[0] = inner[0];
-        return {};
-    }
-    // Everything but a longjmp goes on up, by its reason: the trap's code would not survive every way back.
-    if (!longjmp_)
-        return std::unexpected(stop_of(std::move(error), std::move(owned)));
-    longjmp_ = false;
-    stopped_.reset();
-    set_depth(depth);
-    if (auto restored = call(stack_restore_, {*stack}); !restored)
-        return std::unexpected(restored.error());
-    if (auto threw = call(set_threw_, {1, 0}); !threw)
-        return std::unexpected(threw.error());
-    if (bound.import->result)
-        set_value(values[0], 0);
-    return {};
-}
-
-wasm_trap_t* Guest::invoke(const BoundImport& bound, wasmtime_val_raw_t* values) noexcept
-{
-    try {
-        auto done = invoke_entry(bound, values);
-        if (done)
-            return nullptr;
-        stopped_ = std::move(done).error();
-    } catch (const std::exception& thrown) {
-        stopped_ = Error{errors::host_memory, fmt::format("invoke failed: {}", thrown.what()), {}};
-    }
-    constexpr std::string_view why = "stopped by a host call";
-    return wasmtime_trap_new(why.data(), why.size());
-}
-
-Answer<Value> Guest::throw_longjmp()
-{
-    longjmp_ = true;
-    return stop(GuestFault{errors::trap_exception, "the guest jumped to a place that nothing holds"});
 }
 
 Answer<bool> Guest::grow_memory(std::uint64_t wasm_pages)
@@ -663,76 +477,6 @@ bool Guest::set_globals(Bytes bytes)
             return false;
     }
     return true;
-}
-
-// ---- files
-
-GuestFiles& Guest::files()
-{
-    return files_ != nullptr ? *files_ : no_files();
-}
-
-Guest::OpenFile* Guest::open_file(std::uint32_t fd)
-{
-    const auto found = open_.find(fd);
-    return found == open_.end() ? nullptr : &found->second;
-}
-
-GuestFile* Guest::file(std::uint32_t fd)
-{
-    auto* open = open_file(fd);
-    return open == nullptr ? nullptr : open->file.get();
-}
-
-std::optional<std::uint32_t> Guest::add_file(std::unique_ptr<GuestFile> file)
-{
-    if (open_.size() >= open_files_max)
-        return std::nullopt;
-    // The lowest number that is free, as POSIX has it.
-    // 0 to 2 are the streams, 3 is WASI's preopened folder.
-    std::uint32_t fd = module_->format().abi == Format::Abi::wasi ? 4 : 3;
-    for (const auto& [used, _] : open_) {
-        if (used != fd)
-            break;
-        ++fd;
-    }
-    open_.emplace(fd, OpenFile{std::move(file), 0});
-    return fd;
-}
-
-Answer<Errno> Guest::map(std::uint32_t fd, std::uint64_t offset, std::uint64_t length, std::uint64_t address)
-{
-    auto* open = open_file(fd);
-    if (open == nullptr)
-        return Errno::badf;
-    if (!open->file->is_item())
-        return Errno::notsup;
-    const auto size = open->file->size();
-    if (offset % page_bytes != 0 || address % page_bytes != 0 || length == 0 || offset > size || length > size - offset)
-        return Errno::inval;
-    const auto pages_bytes = (length + page_bytes - 1) / page_bytes * page_bytes;
-    // A range over another one would have to be told apart in the state: the guest unmaps first.
-    if (!in_bounds(address, pages_bytes) || !region_.is_writable(address, pages_bytes))
-        return Errno::inval;
-    if (auto mapped = map_file(region_, *open->file, offset, pages_bytes, address); !mapped)
-        return stop(std::move(mapped).error());
-    note_mapped();
-    return Errno::success;
-}
-
-Answer<Errno> Guest::unmap(std::uint64_t address, std::uint64_t length)
-{
-    if (address % page_bytes != 0 || length % page_bytes != 0 || length == 0 || !in_bounds(address, length))
-        return Errno::inval;
-    if (auto unmapped = region_.unmap(address, length); !unmapped)
-        return stop(std::move(unmapped).error());
-    note_mapped();
-    return Errno::success;
-}
-
-bool Guest::close_file(std::uint32_t fd)
-{
-    return open_.erase(fd) > 0;
 }
 
 // ---- time, randomness, console

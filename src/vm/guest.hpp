@@ -9,6 +9,10 @@
 
 namespace altiplano::vm {
 
+// Sentences of faults that several places find, hence part of the semantics version.
+inline constexpr std::string_view depth_sentence = "the guest's calls are nested too deep";
+inline constexpr std::string_view read_only_sentence = "the guest wrote to a mapped item, which is read-only";
+
 /// A live instance over a region, with what one message may use: descriptors, clock, randomness, gas.
 /// What Wasmtime calls back runs here. One thread; the address is fixed, the store knows it.
 class Guest final : public CallContext, private MemorySource {
