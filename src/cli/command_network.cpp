@@ -151,6 +151,7 @@ void add_network_commands(CLI::App& app, Common& common, Exit& exit)
         }
         std::vector<std::pair<std::string, std::string>> lines;
         const auto found = answer->view()->find("dead")->elements();
+        lines.reserve(found.size());
         for (const auto& one : found)
             lines.emplace_back(
                 fmt::format("{} {} {}", text_of(one, "process"), place_of(one), text_of(one, "index")), text_of(one, "error"));

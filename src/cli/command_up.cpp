@@ -231,7 +231,7 @@ Result<void> run(UpOptions& options, const Common& common, Exit& exit)
 
     std::string aliases;
     for (const auto& [published, local] : made.aliases)
-        aliases += (aliases.empty() ? "" : ",") + published + "=" + local;
+        aliases += fmt::format("{}{}={}", aliases.empty() ? "" : ",", published, local);
     std::vector<std::string> arguments{own_program().string(), "node", "--data", options.data, "--port", options.port,
         "--aliases", aliases, "--modules", shared_modules().string()};
     // Ctrl-C reaches both of us, and the node ends first.

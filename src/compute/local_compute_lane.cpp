@@ -337,6 +337,7 @@ void LocalCompute::put_others_to_sleep()
     if (count <= options_.warm_max && bytes <= options_.warm_bytes_max)
         return;
     std::vector<std::pair<std::int64_t, std::shared_ptr<Lane>>> by_age;
+    by_age.reserve(awake.size());
     for (auto& lane : awake)
         by_age.emplace_back(lane->used_ns.load(), std::move(lane));
     std::ranges::sort(by_age, {}, [](const auto& pair) { return pair.first; });

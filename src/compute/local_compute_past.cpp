@@ -21,7 +21,7 @@ Result<void> LocalCompute::with_state(const units::Slot& slot, const std::functi
     for (int attempt = 1;; ++attempt) {
         if (stopping_)
             return fail(errors::stopping, "the node is going down", "ask again when it is back: nothing is lost");
-        const auto done = [&]() -> Result<void> {
+        auto done = [&]() -> Result<void> {
             TRY_OK(wake(lane, slot));
             if (lane.root != recorded.state_root)
                 return fail(errors::disagreement,

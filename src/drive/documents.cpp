@@ -38,7 +38,7 @@ std::string transaction_json(const weave::StoredItem& item)
     return std::move(json).text();
 }
 
-void write_amount(JsonWriter& json, std::string_view name, std::string winston)
+void write_amount(JsonWriter& json, std::string_view name, const std::string& winston)
 {
     auto ar = winston;
     if (ar.size() < 13)

@@ -29,8 +29,9 @@ static inline Outcome get_rows(const Node& node, Share share)
             for (std::int64_t b = 0; b < width / block_elements; ++b) {
                 const auto w = weight_block(table.type, from, b);
                 for (int e = 0; e < 32; ++e) {
-                    const float x = static_cast<float>(w.half_scale[e / 16] * w.code[e]) * w.scale;
-                    const float minimum = w.has_half_minima ? static_cast<float>(w.half_minimum[e / 16]) * w.minimum : w.minimum;
+                    const int half = e / 16;
+                    const float x = static_cast<float>(w.half_scale[half] * w.code[e]) * w.scale;
+                    const float minimum = w.has_half_minima ? static_cast<float>(w.half_minimum[half]) * w.minimum : w.minimum;
                     put(block_elements * b + e, w.has_minimum || w.has_half_minima ? x + minimum : x);
                 }
             }

@@ -160,9 +160,12 @@ public:
             next = std::lower_bound(next, end, stop);
             if (used)
                 quiet = 0;
-            else if (quiet != closed_chunk && ++quiet >= patience) {
-                quiet = closed_chunk;
-                closed.push_back({chunk * chunk_pages, chunk_pages});
+            else if (quiet != closed_chunk) {
+                ++quiet;
+                if (quiet >= patience) {
+                    quiet = closed_chunk;
+                    closed.push_back({chunk * chunk_pages, chunk_pages});
+                }
             }
         }
     }

@@ -130,7 +130,7 @@ Result<void> make_file(Files& files, const Path& path, bool durable, const std::
     auto temporary = path;
     temporary += ".tmp";
     TRY_OK(files.remove(temporary));
-    const auto made = [&]() -> Result<void> {
+    auto made = [&]() -> Result<void> {
         TRY(const auto file, files.open(temporary, Files::Mode::create_new));
         TRY_OK(fill(*file));
         if (durable)
@@ -161,7 +161,7 @@ Result<std::uint64_t> write_whole(File& file, Image& image, PageTree& tree, cons
 }
 
 Result<std::uint64_t> write_overlay(
-    File& file, Image& image, const PageTree& tree, std::vector<std::uint64_t> changed, const ReadPage& read)
+    File& file, Image& image, const PageTree& tree, const std::vector<std::uint64_t>& changed, const ReadPage& read)
 {
     std::vector<std::pair<std::size_t, std::uint64_t>> groups;
     auto at_level = changed;

@@ -32,7 +32,7 @@ template <class IdType> Result<IdType> id_in(const JsonView& json, std::string_v
     return IdType::parse(member ? member->string().value_or("") : "");
 }
 
-Result<Assignment> assignment_of(std::string body)
+Result<Assignment> assignment_of(const std::string& body)
 {
     TRY(auto item, item::DataItem::parse(to_buffer(body), UINT64_MAX));
     TRY_OK(item.verify());
@@ -57,7 +57,7 @@ Result<Assignment> HttpScheduler::assign(const item::DataItem& item)
     TRY(const bool ours, unit_.speaks_ours());
     if (ours) {
         TRY(auto answer, unit_.ask("POST", "/~altiplano/assign", item.wire(), true));
-        return assignment_of(std::move(answer.body));
+        return assignment_of(answer.body);
     }
     TRY(const auto answer, unit_.ask("POST", "/", item.wire()));
     const bool spawns = item.tags().has("Type", "Process");
@@ -71,7 +71,7 @@ Result<Assignment> HttpScheduler::assign(const AssignRequest& request)
     TRY(const bool ours, unit_.speaks_ours());
     if (ours) {
         TRY(auto answer, unit_.ask("POST", "/~altiplano/assign" + query_of(request)));
-        return assignment_of(std::move(answer.body));
+        return assignment_of(answer.body);
     }
     TRY(const auto answer, unit_.ask("POST", "/" + query_of(request)));
     TRY(const auto json, JsonView::parse(answer.body));
@@ -101,7 +101,7 @@ Result<LogEntry> HttpScheduler::entry_by_ao(const ProcessId& process, const std:
 Result<LogEntry> HttpScheduler::entry(const Slot& slot)
 {
     TRY(const bool ours, unit_.speaks_ours());
-    const auto found = [&]() -> Result<LogEntry> {
+    auto found = [&]() -> Result<LogEntry> {
         if (ours) {
             TRY(const auto answer, unit_.ask("GET", fmt::format("/~altiplano/entry/{}/{}", slot.process.text(), slot.nonce)));
             return wire::decode_entry(as_bytes(answer.body));

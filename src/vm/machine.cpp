@@ -263,6 +263,7 @@ Result<std::unique_ptr<Machine>> Machine::restore(
     const auto bad = [](std::string_view what) { return fail(errors::bad_image, fmt::format("the image {}", what)); };
     // What it claims, before anything is done for it.
     std::vector<const File*> files_of_layers;
+    files_of_layers.reserve(layers.size());
     for (const auto& layer : layers)
         files_of_layers.push_back(layer.get());
     if (layers.empty())

@@ -116,7 +116,7 @@ Result<Transactions::Posted> Transactions::post(item::PostedTransaction transact
         return fail(errors::over_limit,
             fmt::format("the transaction has {} bytes of data; at most {} are taken", layer1.data_size, options_.data_bytes_max));
     const bool whole = transaction.data.size() == layer1.data_size;
-    return whole ? post_with_data(std::move(transaction)) : post_without_data(std::move(transaction));
+    return whole ? post_with_data(std::move(transaction)) : post_without_data(transaction);
 }
 
 Result<Transactions::Posted> Transactions::post_with_data(item::PostedTransaction transaction)
@@ -135,7 +135,7 @@ Result<Transactions::Posted> Transactions::post_with_data(item::PostedTransactio
     return seal(std::move(staged), chunks, Pays::now);
 }
 
-Result<Transactions::Posted> Transactions::post_without_data(item::PostedTransaction transaction)
+Result<Transactions::Posted> Transactions::post_without_data(const item::PostedTransaction& transaction)
 {
     TRY_OK(transaction.header.verify({}));
     const auto& header = transaction.header;
@@ -299,8 +299,9 @@ Result<Transactions::Posted> Transactions::finish(const Data& data, Upload& uplo
 
     const auto name = path(data);
     TRY(auto known, with_known_data({}, data));
-    NewItem whole = known ? *std::move(known) : NewItem{.header = {}, .data_size = data.second};
-    if (known) {
+    const bool is_known = known.has_value();
+    NewItem whole = is_known ? *std::move(known) : NewItem{.header = {}, .data_size = data.second};
+    if (is_known) {
         // Another transaction brought the same data whole, while this one's chunks came.
     } else if (data.second < store::Blobs::size_min) {
         TRY(whole.data, read_file(files_, name));

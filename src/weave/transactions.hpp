@@ -101,7 +101,7 @@ private:
     enum class Pays : std::uint8_t { now, has_paid, nothing };
     Result<Posted> seal(NewItem item, const std::vector<item::Chunk>& chunks, Pays pays);
     Result<Posted> post_with_data(item::PostedTransaction transaction);
-    Result<Posted> post_without_data(item::PostedTransaction transaction);
+    Result<Posted> post_without_data(const item::PostedTransaction& transaction);
     Result<std::optional<NewItem>> with_known_data(const item::Header& header, const Data& data);
     Result<bool> keep_chunk(const NewChunk& chunk, const item::Proven& proven);
     Result<Posted> finish(const Data& data, Upload& upload);

@@ -6,6 +6,7 @@
 #include "gateway/graphql/lexer.hpp"
 
 #include <fmt/format.h>
+#include <utility>
 
 namespace altiplano::gateway::graphql {
 
@@ -55,7 +56,7 @@ private:
         if (token_.kind != Token::Kind::name)
             return refuse(
                 errors::syntax, fmt::format("Syntax Error: Expected Name, found {}.", description(token_)), token_.place);
-        auto text = std::move(token_.text);
+        auto text = std::exchange(token_.text, {});
         TRY_OK(advance());
         return text;
     }

@@ -282,6 +282,7 @@ void Validator::check_field(const Selection& field, const TypeDef& type, Uses& u
     const auto* def = schema_.field(type, field.name);
     if (!def) {
         std::vector<std::string_view> names;
+        names.reserve(type.fields.size());
         for (const auto& one : type.fields)
             names.push_back(one.name);
         complain(fmt::format("Cannot query field \"{}\" on type \"{}\".", field.name, type.name), field.place,
@@ -313,6 +314,7 @@ void Validator::check_arguments(
         const auto def = std::ranges::find(defs, argument.name, &InputDef::name);
         if (def == defs.end()) {
             std::vector<std::string_view> names;
+            names.reserve(defs.size());
             for (const auto& one : defs)
                 names.push_back(one.name);
             complain(fmt::format("Unknown argument \"{}\" on {}.", argument.name, of), argument.place,

@@ -39,6 +39,7 @@ bool is_value(const TypeDef& type, std::string_view name)
 std::string values_hint(const TypeDef& type, std::string_view name)
 {
     std::vector<std::string_view> names;
+    names.reserve(type.values.size());
     for (const auto& one : type.values)
         names.push_back(one.name);
     auto hint = did_you_mean(name, names);
@@ -89,6 +90,7 @@ std::optional<Input> scalar(const TypeDef& type, const JsonView& json)
 std::vector<std::string_view> names_of(const std::vector<InputDef>& defs)
 {
     std::vector<std::string_view> names;
+    names.reserve(defs.size());
     for (const auto& def : defs)
         names.push_back(def.name);
     return names;
@@ -149,7 +151,7 @@ Checked<Input> input_object(
                 fmt::format(
                     "Variable \"{}\" got invalid value: field \"{}\" is not defined by type \"{}\".", where, name, type.name),
                 place, did_you_mean(name, names_of(type.inputs)));
-        TRY(auto made, coerce(schema, schema.ref(def->type), value, where + "." + name, place));
+        TRY(auto made, coerce(schema, schema.ref(def->type), value, fmt::format("{}.{}", where, name), place));
         object.emplace_back(name, std::move(made));
     }
     TRY_OK(complete(schema, type.inputs, object, [&](const InputDef& def) -> Checked<void> {

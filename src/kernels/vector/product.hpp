@@ -193,9 +193,9 @@ ALTIPLANO_LANES bool columns(
     while (begin + column_tile <= end)
         some.template operator()<column_tile>();
     if (begin + 2 < end)
-        while (begin + 2 <= end)
+        while (begin + 2 <= end)  // NOLINT(bugprone-infinite-loop): `some` moves begin
             some.template operator()<2>();
-    while (begin < end)
+    while (begin < end)  // NOLINT(bugprone-infinite-loop)
         some.template operator()<1>();
     return finite;
 }

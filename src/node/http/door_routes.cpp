@@ -98,7 +98,7 @@ public:
             return openai_error(wish.error());
         // Sending waits for the disk, and the first time for the workers to be made: not on a thread of the server.
         Reply reply;
-        reply.later = [&node = node_, wish = *std::move(wish)](std::function<void(Reply)> done) {
+        reply.later = [&node = node_, wish = *std::move(wish)](const std::function<void(Reply)>& done) {
             const auto taken = node.waiting().run([&node, wish, done] {
                 if (wish.stream)
                     answer_streamed(node, wish, done);
@@ -172,7 +172,7 @@ Router door_routes(Node& node)
 {
     Router router;
     router.errors_by(openai_error);
-    const auto completions = [&](std::string pattern, std::string summary, WishBody::Read read) {
+    const auto completions = [&](const std::string& pattern, std::string summary, WishBody::Read read) {
         router.stream(
             "POST", pattern, std::move(summary), [&node, read](const Request& request) -> Result<std::unique_ptr<Body>> {
                 TRY_OK(may_ask(request));

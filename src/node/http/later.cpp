@@ -12,7 +12,7 @@ Reply when_there(Node& node, const units::Slot& slot, std::function<Reply(const 
     if (*stored)
         return render(**stored);
     Reply reply;
-    reply.later = [&node, slot, render = std::move(render)](std::function<void(Reply)> done) {
+    reply.later = [&node, slot, render = std::move(render)](const std::function<void(Reply)>& done) {
         const auto asked = node.waiting().ask(slot, [render, done](const auto& result) { done(render(result)); });
         if (!asked)
             done(error_reply(asked.error()));
@@ -23,7 +23,7 @@ Reply when_there(Node& node, const units::Slot& slot, std::function<Reply(const 
 Reply slowly(Node& node, std::function<Reply()> work)
 {
     Reply reply;
-    reply.later = [&node, work = std::move(work)](std::function<void(Reply)> done) {
+    reply.later = [&node, work = std::move(work)](const std::function<void(Reply)>& done) {
         const auto taken = node.waiting().run([work, done] { done(work()); });
         if (!taken)
             done(error_reply(taken.error()));

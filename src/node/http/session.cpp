@@ -127,7 +127,7 @@ Awaitable<void> Session::run()
 
 std::optional<Reply> Session::refusal(const Parser& parser, beast::error_code bad) const
 {
-    const auto with_status = [](unsigned status, Error error) {
+    const auto with_status = [](unsigned status, const Error& error) {
         auto reply = error_reply(error);
         reply.status = status;
         return std::optional(std::move(reply));

@@ -82,7 +82,7 @@ Result<Reply> cron(Node& node, const Request& request)
 
 Router::Handler unit_of(std::string name)
 {
-    return [name](const Request&) -> Result<Reply> {
+    return [name = std::move(name)](const Request&) -> Result<Reply> {
         JsonWriter json;
         json.begin_object().member("unit", std::string_view(name)).member("wire", std::int64_t{1}).end_object();
         return json_reply(std::move(json));
