@@ -1,5 +1,6 @@
 // Runs generated modules (smith/) on our virtual machine, rewriting pass and all: our side of the second differential test.
-//   run_generated FOLDER FIRST COUNT
+//   run_generated FOLDER FIRST COUNT [GAS]
+// With GAS, what each message may spend: for hostile modules, whose endless loops nothing else ends.
 // One line for each module that is there: its seed, then for each of six messages what the guest answered, or the trap it
 // ended with, or why the module was refused. A host fault ends the program: it is never an answer.
 #include "base/random.hpp"
@@ -21,7 +22,7 @@ constexpr int messages = 6;
     std::exit(1);
 }
 
-std::string answers_of(vm::ModuleCache& cache, const std::string& seed, Bytes wasm)
+std::string answers_of(vm::ModuleCache& cache, const std::string& seed, Bytes wasm, std::uint64_t gas)
 {
     // The memory section says how wide it is; a module of the other width is refused by its name.
     auto module = cache.compile(wasm, *vm::format_named("wasm64-wasi-altiplano_1"));
@@ -32,12 +33,14 @@ std::string answers_of(vm::ModuleCache& cache, const std::string& seed, Bytes wa
     auto machine = vm::Machine::create(*module, {});
     if (!machine && machine.error().code == "module.constructors_failed")
         return " start";
+    if (!machine && machine.error().code == "vm.memory_over_limit")
+        return " refused vm.memory_over_limit";
     if (!machine)
         give_up(seed, machine.error());
     std::string line;
     for (int message = 0; message < messages; ++message) {
         const auto text = fmt::format("{:08d} message", message);
-        const auto run = (*machine)->handle({.message_json = text, .env_json = "{}", .gas_limit = std::uint64_t{1} << 40});
+        const auto run = (*machine)->handle({.message_json = text, .env_json = "{}", .gas_limit = gas});
         if (!run)
             give_up(seed, run.error());
         if (run->kind == vm::Run::Kind::guest_fault)
@@ -53,8 +56,8 @@ std::string answers_of(vm::ModuleCache& cache, const std::string& seed, Bytes wa
 
 int main(int count, char** words)
 {
-    if (count != 4) {
-        fmt::print(stderr, "usage: run_generated FOLDER FIRST COUNT\n");
+    if (count != 4 && count != 5) {
+        fmt::print(stderr, "usage: run_generated FOLDER FIRST COUNT [GAS]\n");
         return 2;
     }
     const auto engine = vm::Engine::create();
@@ -64,8 +67,9 @@ int main(int count, char** words)
     if (!cache)
         give_up("(none)", cache.error());
     const auto first = std::strtoull(words[2], nullptr, 10);
+    const auto gas = count == 5 ? std::strtoull(words[4], nullptr, 10) : std::uint64_t{1} << 40;
     for (auto seed = first; seed < first + std::strtoull(words[3], nullptr, 10); ++seed)
         if (const auto wasm = read_file(system_files(), Path(words[1]) / fmt::format("{}.wasm", seed)))
-            fmt::print("{}{}\n", seed, answers_of(**cache, std::to_string(seed), *wasm));
+            fmt::print("{}{}\n", seed, answers_of(**cache, std::to_string(seed), *wasm, gas));
     return 0;
 }

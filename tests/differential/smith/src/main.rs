@@ -1,6 +1,6 @@
 //! Modules by chance, as guests of our ABI: wasm-smith makes one, and this adds `malloc`, `free` and a `handle` that calls
 //! every third function of it, others for each message, and answers with a hash over what they gave, all memory and all globals.
-//!   altiplano-smith FOLDER FIRST_SEED COUNT   writes FOLDER/SEED.wasm, and says how many it left out, by reason (`Left`)
+//!   altiplano-smith FOLDER FIRST_SEED COUNT [hostile]   writes FOLDER/SEED.wasm, and says how many it left out, by reason (`Left`)
 use arbitrary::Unstructured;
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{BlockType, ConstExpr, ExportKind, Function, GlobalType, Instruction as I, MemArg, ValType};
@@ -20,6 +20,7 @@ impl Chance {
 }
 
 const PAGE: u64 = 65536;
+const NO_FUEL: u32 = u32::MAX; // nothing ends a loop
 const FUEL: u32 = 2000; // calls and loops of one message, after which its functions return at once
 
 fn config(seed: u64, chance: &mut Chance) -> Config {
@@ -35,6 +36,23 @@ fn config(seed: u64, chance: &mut Chance) -> Config {
         relaxed_simd_enabled: false, simd_enabled: chance.next() % 2 == 0, tail_call_enabled: chance.next() % 4 == 0,
         canonicalize_nans: true, disallow_traps: chance.next() % 4 != 0, export_everything: true, allow_start_export: chance.next() % 4 == 0,
         ..Config::default()
+    }
+}
+
+/// For our machine alone: whatever wasm has, absurd sizes, no end of loops and calls. A third are no guests of our ABI, a
+/// sixth are spoilt afterwards.
+fn hostile(chance: &mut Chance) -> Config {
+    let mut some = || chance.next() % 3 == 0;
+    let (wide, gc) = (some(), some());
+    Config {
+        min_types: 1, min_funcs: 3, max_funcs: 60, max_globals: if some() { 1500 } else { 12 }, min_memories: 1,
+        max_memories: if some() { 3 } else { 1 }, max_imports: 0, max_tags: 4, max_instructions: 3000, max_tables: if some() { 20 } else { 1 },
+        max_data_segments: 40, max_element_segments: 40, max_table_elements: if some() { 100_000_000 } else { 2000 },
+        max_memory32_bytes: 1 << 32, max_memory64_bytes: if wide { 1 << 64 } else { 1 << 36 }, memory64_enabled: wide || some(),
+        bulk_memory_enabled: true, reference_types_enabled: true, gc_enabled: gc, exceptions_enabled: some(), threads_enabled: some(),
+        relaxed_simd_enabled: some(), simd_enabled: true, tail_call_enabled: true, custom_page_sizes_enabled: some(),
+        wide_arithmetic_enabled: some(), export_everything: true, allow_start_export: true,
+        memory_offset_choices: wasm_smith::MemoryOffsetChoices(10, 40, 50), ..Config::default()
     }
 }
 
@@ -60,7 +78,7 @@ fn look(wasm: &[u8]) -> Result<Seen, Left> {
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.expect("wasm-smith makes valid modules") {
             Payload::TypeSection(s) => for group in s {
-                for sub in group.unwrap().types() { types.push(sub.unwrap_func().clone()) }
+                for sub in group.unwrap().types() { types.push(match &sub.composite_type.inner { wasmparser::CompositeInnerType::Func(f) => f.clone(), _ => return Err(Left::NoModule) }) }
             },
             Payload::FunctionSection(s) => for f in s { functions.push(f.unwrap()) },
             Payload::GlobalSection(s) => for g in s { globals.push(g.unwrap().ty.content_type) },
@@ -95,7 +113,7 @@ impl Wrap<'_> {
     fn address(&self, value: u64) -> I<'static> {
         if self.seen.memory.memory64 { I::I64Const(value as i64) } else { I::I32Const(value as i32) }
     }
-    fn base(&self) -> u64 { self.seen.memory.initial * PAGE + 64 } // never 0, which says that there is no room
+    fn base(&self) -> u64 { self.seen.memory.initial.wrapping_mul(PAGE).wrapping_add(64) } // never 0, which says that there is no room
     fn heap(&self) -> u32 { self.seen.globals.len() as u32 }
 
     fn argument(&mut self, ty: wasmparser::ValType) -> I<'static> {
@@ -141,7 +159,9 @@ impl Wrap<'_> {
         let wide = self.seen.memory.memory64;
         let mut out = Function::new([(1, ValType::I64), (1, self.pointer()), (1, ValType::V128), (1, ValType::I32)]);
         let byte = MemArg { offset: 0, align: 0, memory_index: 0 };
-        out.instruction(&I::I32Const(FUEL as i32)).instruction(&I::GlobalSet(self.fuel_global));
+        if self.fuel_global != NO_FUEL {
+            out.instruction(&I::I32Const(FUEL as i32)).instruction(&I::GlobalSet(self.fuel_global));
+        }
         // The message's first eight bytes begin the hash, so that no two messages of a run are alike.
         out.instruction(&I::LocalGet(0)).instruction(&I::I64Load(byte)).instruction(&I::LocalSet(2));
         for (index, ty) in self.seen.functions.iter().enumerate() {
@@ -169,14 +189,14 @@ impl Wrap<'_> {
             out.instruction(&i);
         }
         // Sixteen hexadecimal digits, and the zero that ends them.
-        let text = self.base() + 8192;
+        let text = self.base().wrapping_add(8192);
         for digit in 0..16 {
-            for i in [self.address(text + digit), I::LocalGet(2), I::I64Const(60 - 4 * digit as i64), I::I64ShrU, I::I32WrapI64, I::I32Const(15), I::I32And,
+            for i in [self.address(text.wrapping_add(digit)), I::LocalGet(2), I::I64Const(60 - 4 * digit as i64), I::I64ShrU, I::I32WrapI64, I::I32Const(15), I::I32And,
                 I::LocalTee(5), I::I32Const(48), I::I32Add, I::LocalGet(5), I::I32Const(9), I::I32GtU, I::I32Const(39), I::I32Mul, I::I32Add, I::I32Store8(byte)] {
                 out.instruction(&i);
             }
         }
-        for i in [self.address(text + 16), I::I32Const(0), I::I32Store8(byte), self.address(text), I::End] { out.instruction(&i); }
+        for i in [self.address(text.wrapping_add(16)), I::I32Const(0), I::I32Store8(byte), self.address(text), I::End] { out.instruction(&i); }
         out
     }
 }
@@ -199,7 +219,7 @@ impl Reencode for Wrap<'_> {
     fn parse_memory_section(&mut self, memories: &mut wasm_encoder::MemorySection, _: wasmparser::MemorySectionReader) -> Result<(), Error> {
         // One page more, behind the module's own: for texts.
         let m = &self.seen.memory;
-        memories.memory(wasm_encoder::MemoryType { minimum: m.initial + 1, maximum: m.maximum.map(|n| n + 1), memory64: m.memory64, shared: false, page_size_log2: None });
+        memories.memory(wasm_encoder::MemoryType { minimum: m.initial.saturating_add(1), maximum: m.maximum.map(|n| n.saturating_add(1)), memory64: m.memory64, shared: false, page_size_log2: None });
         Ok(())
     }
     fn parse_global_section(&mut self, globals: &mut wasm_encoder::GlobalSection, s: wasmparser::GlobalSectionReader) -> Result<(), Error> {
@@ -252,7 +272,7 @@ impl Reencode for Wrap<'_> {
                 out.instruction(&I::Return);
                 continue;
             }
-            if matches!(op, O::MemoryGrow { .. }) {
+            if self.fuel_global != NO_FUEL && matches!(op, O::MemoryGrow { .. }) {
                 out.instruction(&self.address(15)).instruction(if self.seen.memory.memory64 { &I::I64And } else { &I::I32And });
             }
             let nan32 = i128::from(0x7fc0_0000_7fc0_0000_u64) << 64 | i128::from(0x7fc0_0000_7fc0_0000_u64);
@@ -290,11 +310,36 @@ impl Wrap<'_> {
     }
 }
 
-fn make(seed: u64) -> Result<Vec<u8>, Left> {
+/// With the ABI's exports around it or as it is, and perhaps with some bytes changed.
+fn hostile_bytes(wasm: &[u8], mut chance: Chance) -> Result<Vec<u8>, Left> {
+    let mut bytes = wasm.to_vec();
+    if chance.next() % 3 != 0
+        && let Ok(seen) = look(wasm)
+    {
+        let spoil = chance.next();
+        let mut wrap = Wrap { seen: &seen, chance: Chance(spoil), fuel_global: NO_FUEL, bodies: 0 };
+        let mut out = wasm_encoder::Module::new();
+        if wrap.parse_core_module(&mut out, Parser::new(0), wasm).is_ok() {
+            bytes = out.finish();
+        }
+    }
+    if chance.next() % 6 == 0 {
+        for _ in 0..1 + chance.next() % 8 {
+            let at = chance.next() as usize % bytes.len();
+            bytes[at] ^= 1 << (chance.next() % 8);
+        }
+    }
+    Ok(bytes)
+}
+
+fn make(seed: u64, harsh: bool) -> Result<Vec<u8>, Left> {
     let mut chance = Chance(seed);
-    let config = config(seed, &mut chance);
+    let config = if harsh { hostile(&mut chance) } else { config(seed, &mut chance) };
     let bytes: Vec<u8> = (0..6000).flat_map(|_| chance.next().to_le_bytes()).collect();
     let mut module = Module::new(config, &mut Unstructured::new(&bytes)).map_err(|_| Left::NoModule)?;
+    if harsh {
+        return hostile_bytes(&module.to_bytes(), chance);
+    }
     let fuel_global = module.ensure_termination(FUEL).map_err(|_| Left::NoModule)?;
     let wasm = module.to_bytes();
     let seen = look(&wasm)?;
@@ -308,11 +353,11 @@ fn make(seed: u64) -> Result<Vec<u8>, Left> {
 
 fn main() {
     let words: Vec<String> = std::env::args().collect();
-    let [_, folder, first, count] = words.as_slice() else { panic!("altiplano-smith FOLDER FIRST_SEED COUNT") };
+    let [_, folder, first, count, rest @ ..] = words.as_slice() else { panic!("altiplano-smith FOLDER FIRST_SEED COUNT [hostile]") };
     let (first, count): (u64, u64) = (first.parse().unwrap(), count.parse().unwrap());
     let mut left = std::collections::BTreeMap::new();
     for seed in first..first + count {
-        match make(seed) {
+        match make(seed, !rest.is_empty()) {
             Ok(wasm) => std::fs::write(format!("{folder}/{seed}.wasm"), wasm).unwrap(),
             Err(why) => *left.entry(why).or_insert(0) += 1,
         }
