@@ -5,7 +5,13 @@
 -- A package is code that runs here with all our rights. So an answer counts only when it comes from the registry and for a request
 -- that is open; what is installed is the message that the registry named, and its bytes must have the hash that it gave.
 local json = require("json")
-local digest = require("digest")
+local crypto = require(".crypto")  -- which AO's own module has as well
+
+local function sha256(text) return crypto.digest.sha2_256(crypto.utils.stream.fromString(text)).asHex():lower() end
+local function from_hex(text)
+  if #text % 2 == 1 or text:find("%X") then error("what the registry sent is no hexadecimal text", 0) end
+  return (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end))
+end
 
 local old = type(APM) == "table" and APM or {}
 APM = {
@@ -121,7 +127,7 @@ Handlers.add("APM.Publish", function(msg) return msg.Action == "APM.Publish" and
   expected[msg.Id] = nil
   ao.removeAssignable("APM." .. msg.Id)
   local text = text_of(msg.Data)
-  if digest.to_hex(digest.sha2_256(text)) ~= wanted.sha256 then
+  if sha256(text) ~= wanted.sha256 then
     return print("❌ " .. wanted.name .. "@" .. wanted.version .. " is not what the registry said: its hash differs. Not installed.")
   end
   local fine, reason = pcall(function()
@@ -156,9 +162,9 @@ on("UpdateClient", function(msg)
   local fine, reason = pcall(function()
     local row = json.decode(text_of(msg.Data))
     print("ℹ️ Attempting to load client " .. tostring(row.Version))
-    local items = json.decode(digest.from_hex(row.Items))
+    local items = json.decode(from_hex(row.Items))
     local source = items[1].data
-    if digest.to_hex(digest.sha2_256(source)) ~= msg.Tags.Sha256 then error("its hash is not what the registry said", 0) end
+    if sha256(source) ~= msg.Tags.Sha256 then error("its hash is not what the registry said", 0) end
     local program, why = load(source, "=apm")
     if not program then error(why, 0) end
     local said = program()
