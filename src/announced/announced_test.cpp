@@ -34,6 +34,8 @@ const Buffer& reference()
                 (local.set $n (i64.sub (local.get $n) (i64.const 1)))
                 (br $next)))
             (i64.load (i64.sub (global.get 0) (i64.const 8))))
+        (func (export "fill") (param $at i64) (param $n i64) (param i64 i64) (result i64)
+            (memory.fill (local.get $at) (i32.const 7) (local.get $n)) (i64.const 5))
         (func (export "spin") (param i64 i64) (result i64) (loop $l (br $l)) (i64.const 0))
         (func (export "hurt") (param i64 i64) (result i64) (i64.load (i64.const -8)))))");
     return wasm;
@@ -41,21 +43,22 @@ const Buffer& reference()
 item::Tags tags()
 {
     return {{"Type", "Extension"}, {"Name", "adder"}, {"Version", "1"}, {"Function", "sum/4 = 100 + 2*2"},
-        {"Function", "spin/2 = 10"}, {"Function", "hurt/2=10"}};
+        {"Function", "spin/2 = 10"}, {"Function", "hurt/2=10"}, {"Function", "fill/4 = 100 + 2*2"}};
 }
 
 class AnAnnouncedExtension : public testing::Test {
 protected:
     /// Runs one message of a guest whose handle calls a function, and answers what it gave.
-    Result<vm::Run> run(std::string_view call)
+    Result<vm::Run> run(std::string_view call, const std::shared_ptr<Accelerator>& accelerator = nullptr)
     {
         const auto engine = vm::Engine::create().value();
         const auto cache = vm::ModuleCache::open(engine, system_files(), system_random(),
-            {.folder = folder / "modules", .extensions = {extension(read(tags(), reference()).value())}})
+            {.folder = folder / "modules", .extensions = {extension(read(tags(), reference()).value(), accelerator)}})
                                .value();
         const auto guest = guest_wat(call, "(data (i64.const 16) \"{\\22a\\22:0}\\00\")",
             "(import \"adder\" \"sum\" (func $sum (param i64 i64 i64 i64) (result i64)))"
             "(import \"adder\" \"spin\" (func $spin (param i64 i64) (result i64)))"
+            "(import \"adder\" \"fill\" (func $fill (param i64 i64 i64 i64) (result i64)))"
             "(import \"adder\" \"hurt\" (func $hurt (param i64 i64) (result i64)))");
         auto module = cache->compile(wat(guest));
         if (!module)
@@ -67,6 +70,56 @@ protected:
     }
     TestFolder folder;
 };
+
+// Native code for `sum` and `fill`: right, and wrong in each way that there is.
+enum class Wrong { nowhere, in_result, in_a_byte, in_another_place, in_nothing_written, in_answering };
+Wrong wrong = Wrong::nowhere;
+std::uint64_t native_calls = 0;
+
+int native_sum(altiplano_guest* guest, const std::uint64_t* arguments, std::uint64_t* result)
+{
+    if (arguments[0] > guest->memory_bytes || arguments[1] > guest->memory_bytes - arguments[0]) {
+        *result = 0;
+        return wrong == Wrong::in_answering ? 0 : 1;
+    }
+    ++native_calls;
+    *result = wrong == Wrong::in_result ? 1 : 0;
+    for (std::uint64_t i = 0; i < arguments[1]; ++i)
+        *result += guest->memory[arguments[0] + i];
+    return 0;
+}
+int native_fill(altiplano_guest* guest, const std::uint64_t* arguments, std::uint64_t* result)
+{
+    std::vector<std::uint8_t> bytes(arguments[1], 7);
+    if (wrong == Wrong::in_a_byte)
+        bytes.back() = 8;
+    *result = 5;
+    ++native_calls;
+    if (wrong == Wrong::in_nothing_written)
+        return 0;
+    return guest->write(guest, arguments[0], bytes.data(), bytes.size())
+        + (wrong == Wrong::in_another_place ? guest->write(guest, 4000, "x", 1) : 0);
+}
+constexpr altiplano_function native_functions[] = {{"sum", native_sum}, {"fill", native_fill}};
+constexpr altiplano_accelerator native_code{ALTIPLANO_EXTENSION_ABI, 2, native_functions};
+
+std::shared_ptr<Accelerator> accelerator()
+{
+    native_calls = 0;
+    return Accelerator::of(&native_code, read(tags(), reference()).value(), 1).value();
+}
+/// 200 times; traps where an answer is not what the reference module gives.
+constexpr std::string_view many_calls = R"((local $i i64)
+    (loop $again
+        (if (i64.ne (call $sum (i64.const 18) (i64.const 1) (i64.const 65536) (i64.const 65536)) (i64.const 97)) (then (unreachable)))
+        (i64.store8 (i64.const 4000) (i64.const 3))
+        (if (i64.ne (call $fill (i64.const 5000) (i64.const 9) (i64.const 65536) (i64.const 65536)) (i64.const 5)) (then (unreachable)))
+        (if (i64.ne (i64.load (i64.const 5001)) (i64.const 0x0707070707070707)) (then (unreachable)))
+        (if (i64.ne (i64.load8_u (i64.const 4000)) (i64.const 3)) (then (unreachable)))
+        (i64.store8 (i64.const 5008) (i64.const 0))
+        (local.set $i (i64.add (local.get $i) (i64.const 1)))
+        (br_if $again (i64.lt_u (local.get $i) (i64.const 200))))
+    (i64.const 16))";
 
 std::string_view refusal(const item::Tags& tags, Bytes wasm = reference())
 {
@@ -80,7 +133,7 @@ TEST(AnAnnouncement, is_read_from_an_item)
 {
     const auto found = read(tags(), reference()).value();
     EXPECT_EQ(found.name, "adder");
-    ASSERT_EQ(found.functions.size(), 3U);
+    ASSERT_EQ(found.functions.size(), 4U);
     EXPECT_EQ(found.functions[0].cost(std::vector<std::uint64_t>{0, 7, 0, 0}), 114U);
     EXPECT_EQ(found.functions[0].cost(std::vector<std::uint64_t>{0, UINT64_MAX, 0, 0}), UINT64_MAX);
 }
@@ -151,6 +204,68 @@ TEST_F(AnAnnouncedExtension, costs_what_was_announced_before_anything_is_done)
         run("(drop (call $sum (i64.const 0) (i64.const 9000000000) (i64.const 65536) (i64.const 65536))) (i64.const 16)");
     ASSERT_TRUE(found) << found.error().sentence;
     EXPECT_EQ(found->kind, vm::Run::Kind::guest_fault);
+}
+
+TEST_F(AnAnnouncedExtension, gives_the_same_with_native_code_that_is_right)
+{
+    wrong = Wrong::nowhere;
+    const auto plain = run(many_calls);
+    const auto native = accelerator();
+    const auto found = run(many_calls, native);
+    ASSERT_TRUE(plain && found);
+    EXPECT_EQ(found->kind, vm::Run::Kind::result) << found->fault_sentence;
+    EXPECT_EQ(found->gas_used, plain->gas_used);
+    EXPECT_FALSE(native->is_dropped());
+    EXPECT_EQ(native_calls, 400U);
+    // What it leaves to the reference module fails as that fails.
+    const auto fault =
+        run("(drop (call $sum (i64.const -1) (i64.const 4) (i64.const 65536) (i64.const 65536))) (i64.const 16)", native);
+    ASSERT_TRUE(fault);
+    EXPECT_EQ(fault->kind, vm::Run::Kind::guest_fault);
+    EXPECT_FALSE(native->is_dropped());
+}
+
+TEST_F(AnAnnouncedExtension, drops_native_code_that_differs_before_its_answer_counts)
+{
+    for (const auto one : {Wrong::in_result, Wrong::in_a_byte, Wrong::in_another_place, Wrong::in_nothing_written}) {
+        wrong = one;
+        const auto native = accelerator();
+        const auto found = run(many_calls, native);
+        ASSERT_TRUE(found) << found.error().sentence;
+        EXPECT_EQ(found->kind, vm::Run::Kind::result) << static_cast<int>(one) << found->fault_sentence;
+        EXPECT_TRUE(native->is_dropped()) << static_cast<int>(one);
+        EXPECT_LE(native_calls, 2U) << static_cast<int>(one);
+    }
+    wrong = Wrong::in_answering;
+    const auto native = accelerator();
+    const auto found =
+        run("(drop (call $sum (i64.const -1) (i64.const 4) (i64.const 65536) (i64.const 65536))) (i64.const 16)", native);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->kind, vm::Run::Kind::guest_fault);
+    EXPECT_TRUE(native->is_dropped());
+    wrong = Wrong::nowhere;
+}
+
+TEST(AnAccelerator, compares_the_first_calls_and_some_of_the_later_ones)
+{
+    const auto native = accelerator();
+    std::uint64_t first = 0, later = 0;
+    for (std::uint64_t i = 0; i < Accelerator::compared_first; ++i)
+        first += native->compares() ? 1 : 0;
+    for (int i = 0; i < 64'000; ++i)
+        later += native->compares() ? 1 : 0;
+    EXPECT_EQ(first, Accelerator::compared_first);
+    EXPECT_GT(later, 700U);
+    EXPECT_LT(later, 1300U);
+}
+
+TEST(AnAccelerator, is_refused_when_it_is_none)
+{
+    const auto what = read(tags(), reference()).value();
+    EXPECT_EQ(Accelerator::load("/nowhere.so", what).error().code, errors::bad_accelerator);
+    constexpr altiplano_accelerator other{ALTIPLANO_EXTENSION_ABI + 1, 0, nullptr};
+    EXPECT_EQ(Accelerator::of(&other, what, 1).error().code, errors::bad_accelerator);
+    EXPECT_EQ(Accelerator::of(nullptr, what, 1).error().code, errors::bad_accelerator);
 }
 
 }  // namespace altiplano::announced

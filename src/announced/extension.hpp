@@ -1,5 +1,6 @@
 #pragma once
 
+#include "announced/accelerator.hpp"
 #include "announced/announcement.hpp"
 #include "vm/extension.hpp"
 
@@ -10,6 +11,7 @@ namespace altiplano::announced {
 inline constexpr std::uint64_t fuel_per_gas = 1024;
 
 /// The announced functions as imports of guests with 64-bit memory, from the module of the extension's name.
-std::shared_ptr<vm::Extension> extension(Announcement announcement);
+/// @param accelerator  may be none; results, gas and faults are those of the reference module, as far as it does what that does
+std::shared_ptr<vm::Extension> extension(Announcement announcement, std::shared_ptr<Accelerator> accelerator = nullptr);
 
 }  // namespace altiplano::announced

@@ -1,4 +1,5 @@
 // Extensions that others wrote: stored like any item, offered by the operator's own act.
+#include "announced/accelerator.hpp"
 #include "announced/announcement.hpp"
 #include "base/base64url.hpp"
 #include "base/json.hpp"
@@ -7,6 +8,7 @@
 #include "node/data_folder.hpp"
 #include "node/offered.hpp"
 
+#include <filesystem>
 #include <fmt/format.h>
 
 namespace altiplano::cli {
@@ -19,6 +21,7 @@ struct ExtensionOptions {
     std::string name;
     std::string version = "1";
     std::vector<std::string> functions;
+    std::string library;
 };
 
 Result<node::Offered> offered_of(const Client& client, const ExtensionOptions& options)
@@ -49,17 +52,11 @@ Result<ItemId> announce(const Client& client, const Common& common, const Extens
     return item.id();
 }
 
-Result<ItemId> add(const Client& client, const Common& common, const ExtensionOptions& options)
+/// What an item of the node's weave announces.
+Result<announced::Announcement> announced_by(const Client& client, const ItemId& id)
 {
-    TRY(const auto offered, offered_of(client, options));
-    auto id = ItemId::parse(options.what);
-    if (!id)
-        id = announce(client, common, options);
-    if (!id)
-        return std::unexpected(id.error());
-    // Somebody else's is looked at before it is offered.
     item::Tags tags;
-    TRY(const auto told, client.get("/tx/" + id->text()));
+    TRY(const auto told, client.get("/tx/" + id.text()));
     TRY(const auto header, told.view());
     if (const auto list = header.find("tags"))
         for (const auto& tag : list->elements()) {
@@ -71,15 +68,53 @@ Result<ItemId> add(const Client& client, const Common& common, const ExtensionOp
             tags.add(part("name"), part("value"));
         }
     Buffer wasm;
-    TRY_OK(client.download("/raw/" + id->text(), [&](Bytes piece) -> Result<void> {
+    TRY_OK(client.download("/raw/" + id.text(), [&](Bytes piece) -> Result<void> {
         if (wasm.size() + piece.size() > announced::module_bytes_max)
-            return fail(errors::bad_argument, fmt::format("{} is no extension: it is too long", id->text()));
+            return fail(errors::bad_argument, fmt::format("{} is no extension: it is too long", id.text()));
         append(wasm, piece);
         return {};
     }));
-    TRY_OK(announced::read(tags, wasm));
+    return announced::read(tags, wasm);
+}
+
+Result<ItemId> add(const Client& client, const Common& common, const ExtensionOptions& options)
+{
+    TRY(const auto offered, offered_of(client, options));
+    auto id = ItemId::parse(options.what);
+    if (!id)
+        id = announce(client, common, options);
+    if (!id)
+        return std::unexpected(id.error());
+    // Somebody else's is looked at before it is offered.
+    TRY_OK(announced_by(client, *id));
     TRY_OK(offered.add(*id));
     return *id;
+}
+
+/// Where workers look for native code of an extension.
+Result<Path> accelerator_path(const Client& client, const ExtensionOptions& options)
+{
+    auto data = options.data;
+    if (data.empty()) {
+        TRY(const auto status, client.get("/~altiplano/status"));
+        data = status.field("data");
+    }
+    TRY(const auto id, ItemId::parse(options.what));
+    TRY(const auto what, announced_by(client, id));
+    if (!options.library.empty()) {
+        TRY_OK(announced::Accelerator::load(std::filesystem::absolute(options.library).string(), what));
+    }
+    return Path(data) / "accelerators" / (what.specification.text() + ".so");
+}
+
+Result<Path> accelerate(const Client& client, const ExtensionOptions& options)
+{
+    TRY(const auto path, accelerator_path(client, options));
+    TRY(const auto library, read_file(system_files(), options.library));
+    TRY_OK(system_files().make_directories(path.parent_path()));
+    TRY_OK(system_files().set_private(path.parent_path()));
+    TRY_OK(write_file(system_files(), path, library));
+    return path;
 }
 
 }  // namespace
@@ -109,6 +144,37 @@ void add_extension_commands(CLI::App& app, Common& common, Exit& exit)
         }
         print(common, JsonWriter().begin_object().member("id", std::string_view(id->text())).end_object().text(),
             {{"extension", id->text()}, {"ask for it", fmt::format("spawn with the tag Extension={}", id->text())}});
+    });
+
+    auto* const accelerating = extension->add_subcommand("accelerate",
+        "has native code of this machine's do what an extension's reference module does, compared with it; FILE is trusted like "
+        "the node");
+    accelerating->add_option("id", options->what, "of the item")->required();
+    accelerating->add_option("library", options->library, "a shared library: include/altiplano/extension.h")->required();
+    folder(*accelerating);
+    accelerating->callback([options, &common, &exit] {
+        const auto path = accelerate(Client(common.url), *options);
+        if (!path) {
+            exit = report(common, path.error(), "nothing: the extension runs as wasm");
+            return;
+        }
+        print(common, JsonWriter().begin_object().member("accelerator", std::string_view(path->string())).end_object().text(),
+            {{"accelerator", path->string()}, {"used by", "workers that start from now on"}});
+    });
+
+    auto* const slowing = extension->add_subcommand("slow", "the extension runs as wasm only again");
+    slowing->add_option("id", options->what, "of the item")->required();
+    folder(*slowing);
+    slowing->callback([options, &common, &exit] {
+        const auto removed = [&]() -> Result<void> {
+            TRY(const auto path, accelerator_path(Client(common.url), *options));
+            return system_files().remove(path);
+        }();
+        if (!removed) {
+            exit = report(common, removed.error());
+            return;
+        }
+        print(common, JsonWriter().begin_object().member("removed", true).end_object().text(), {{"removed", "yes"}});
     });
 
     auto* const removing = extension->add_subcommand("rm", "no longer offers it; processes that have it keep it");

@@ -1,5 +1,6 @@
 #include "compute/worker.hpp"
 
+#include "base/log.hpp"
 #include "compute/context.hpp"
 #include "compute/errors.hpp"
 #include "compute/frames.hpp"
@@ -210,10 +211,10 @@ private:
         if (format == nullptr)
             return fail(errors::worker_protocol, fmt::format("a worker was given the format {}", as_text(format_name)));
         TRY(const auto wasm, fields.text());
-        TRY(auto offered, read_announced(fields));
+        const Path modules{std::string(as_text(folder))};
+        TRY(auto offered, read_announced(fields, modules.parent_path() / "accelerators"));
         // Read before the sandbox closes the way to any file.
         const auto other = options_.instead ? options_.instead(wasm) : Buffer{};
-        const Path modules{std::string(as_text(folder))};
         TRY_OK(system_files().make_directories(modules));
         if (options_.sandboxed) {
             if (auto statm = system_files().open("/proc/self/statm", Files::Mode::read))
@@ -234,7 +235,8 @@ private:
     }
 
     /// This program's extensions, and those that the process asks for, as its item announced them.
-    static Result<vm::Extensions> read_announced(Unpacker& fields)
+    /// @param accelerators  folder of native code that the operator has put there, by specification
+    static Result<vm::Extensions> read_announced(Unpacker& fields, const Path& accelerators)
     {
         auto all = extensions();
         TRY(const auto count, fields.number());
@@ -251,7 +253,16 @@ private:
             }
             TRY(const auto wasm, fields.text());
             TRY(auto what, announced::read(tags, wasm));
-            all.push_back(announced::extension(std::move(what)));
+            const auto path = accelerators / (what.specification.text() + ".so");
+            std::shared_ptr<announced::Accelerator> accelerator;
+            if (system_files().exists(path)) {
+                auto loaded = announced::Accelerator::load(path, what);
+                if (loaded)
+                    accelerator = *std::move(loaded);
+                else
+                    log::error("{}", loaded.error().sentence);
+            }
+            all.push_back(announced::extension(std::move(what), std::move(accelerator)));
         }
         return all;
     }

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """The examples of guest/examples, as their README runs them: programs in C, C++ and Lua open what lies in the weave."""
+import os
 import pathlib
+import re
+import shutil
 import subprocess
 
 import harness
@@ -86,6 +89,68 @@ def an_extension_of_others_is_used_offered_and_recomputed():
         node.json("extension", "add", FOLDER / "count.wasm", "--name", "count", "--function", "handle/2 = 1", status=4)
 
 
+def native_code_is_used_and_dropped_when_it_differs():
+    with harness.Node() as node:
+        def built(name, *flags):
+            library = node.folder / f"{name}.so"
+            subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", *flags, "-I", harness.ROOT / "include",
+                            harness.ROOT / "guest" / "examples" / "regex_native.c", "-o", library], check=True)
+            return library
+
+        function = "match/6 = 2000 + 16*2 + 64*4"
+        extension = node.json("extension", "add", FOLDER / "regex.wasm", "--name", "regex", "--function", function)["id"]
+        module = node.json("put", FOLDER / "grep.wasm", "--module")["id"]
+
+        def questions(pid):
+            for said, found in (("b+|aabbb", "from 2 to 5"), ("^b|ab", "no match"), ("[x-z]o?.$|hello zo!", "from 6 to 9")):
+                assert output(node, pid, said) == found, (said, output(node, pid, said))
+            fault = node.json("send", pid, "--data", "a" * 300 + "|" + "a" * 300)["slot"]
+            assert node.get(f"/~altiplano/result/{pid}/{fault}")["outcome"] == "guest_fault"
+            assert node.json("verify", pid)["identical"]
+
+        for library, alarms in ((built("right"), 0), (built("wrong", "-DWRONG"), 1)):
+            node.stop()
+            node.start()  # workers that know nothing of the library before
+            node.json("extension", "accelerate", extension, library)
+            questions(node.json("spawn", "--module", module, "--tag", f"Extension={extension}")["process"])
+            assert node.log().count("ALARM: the accelerator of regex.match") >= alarms and (alarms or "ALARM" not in node.log()), node.log()
+        node.json("extension", "slow", extension)
+        not_one = node.folder / "text.so"
+        not_one.write_text("no library")
+        assert node.json("extension", "accelerate", extension, not_one, status=1)["code"] == "announced.bad_accelerator"
+
+
+def the_page_about_extensions_is_true():
+    """docs/extensions.md: what it says to type in sections 1 and 4, typed."""
+    page = (harness.ROOT / "docs" / "extensions.md").read_text()
+    sections = re.split(r"^## ", page, flags=re.M)
+    with harness.Node() as node:
+        def typed(text, folder):
+            bin = next(pathlib.Path(os.environ.get("ALTIPLANO_CACHE", pathlib.Path.home() / ".cache" / "altiplano")).glob("guest-sysroot-*/bin"))
+            script = f'PATH="{bin}:$PATH"; altiplano() {{ "{harness.PROGRAM}" "$@"; }}; cd "{folder}"\n{text}\n'
+            return subprocess.run(["bash", "-euc", script], env=node.environment, check=True, capture_output=True, text=True).stdout
+
+        work = node.folder / "work"
+        work.mkdir()
+        shutil.copy(harness.ROOT / "guest" / "examples" / "regex.c", work)
+        compiling = re.search(r"^ +w64cc (?:.*\\\n)*.*", sections[1], flags=re.M)[0]
+        typed(compiling, work)
+        assert (work / "regex.wasm").read_bytes() == (FOLDER / "regex.wasm").read_bytes()
+
+        known, said = {"folder": ""}, ""
+        lines = [line.strip() for line in sections[4].splitlines() if re.match(r" {4}(folder=|altiplano )", line)]
+        assert len(lines) == 5, lines
+        for line in lines[1:]:
+            for name, value in known.items():
+                line = re.sub(rf"\b{name}\b(?!=)", value, line) if name.isupper() else line
+            said = typed(f"{lines[0]}\n{line}", harness.ROOT)
+            named = {"extension": "EXTENSION", "put": "MODULE", "spawn": "PID"}.get(line.split()[1])
+            if named:
+                known[named] = re.search(r"\b[\w-]{43}\b", said)[0]
+        assert output(node, known["PID"], "b+|aabbb") == "from 2 to 5"
+
+
 if __name__ == "__main__":
     harness.main([c_and_cpp_open_what_lies_in_the_weave, lua_opens_it_too_and_what_the_weave_says_of_itself,
-                  an_extension_of_others_is_used_offered_and_recomputed])
+                  an_extension_of_others_is_used_offered_and_recomputed, native_code_is_used_and_dropped_when_it_differs,
+                  the_page_about_extensions_is_true])
