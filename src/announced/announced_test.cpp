@@ -251,9 +251,9 @@ TEST(AnAccelerator, compares_the_first_calls_and_some_of_the_later_ones)
     const auto native = accelerator();
     std::uint64_t first = 0, later = 0;
     for (std::uint64_t i = 0; i < Accelerator::compared_first; ++i)
-        first += native->compares() ? 1 : 0;
+        first += native->compares() ? 1U : 0U;
     for (int i = 0; i < 64'000; ++i)
-        later += native->compares() ? 1 : 0;
+        later += native->compares() ? 1U : 0U;
     EXPECT_EQ(first, Accelerator::compared_first);
     EXPECT_GT(later, 700U);
     EXPECT_LT(later, 1300U);
