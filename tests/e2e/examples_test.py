@@ -117,7 +117,7 @@ def native_code_is_used_and_dropped_when_it_differs():
         node.json("extension", "slow", extension)
         not_one = node.folder / "text.so"
         not_one.write_text("no library")
-        assert node.json("extension", "accelerate", extension, not_one, status=1)["code"] == "announced.bad_accelerator"
+        assert node.json("extension", "accelerate", extension, not_one, status=4)["code"] == "announced.bad_accelerator"
 
 
 def the_page_about_extensions_is_true():
