@@ -91,7 +91,8 @@ function APM.install(name)
 end
 
 on("Download", function(msg, request)
-  local name, version, id = msg.Tags.Name, msg.Tags["Package-Version"], msg.Tags.PkgID
+  -- AO's published modules write the first letter of each part of a tag's name large, and the others small.
+  local name, version, id = msg.Tags.Name, msg.Tags["Package-Version"], msg.Tags.PkgID or msg.Tags.Pkgid
   if not name or not version or not id or not msg.Tags.Sha256 then return print("❌ the registry's answer lacks a field") end
   if request.name:find("@", 2, true) and without_version(request.name) ~= name and "@apm/" .. without_version(request.name) ~= name then
     return print("❌ the registry answered with another package: " .. name)

@@ -108,6 +108,14 @@ test("a package that needs itself, or three in a ring, are refused when the ring
   contains(ask(sam, "Publish", { Data = first("ring-c", "1.0.0", "return 1", { ["@sam/ring-a"] = "*" }) }).Data, "go round: @sam/ring-c -> @sam/ring-a -> @sam/ring-b -> @sam/ring-c")
 end)
 
+test("the registry's answer is understood in the capitals of AO's published modules", function()
+  local user = world.spawn("capitals", { ["APM-Registry"] = sam }, "print((function()\n" .. world.read("blueprints/apm.lua") .. "\nend)())")
+  world.eval(user, 'APM.install("@sam/z")')
+  world.send({ From = sam, Target = user, Action = "APM.DownloadResponse", Nonce = world.newest(sam).Tags.Nonce, Name = "@sam/z", Pkgid = world.id("z"),
+    Sha256 = ("0"):rep(64), ["Package-Version"] = "1.0.0" })
+  contains(table.concat(world.processes[user].printed, "\n"), "📦 Downloading package " .. world.id("z") .. " | @sam/z@1.0.0")
+end)
+
 test("a client that a registry sends round in a ring stops and says so", function()
   local user = world.spawn("user", { ["APM-Registry"] = sam }, "print((function()\n" .. world.read("blueprints/apm.lua") .. "\nend)())")
   world.eval(user, 'APM.install("@sam/x")')
