@@ -28,7 +28,7 @@ std::string access_line(const Served& served, std::int64_t wall_ms)
         .member("bytes_in", served.bytes_in)
         .member("bytes_out", served.bytes_out)
         .key("ms")
-        .number(std::round(static_cast<double>(served.duration_ns) / 1e3) / 1e3)
+        .number(std::floor(static_cast<double>(served.duration_ns) / 1e3) / 1e3)
         .member("agent", shown(served.agent))
         .end_object();
     return std::move(json).text();
