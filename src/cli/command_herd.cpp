@@ -26,7 +26,8 @@ Result<std::string> module_named(const Client& client, const std::string& name)
     if (found)
         return *found;
     return fail(errors::bad_argument, fmt::format("the node has no module named {}", name),
-        fmt::format("`altiplano put {}.wasm --module --name {}` stores one", name == "aos" ? "process" : name, name));
+        fmt::format("`altiplano put {}.wasm --module --name {}` stores one; `altiplano up` says when it has its own",
+            name == "aos" ? "process" : name, name));
 }
 
 /// An id of an item as it is; a file is stored. Either way your wallet attests it: workers, which are yours, may open it then.

@@ -262,6 +262,14 @@ Result<void> run(UpOptions& options, const Common& common, Exit& exit)
     if (header)
         TRY_OK(provide_model(client, folder, model, *header));
     TRY_OK(provide(client, made.later));
+    if (header) {
+        const auto ms = (system_clock().monotonic_ns() - began) / 1'000'000;
+        if (common.json)
+            fmt::print("{{\"ai\":true,\"ms\":{}}}\n", ms);
+        else
+            fmt::print("  the AI is there after {} ms\n\n", ms);
+        std::fflush(stdout);
+    }
 
     // From here on the node is what runs.
     if (node->wait() != 0)

@@ -22,10 +22,11 @@ WAR = "xU9zFkq3X2ZQ6olwNVvr1vUWIjc3kXTWr7xKQD6dh10"  # as printed in the tutoria
 
 
 class Up:
-    """`altiplano up` on a free port, in a folder of its own. Further options are handed on."""
+    """`altiplano up` on a free port, in a folder of its own. Further options are handed on. The AI comes a moment after the rest:
+    it is waited for, unless `ai` is False."""
 
-    def __init__(self, *options):
-        self.options = options
+    def __init__(self, *options, ai=True):
+        self.options, self.ai = options, ai and "--no-ai" not in options
 
     def __enter__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="altiplano-up-"))
@@ -40,6 +41,8 @@ class Up:
         if not line:
             raise Failed("up did not start: " + (self.folder / "log").read_text())
         self.made = json.loads(line)
+        if self.ai and not json.loads(self.process.stdout.readline())["ai"]:
+            raise Failed("up does not say when the AI is there")
         self.url = self.made["url"]
         self.environment["ALTIPLANO_NODE"] = self.url
         return self
@@ -143,7 +146,7 @@ def tell(typist, program, wanted):
 
 
 def the_tutorial_line_by_line():
-    with Up() as up:
+    with Up(ai=False) as up:
         typist = Typist(up, "ai-demo")
 
         def say(line, part="\n", seconds=120):
