@@ -14,11 +14,12 @@ target_compile_options(altiplano_options INTERFACE
   -fno-strict-aliasing -ffp-contract=off)
 target_compile_options(altiplano_options INTERFACE
   # g++ 12 reports these falsely inside std::string and std::expected at -O2 and above.
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-null-dereference -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-dangling-pointer -Wno-mismatched-new-delete>)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-null-dereference -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-dangling-pointer>)
 target_include_directories(altiplano_options INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
 
 if(ALTIPLANO_SANITIZE)
-  target_compile_options(altiplano_options INTERFACE -fsanitize=${ALTIPLANO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_compile_options(altiplano_options INTERFACE -fsanitize=${ALTIPLANO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>)
   target_link_options(altiplano_options INTERFACE -fsanitize=${ALTIPLANO_SANITIZE})
   if(ALTIPLANO_SANITIZE STREQUAL "thread")
     # Asio has fences, which the thread sanitizer does not follow; g++ says so at every use.
