@@ -2,10 +2,10 @@
 
 #include "announced/errors.hpp"
 #include "base/hash.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <fmt/format.h>
 
 namespace altiplano::announced {
@@ -23,22 +23,6 @@ bool is_name(std::string_view text)
     return !text.empty() && text.size() <= 32 && text.front() >= 'a' && text.front() <= 'z' && std::ranges::all_of(text, small);
 }
 
-std::string_view trimmed(std::string_view text)
-{
-    while (text.starts_with(' '))
-        text.remove_prefix(1);
-    while (text.ends_with(' '))
-        text.remove_suffix(1);
-    return text;
-}
-
-std::optional<std::uint64_t> number(std::string_view text)
-{
-    std::uint64_t value = 0;
-    const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return wrong == std::errc() && end == text.data() + text.size() && !text.empty() ? std::optional(value) : std::nullopt;
-}
-
 /// `match/6 = 2000 + 16*2 + 64*4`
 Result<Function> function_of(std::string_view line)
 {
@@ -49,7 +33,7 @@ Result<Function> function_of(std::string_view line)
         return wrong();
     Function made;
     made.name = trimmed(line.substr(0, slash));
-    const auto parameters = number(trimmed(line.substr(slash + 1, equals - slash - 1)));
+    const auto parameters = whole_number(trimmed(line.substr(slash + 1, equals - slash - 1)));
     if (!is_name(made.name) || !parameters || *parameters < 2 || *parameters > parameters_max)
         return bad(
             fmt::format("'{}': a function has a name of small letters and 2 to {} parameters, of which the last two are the "
@@ -62,14 +46,14 @@ Result<Function> function_of(std::string_view line)
         const auto term = trimmed(rest.substr(0, plus));
         rest = plus == rest.npos ? std::string_view{} : rest.substr(plus + 1);
         const auto times = term.find('*');
-        const auto gas = number(trimmed(term.substr(0, times)));
+        const auto gas = whole_number(trimmed(term.substr(0, times)));
         if (!gas || (first && times != term.npos) || (!first && times == term.npos))
             return wrong();
         if (first) {
             made.gas = *gas;
             continue;
         }
-        const auto parameter = number(trimmed(term.substr(times + 1)));
+        const auto parameter = whole_number(trimmed(term.substr(times + 1)));
         if (!parameter || *parameter < 1 || *parameter > made.parameters || made.prices.size() == parameters_max)
             return wrong();
         made.prices.push_back({static_cast<unsigned>(*parameter), *gas});

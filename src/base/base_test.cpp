@@ -4,6 +4,7 @@
 #include "base/files.hpp"
 #include "base/hash.hpp"
 #include "base/test_folder.hpp"
+#include "base/text.hpp"
 
 #include <atomic>
 #include <gtest/gtest.h>
@@ -35,6 +36,21 @@ TEST(Base64url, refuses_padding_foreign_characters_and_stray_bits)
 {
     for (const auto* text : {"AA==", "A", "A+", "AA A", "AB"})
         EXPECT_EQ(from_base64url(text).error().code, errors::bad_base64url) << text;
+}
+
+TEST(Text, is_trimmed_of_spaces_alone)
+{
+    EXPECT_EQ(trimmed("  a b "), "a b");
+    EXPECT_EQ(trimmed("   "), "");
+    EXPECT_EQ(trimmed("\ta"), "\ta");
+}
+
+TEST(Text, is_a_whole_number_or_none)
+{
+    EXPECT_EQ(whole_number("0"), 0U);
+    EXPECT_EQ(whole_number("18446744073709551615"), UINT64_MAX);
+    for (const auto* const wrong : {"", "18446744073709551616", "-1", "+1", " 1", "1 ", "0x1", "1.0"})
+        EXPECT_EQ(whole_number(wrong), std::nullopt) << wrong;
 }
 
 TEST(Id, is_43_characters_of_32_bytes)

@@ -1,10 +1,10 @@
 // Checkpoints in AO's format: written for other compute units, and theirs compared with what the log gives here.
 #include "base/base64url.hpp"
 #include "base/json.hpp"
+#include "base/text.hpp"
 #include "cli/commands.hpp"
 #include "cli/errors.hpp"
 
-#include <charconv>
 #include <fmt/format.h>
 
 namespace altiplano::cli {
@@ -91,10 +91,11 @@ Result<Exit> check(const Common& common, const CheckpointOptions& options)
         if (one.field("name") == "Nonce")
             nonce = one.field("value");
     }
-    const auto [end, wrong] = std::from_chars(nonce.data(), nonce.data() + nonce.size(), of.slot);
-    if (theirs.empty() || of.process.empty() || nonce.empty() || wrong != std::errc() || end != nonce.data() + nonce.size())
+    const auto slot = whole_number(nonce);
+    if (theirs.empty() || of.process.empty() || !slot)
         return fail(
             errors::bad_argument, fmt::format("the item {} is no checkpoint: it lacks SHA-256, Process or Nonce", options.id));
+    of.slot = *slot;
     TRY(const auto ours, fetch(client, of.process, of.slot));
     const bool same = ours.sha256 == theirs;
     print(common,

@@ -19,18 +19,13 @@ Digest blake3(Bytes bytes, const std::byte* key)
     return Digest(out);
 }
 
-bool all_zero(Bytes bytes)
-{
-    return bytes[0] == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
-}
-
 Digest page_hash(Bytes page)
 {
-    return all_zero(page) ? Digest{} : keyed_hash(HashKind::page, page);
+    return is_zero(page) ? Digest{} : keyed_hash(HashKind::page, page);
 }
 Digest node_hash(Bytes children)
 {
-    return all_zero(children) ? Digest{} : keyed_hash(HashKind::node, children);
+    return is_zero(children) ? Digest{} : keyed_hash(HashKind::node, children);
 }
 
 /// Groups that level `level` needs for that many pages.
@@ -97,7 +92,7 @@ void PageTree::each_group(const std::function<void(std::uint64_t)>& visit) const
             if (!children(level, number)[i].is_zero())
                 self(self, level - 1, number * arity + i);
     };
-    if (fits(levels - 1, 0) && !all_zero(group(levels - 1, 0)))
+    if (fits(levels - 1, 0) && !is_zero(group(levels - 1, 0)))
         descend(descend, levels - 1, 0);
 }
 

@@ -101,11 +101,6 @@ struct Backing {
     }
 };
 
-bool is_zero(Bytes page)
-{
-    return page.front() == std::byte{} && std::memcmp(page.data(), page.data() + 1, page.size() - 1) == 0;
-}
-
 bool whole_pages(std::uint64_t bytes)
 {
     return bytes % page_bytes == 0;

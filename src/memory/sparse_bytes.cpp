@@ -3,9 +3,15 @@
 
 #include "memory/kernel.hpp"
 
+#include <cstring>
 #include <sys/mman.h>
 
 namespace altiplano::memory {
+
+bool is_zero(Bytes bytes)
+{
+    return bytes.front() == std::byte{} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
+}
 
 Result<SparseBytes> SparseBytes::reserve(std::uint64_t bytes)
 {

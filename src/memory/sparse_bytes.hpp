@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/bytes.hpp"
 #include "base/result.hpp"
 
 #include <cstddef>
@@ -7,6 +8,9 @@
 #include <utility>
 
 namespace altiplano::memory {
+
+/// Whether all of them are. @param bytes  one at least
+bool is_zero(Bytes bytes);
 
 /// A long array of zero bytes that costs memory only where it was written. The address is fixed for life.
 class SparseBytes {

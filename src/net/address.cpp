@@ -1,10 +1,10 @@
 #include "net/address.hpp"
 
+#include "base/text.hpp"
 #include "net/errors.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
-#include <charconv>
 #include <cstring>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -42,11 +42,8 @@ bool in_any(const Address& address, std::span<const Network> networks)
 
 std::optional<std::uint64_t> number(std::string_view text, std::uint64_t max)
 {
-    std::uint64_t value = 0;
-    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (text.empty() || code != std::errc{} || end != text.data() + text.size() || value > max)
-        return std::nullopt;
-    return value;
+    const auto value = whole_number(text);
+    return value && *value <= max ? value : std::nullopt;
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "node/http/gate.hpp"
 
+#include "base/text.hpp"
 #include "node/errors.hpp"
 #include "node/http/reply.hpp"
 
@@ -22,15 +23,6 @@ bool same_key(std::string_view given, std::string_view key)
     for (std::size_t i = 0; i < given.size(); ++i)
         difference |= static_cast<unsigned>(given[i] ^ key[i % std::max<std::size_t>(key.size(), 1)]);
     return difference == 0;
-}
-
-std::string_view trimmed(std::string_view text)
-{
-    while (text.starts_with(' '))
-        text.remove_prefix(1);
-    while (text.ends_with(' '))
-        text.remove_suffix(1);
-    return text;
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "node/http/reply.hpp"
 
+#include "base/text.hpp"
 #include "node/errors.hpp"
 
-#include <charconv>
 #include <fmt/format.h>
 
 namespace altiplano::node::http {
@@ -19,11 +19,9 @@ Reply text_reply(std::string text, unsigned status)
 
 Result<std::uint64_t> number_in(std::string_view text, std::string_view what)
 {
-    std::uint64_t number = 0;
-    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (text.empty() || code != std::errc{} || end != text.data() + text.size())
-        return fail(errors::bad_request, fmt::format("the {} is '{}', which is no number", what, text));
-    return number;
+    if (const auto number = whole_number(text))
+        return *number;
+    return fail(errors::bad_request, fmt::format("the {} is '{}', which is no number", what, text));
 }
 
 std::string one_line(std::string_view text)
