@@ -20,8 +20,10 @@ public:
     store::Records& records() noexcept { return records_; }
     store::Work& work() noexcept { return work_; }
 
-    /// A block, read once per request. Lives as long as this.
+    /// A block without its list of items, read once per request. Lives as long as this.
     Result<const weave::Block*> block(std::uint64_t height);
+    /// That these are likely to be asked for: all are read when the first one is.
+    void expect_blocks(std::vector<std::uint64_t> heights);
     /// The first height whose block is of this second or later; one past the tip when there is none.
     Result<std::uint64_t> height_from(std::int64_t second);
 
@@ -30,6 +32,7 @@ private:
     store::Records& records_;
     store::Work work_;
     std::map<std::uint64_t, weave::Block> blocks_;
+    std::vector<std::uint64_t> expected_blocks_;  ///< ascending
 };
 
 using Asking = std::shared_ptr<Asked>;

@@ -96,6 +96,7 @@ Result<graphql::Value> blocks(const Asking& asked, const graphql::Inputs& argume
         for (auto height = low; height <= high && take(height); ++height) { }
     }
 
+    asked->expect_blocks({heights.begin(), heights.end()});
     graphql::Value::List edges;
     for (const auto height : heights) {
         TRY(const auto* found, asked->block(static_cast<std::uint64_t>(height)));

@@ -3,9 +3,11 @@
 #include "gateway/arweave_schema.hpp"
 #include "gateway/asked.hpp"
 #include "gateway/errors.hpp"
+#include "weave/errors.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 namespace altiplano::gateway {
 
@@ -62,11 +64,26 @@ graphql::Answer Gateway::query(const graphql::Request& request) const
 Result<const weave::Block*> Asked::block(std::uint64_t height)
 {
     auto found = blocks_.find(height);
-    if (found == blocks_.end()) {
-        TRY(auto read, weave_.block(height));
-        found = blocks_.emplace(height, std::move(read)).first;
-    }
+    if (found != blocks_.end())
+        return &found->second;
+    auto heights = std::exchange(expected_blocks_, {});
+    if (!std::ranges::binary_search(heights, height))
+        heights.push_back(height);
+    TRY(auto read, records_.block_heads(heights));
+    for (auto& block : read)
+        blocks_.insert_or_assign(block.height, std::move(block));
+    found = blocks_.find(height);
+    if (found == blocks_.end())
+        return fail(weave::errors::unknown_block, fmt::format("there is no block {}", height));
     return &found->second;
+}
+
+void Asked::expect_blocks(std::vector<std::uint64_t> heights)
+{
+    std::ranges::sort(heights);
+    heights.erase(std::ranges::unique(heights).begin(), heights.end());
+    std::erase_if(heights, [&](std::uint64_t height) { return blocks_.contains(height); });
+    expected_blocks_ = std::move(heights);
 }
 
 Result<std::uint64_t> Asked::height_from(std::int64_t second)

@@ -33,9 +33,11 @@ Value id_object(const std::optional<ItemId>& id)
 /// An item; it is read when something other than its id is asked for.
 class TransactionObject final : public graphql::Object {
 public:
-    TransactionObject(Asking asked, const ItemId& id)
+    /// @param record  when a search has read it
+    TransactionObject(Asking asked, const ItemId& id, std::optional<store::ItemRecord> record = {})
         : asked_(std::move(asked))
         , id_(id)
+        , record_(std::move(record))
     {
     }
     Result<Value> field(std::string_view field, const Inputs& arguments) const override;
@@ -43,6 +45,7 @@ public:
 private:
     Asking asked_;
     ItemId id_;
+    std::optional<store::ItemRecord> record_;
     mutable std::optional<weave::StoredItem> item_{};
 };
 
@@ -104,7 +107,7 @@ Result<Value> TransactionObject::field(std::string_view field, const Inputs&) co
     if (field == "id")
         return Value(id_.text());
     if (!item_) {
-        TRY(item_, asked_->weave().item(id_));
+        TRY(item_, record_ ? weave::Weave::item_of(*record_) : asked_->weave().item(id_));
     }
     const auto row = std::ranges::find(fields, field, &FieldRow::name);
     ENSURE(row != std::end(fields), "the table has a row for each field of the schema");
@@ -118,6 +121,7 @@ public:
         : asked_(std::move(asked))
         , find_(std::move(find))
     {
+        find_.with_records = true;
     }
     Result<Value> field(std::string_view field, const Inputs&) const override
     {
@@ -130,12 +134,17 @@ public:
             if (!found && found.error().code == store::errors::not_found)
                 return fail(errors::bad_cursor, found.error().sentence, "a cursor comes from an edge of the page before");
             TRY(found_, std::move(found));
+            std::vector<std::uint64_t> heights;
+            for (const auto& record : found_->records)
+                heights.push_back(record.height);
+            asked_->expect_blocks(std::move(heights));
         }
         if (field == "pageInfo")
             return Value(page_info_object(found_->more));
         Value::List edges;
-        for (const auto& id : found_->ids)
-            edges.emplace_back(edge_object({.cursor = id.text(), .node = std::make_shared<TransactionObject>(asked_, id)}));
+        for (const auto& record : found_->records)
+            edges.emplace_back(edge_object(
+                {.cursor = record.id.text(), .node = std::make_shared<TransactionObject>(asked_, record.id, record)}));
         return Value(std::move(edges));
     }
 

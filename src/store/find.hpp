@@ -52,13 +52,9 @@ struct Find {
     std::optional<ItemId> after{};  ///< begins behind this item, which need not match itself
     bool newest_first = false;
     std::size_t limit = 0;
+    bool with_records = false;  ///< whether what is found comes with the items' records
     /// What the index cannot decide, asked per item that fits otherwise; it gets the record without its data.
     std::function<bool(const ItemRecord& item)> only{};
-};
-
-struct Found {
-    std::vector<ItemId> ids;
-    bool more = false;  ///< whether an item after these fits as well; exact
 };
 
 }  // namespace altiplano::store

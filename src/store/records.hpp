@@ -29,6 +29,13 @@ struct ItemRecord {
     std::vector<Term> terms{};  ///< what the index finds it by; not read back
 };
 
+/// What a search found.
+struct Found {
+    std::vector<ItemId> ids;
+    bool more = false;  ///< whether an item after these fits as well; exact
+    std::vector<ItemRecord> records{};  ///< of the ids, without their data; when `Find::with_records`
+};
+
 struct BlockRecord {
     std::uint64_t height = 0;
     BlockHash hash;
@@ -134,6 +141,8 @@ public:
     /// How many items fit, whatever the page. @return as `find`
     virtual Result<std::uint64_t> count(const Find& find, Work& work) = 0;
     virtual Result<std::optional<BlockRecord>> block(std::uint64_t height) = 0;
+    /// Those of the blocks that there are, without their lists of items; all of one state of the records.
+    virtual Result<std::vector<BlockRecord>> block_heads(const std::vector<std::uint64_t>& heights) = 0;
     virtual Result<std::optional<BlockRecord>> block_by_hash(const BlockHash& hash) = 0;
     virtual Result<std::optional<BlockRecord>> tip() = 0;
     virtual Layer1Reader& layer1() = 0;

@@ -92,6 +92,29 @@ TEST_P(AnyStore, finds_items_by_terms_and_height_in_either_order)
     EXPECT_EQ(found({.height_max = 0}), (std::vector{id<ItemId>(0), id<ItemId>(1)})) << "no filter but the height";
 }
 
+TEST_P(AnyStore, gives_what_it_finds_as_records_without_data_when_they_are_wanted)
+{
+    ASSERT_TRUE(records->write([](RecordsWriter& w) -> Result<void> {
+        TRY_OK(w.put_item(item(1, 3, "alice")));
+        return w.put_item(item(4, 5, "bob"));
+    }));
+    Find find{.each_of = {{Term::tag("Message", "m1")}}, .newest_first = true, .limit = 5};
+    Work work;
+    EXPECT_TRUE(records->find(find, work).value().records.empty());
+    find.with_records = true;
+    const auto found = records->find(find, work).value();
+    ASSERT_EQ(found.records.size(), 2U);
+    for (std::size_t i = 0; i < 2; ++i) {
+        EXPECT_EQ(found.records[i].id, found.ids[i]);
+        EXPECT_EQ(found.records[i].header, to_buffer("header"));
+        EXPECT_EQ(found.records[i].data_size, 4U);
+        EXPECT_TRUE(found.records[i].data.empty());
+    }
+    EXPECT_EQ(found.records[0].owner, "bob");
+    EXPECT_EQ(found.records[0].height, 5U);
+    EXPECT_EQ(found.records[1].height, 3U);
+}
+
 TEST_P(AnyStore, says_exactly_whether_more_items_fit_and_begins_after_a_cursor)
 {
     ASSERT_TRUE(records->write([](RecordsWriter& w) -> Result<void> {
@@ -178,6 +201,12 @@ TEST_P(AnyStore, takes_only_the_block_that_follows_the_tip)
     EXPECT_EQ(records->block(0).value()->hash, id<BlockHash>(1));
     EXPECT_EQ(records->block_by_hash(id<BlockHash>(2)).value()->height, 1U);
     EXPECT_FALSE(records->block_by_hash(id<BlockHash>(9)).value());
+    const auto heads = records->block_heads({0, 1, 7}).value();
+    ASSERT_EQ(heads.size(), 2U);
+    EXPECT_EQ(heads[1].hash, id<BlockHash>(2));
+    EXPECT_EQ(heads[1].previous, heads[0].hash);
+    EXPECT_EQ(heads[1].timestamp_ms, 7);
+    EXPECT_TRUE(heads[1].items.empty());
 }
 
 TEST_P(AnyStore, appends_to_a_log_only_at_its_end_and_each_message_once)

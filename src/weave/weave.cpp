@@ -182,14 +182,20 @@ Result<store::ItemRecord> Weave::record(const ItemId& id, bool with_data)
 Result<StoredItem> Weave::item(const ItemId& id)
 {
     TRY(const auto found, record(id, false));
-    auto header = item::Header::parse_stored(found.header);
+    return item_of(found);
+}
+
+Result<StoredItem> Weave::item_of(const store::ItemRecord& record)
+{
+    auto header = item::Header::parse_stored(record.header);
     if (!header)
-        return fail(
-            errors::broken_item, fmt::format("the stored header of {} cannot be read: {}", id.text(), header.error().sentence));
-    if (header->id() != id)
         return fail(errors::broken_item,
-            fmt::format("what is stored as {} has a signature that makes it {}", id.text(), header->id().text()));
-    return StoredItem{.header = *std::move(header), .data_size = found.data_size, .height = found.height, .bundle = found.bundle};
+            fmt::format("the stored header of {} cannot be read: {}", record.id.text(), header.error().sentence));
+    if (header->id() != record.id)
+        return fail(errors::broken_item,
+            fmt::format("what is stored as {} has a signature that makes it {}", record.id.text(), header->id().text()));
+    return StoredItem{
+        .header = *std::move(header), .data_size = record.data_size, .height = record.height, .bundle = record.bundle};
 }
 
 bool Weave::has(const ItemId& id)

@@ -86,6 +86,8 @@ public:
 
     /// @return weave.unknown_item; weave.broken_item when the stored bytes are not an item of that id
     Result<StoredItem> item(const ItemId& id);
+    /// What a record that a search found says. @return weave.broken_item
+    static Result<StoredItem> item_of(const store::ItemRecord& record);
     bool has(const ItemId& id);
     /// An item's data. A blob is read through once per life of this object, and must have the hash that names it.
     /// @return weave.unknown_item, weave.broken_item, store.*, base.*

@@ -1,5 +1,6 @@
 #include "store/errors.hpp"
 #include "store/sqlite/layer1.hpp"
+#include "store/sqlite/rows.hpp"
 #include "store/sqlite/search.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "store/sqlite/writer.hpp"
@@ -12,6 +13,11 @@ namespace altiplano::store {
 namespace {
 
 using sqlite::Database;
+using sqlite::one;
+using sqlite::read_block;
+using sqlite::read_delivery;
+using sqlite::read_item;
+using sqlite::read_log;
 using sqlite::Statement;
 
 constexpr std::int64_t format = 2;
@@ -37,80 +43,11 @@ constexpr const char* schema = R"(
     CREATE INDEX IF NOT EXISTS deliveries_dead ON deliveries (process, nonce, cron, position) WHERE state = 2;
 )";
 
-Result<BlockRecord> read_block(const Statement& row)
-{
-    BlockRecord block;
-    block.height = row.unsigned_number(0);
-    TRY(block.hash, row.id<BlockHash>(1));
-    TRY(block.previous, row.id<BlockHash>(2));
-    block.timestamp_ms = row.number(3);
-    for (auto ids = row.bytes(4); ids.size() >= ItemId::size; ids = ids.subspan(ItemId::size)) {
-        TRY(const auto id, ItemId::from_bytes(ids.first(ItemId::size)));
-        block.items.push_back(id);
-    }
-    return block;
-}
-
-Result<ItemRecord> read_item(const Statement& row)
-{
-    ItemRecord item;
-    TRY(item.id, row.id<ItemId>(0));
-    item.header = to_buffer(row.bytes(1));
-    item.data = to_buffer(row.bytes(2));
-    if (!row.is_null(3)) {
-        TRY(item.blob, row.id<Digest>(3));
-    }
-    item.data_size = row.unsigned_number(4);
-    item.height = row.unsigned_number(5);
-    item.owner = row.text(6);
-    if (!row.is_null(7)) {
-        TRY(item.bundle, row.id<ItemId>(7));
-    }
-    return item;
-}
-
-Result<LogRecord> read_log(const Statement& row)
-{
-    LogRecord entry;
-    TRY(entry.process, row.id<ProcessId>(0));
-    entry.nonce = row.unsigned_number(1);
-    TRY(entry.message, row.id<ItemId>(2));
-    TRY(entry.assignment, row.id<AssignmentId>(3));
-    return entry;
-}
-
-Result<DeliveryRecord> read_delivery(const Statement& row)
-{
-    DeliveryRecord delivery;
-    TRY(delivery.process, row.id<ProcessId>(0));
-    delivery.nonce = row.unsigned_number(1);
-    delivery.index = row.unsigned_number(2);
-    delivery.item = to_buffer(row.bytes(3));
-    delivery.state = static_cast<DeliveryRecord::State>(row.number(4));
-    delivery.attempts = row.unsigned_number(5);
-    delivery.next_attempt_ms = row.number(6);
-    delivery.last_error = row.text(7);
-    delivery.cron = row.unsigned_number(8);
-    TRY(delivery.id, row.id<ItemId>(9));
-    delivery.hops = row.unsigned_number(10);
-    return delivery;
-}
-
 /// Format 1 kept tags in a table and knew no bundles. The index in its place is made by whoever knows what items mean.
 Result<void> from_format_1(Database& database)
 {
     return database.execute("BEGIN; DROP TABLE tags; ALTER TABLE items ADD COLUMN bundle BLOB; "
                             "UPDATE meta SET value = x'32' WHERE key = x'666f726d6174'; COMMIT");
-}
-
-/// At most one row, as what `read` makes of it.
-template <class T> Result<std::optional<T>> one(Statement& statement, Result<T> (*read)(const Statement&))
-{
-    TRY(const auto there, statement.step());
-    if (!there)
-        return std::optional<T>{};
-    TRY(auto record, read(statement));
-    return std::optional<T>(std::move(record));
 }
 
 /// The queries, on whichever connection; inside a transaction they see its own writes.
@@ -150,6 +87,17 @@ public:
     {
         auto statement = database_.prepare("SELECT height, hash, previous, timestamp_ms, items FROM blocks WHERE height = ?");
         return one<BlockRecord>(statement.bind(height), read_block);
+    }
+    Result<std::vector<BlockRecord>> block_heads(const std::vector<std::uint64_t>& heights) override
+    {
+        std::vector<BlockRecord> found;
+        for (const auto height : heights) {
+            auto statement = database_.prepare("SELECT height, hash, previous, timestamp_ms, x'' FROM blocks WHERE height = ?");
+            TRY(auto block, one<BlockRecord>(statement.bind(height), read_block));
+            if (block)
+                found.push_back(*std::move(block));
+        }
+        return found;
     }
     Result<std::optional<BlockRecord>> block_by_hash(const BlockHash& hash) override
     {
@@ -473,6 +421,11 @@ public:
     {
         return read([&](Queries& q) { return q.block(height); });
     }
+    Result<std::vector<BlockRecord>> block_heads(const std::vector<std::uint64_t>& heights) override
+    {
+        const std::lock_guard lock(finding_);
+        return in_one_state<std::vector<BlockRecord>>([&] { return Queries(*finders_).block_heads(heights); });
+    }
     Result<std::optional<BlockRecord>> block_by_hash(const BlockHash& hash) override
     {
         return read([&](Queries& q) { return q.block_by_hash(hash); });
@@ -540,8 +493,13 @@ private:
     template <class T> Result<T> search(Result<T> (*run)(Database&, const Find&, Work&), const Find& find, Work& work)
     {
         const std::lock_guard lock(finding_);
+        return in_one_state<T>([&] { return run(*finders_, find, work); });
+    }
+    /// Many reads without a transaction for each.
+    template <class T> Result<T> in_one_state(const std::function<Result<T>()>& reads)
+    {
         TRY_OK(finders_->execute("BEGIN"));
-        auto found = run(*finders_, find, work);
+        auto found = reads();
         TRY_OK(finders_->execute("COMMIT"));
         return found;
     }

@@ -1,6 +1,7 @@
 #include "store/sqlite/search.hpp"
 
 #include "store/errors.hpp"
+#include "store/sqlite/rows.hpp"
 
 #include <algorithm>
 #include <array>
@@ -45,11 +46,26 @@ public:
         auto statement = database_.prepare("SELECT id FROM items WHERE rowid = ?");
         TRY(const auto there, statement.bind(row).step());
         if (!there)
-            return fail(errors::database, fmt::format("the index names row {}, where no item is", row));
+            return no_item(row);
         return statement.id<ItemId>(0);
+    }
+    /// Without the data.
+    Result<ItemRecord> record_of(std::int64_t row)
+    {
+        auto statement =
+            database_.prepare("SELECT id, header, x'', blob, data_size, height, owner, bundle FROM items WHERE rowid = ?");
+        TRY(auto found, one<ItemRecord>(statement.bind(row), read_item));
+        if (!found)
+            return no_item(row);
+        return *std::move(found);
     }
 
 private:
+    static std::unexpected<Error> no_item(std::int64_t row)
+    {
+        return fail(errors::database, fmt::format("the index names row {}, where no item is", row));
+    }
+
     /// A list of places that is read in pieces: of a term, or of all items.
     class List {
     public:
@@ -230,19 +246,7 @@ Result<bool> Search::fits(std::int64_t row)
     }
     if (!find_.only)
         return true;
-    auto statement = database_.prepare("SELECT id, header, height, owner, bundle, data_size FROM items WHERE rowid = ?");
-    TRY(const auto there, statement.bind(row).step());
-    if (!there)
-        return false;
-    ItemRecord item;
-    TRY(item.id, statement.id<ItemId>(0));
-    item.header = to_buffer(statement.bytes(1));
-    item.height = statement.unsigned_number(2);
-    item.owner = statement.text(3);
-    if (!statement.is_null(4)) {
-        TRY(item.bundle, statement.id<ItemId>(4));
-    }
-    item.data_size = statement.unsigned_number(5);
+    TRY(const auto item, record_of(row));
     TRY_OK(spend(8));  // Reading and understanding an item costs about as much as eight rows of the index.
     return find_.only(item);
 }
@@ -285,8 +289,14 @@ Result<Found> search(Database& database, const Find& find, Work& work)
         return true;
     }));
     for (const auto row : rows) {
-        TRY(const auto id, search.id_of(row));
-        found.ids.push_back(id);
+        if (find.with_records) {
+            TRY(auto record, search.record_of(row));
+            found.ids.push_back(record.id);
+            found.records.push_back(std::move(record));
+        } else {
+            TRY(const auto id, search.id_of(row));
+            found.ids.push_back(id);
+        }
     }
     return found;
 }
