@@ -1,16 +1,11 @@
 -- Errors as text: what happened, and where in the program of the user.
 local failure = {}
 
--- Lines of our own runtime and of C say nothing to whoever wrote the program.
-local ours = { "^%[C%]", "^runtime%.lua", "^handlers%.lua", "^eval%.lua", "^failure%.lua", "^utils%.lua", "^ao%.lua",
-  "^ai%.lua", "^%(%.%.%.tail calls" }
-
-local function is_ours(line)
-  for _, pattern in ipairs(ours) do
-    if line:find(pattern) then return true end
-  end
-  return false
-end
+-- Lines of our own runtime and of C say nothing to whoever wrote the program. Ours are known by their whole source: a file of a
+-- user's is "@handlers.lua" (the console names it so), which looks alike in a trace and is another.
+local ours = {}
+for _, name in ipairs({ "runtime", "handlers", "eval", "failure", "utils", "ao", "ai" }) do ours["=" .. name .. ".lua"] = true end
+local lines_max, levels_max = 10, 100
 
 function failure.text(err)
   if type(err) == "string" then return err end
@@ -24,9 +19,12 @@ function failure.from(err, thread)
   local text = failure.text(err)
   if text:find("\n  at ", 1, true) then return text end
   local lines = {}
-  for line in debug.traceback(thread):gmatch("[^\n]+") do
-    line = line:match("^%s+(.*)$")
-    if line and not is_ours(line) and #lines < 10 then lines[#lines + 1] = "\n  at " .. line end
+  for level = 0, levels_max do
+    local frame = debug.getinfo(thread, level, "S")
+    if not frame or #lines == lines_max then break end
+    if frame.what ~= "C" and not ours[frame.source] then
+      lines[#lines + 1] = "\n  at " .. debug.traceback(thread, nil, level):match("\n%s*([^\n]*)")
+    end
   end
   return text .. table.concat(lines)
 end

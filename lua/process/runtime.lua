@@ -26,7 +26,7 @@ MAX_INBOX = 10000
 local version = "2.0.4"  -- of aos: what programs and consoles take us for
 local runtime = { _version = version }
 local seeded = Seeded or false
-local evaluated = false  -- whether the message at hand was an Eval
+local evaluated = false  -- whether the message at hand was an Eval; "of 2023" when that console sent it
 local now = 0
 
 -- Milliseconds, as in aos, of the message at hand.
@@ -178,13 +178,16 @@ local function put_into_inbox(msg)
     .. Colors.blue .. what .. Colors.reset)
 end
 
+-- npm's console, @permaweb/aos 1.2 of 2023, puts its line into a tag, and looks for text and prompt one level deeper.
+local function is_eval_of_2023(m) return m.Action == nil and m.Tags.Function == "eval" and m.Tags.Expression ~= nil end
+
 -- Set anew for every message, so that a program cannot shut its owner out by removing them. Adding replaces in place.
 local function set_standard_handlers(msg)
   Handlers.add("_eval", function(m)
-    return m.Action == "Eval" and Owner ~= nil and Owner == m.From
+    return (m.Action == "Eval" or is_eval_of_2023(m)) and Owner ~= nil and Owner == m.From
   end, function(m)
-    evaluated = true
-    eval.run(m.Data or "", "aos")
+    evaluated = is_eval_of_2023(m) and "of 2023" or true
+    eval.run(evaluated == "of 2023" and m.Tags.Expression or m.Data or "", "aos")
   end)
   if msg.Id == ao.id then
     Handlers.once("_boot", function(m)
@@ -203,6 +206,10 @@ local function output()
   if type(written) == "table" then
     for key, value in next, written do result[key] = value end
     if written.data ~= nil then data = (data == "" and "" or data .. "\n") .. pretty.text(written.data) end
+  end
+  if evaluated == "of 2023" then
+    result.data = { output = data, prompt = (Prompt():gsub("> $", "")) }
+    return result
   end
   result.data, result.prompt = data, Prompt()
   -- The mark by which consoles tell what was printed along the way from the answer to an Eval (ao-protocol.md 8.5).
@@ -260,7 +267,9 @@ local function handle(msg, env)
       text = text .. "\n  in the handler '" .. handler .. "'\n  of the message " .. tostring(msg.Id) .. " from " .. tostring(msg.From)
     end
     local logs = table.concat(HANDLER_PRINT_LOGS, "\n")
-    return { Error = logs == "" and text or text .. "\n\nprinted before:\n" .. logs }
+    text = logs == "" and text or text .. "\n\nprinted before:\n" .. logs
+    -- That console ends when no prompt comes with the error.
+    return { Error = text, Output = evaluated == "of 2023" and { data = { output = text, prompt = (Prompt():gsub("> $", "")) } } or nil }
   end
   Handlers.coroutines = utils.filter(function(one) return coroutine.status(one) ~= "dead" end, Handlers.coroutines)
   if coroutine.status(co) == "suspended" then table.insert(Handlers.coroutines, co) end

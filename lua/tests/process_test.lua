@@ -61,6 +61,19 @@ test("Eval says what is wrong, with the line", function()
   contains(eval("local function f() return f() + 1 end return f()"), "stack overflow")
 end)
 
+test("the console of 2023 has its line in a tag, and finds text and prompt where it looks, also beside an error", function()
+  local function typed(line, from) return send({ From = from, Data = "4711", Tags = { ["function"] = "eval", expression = line } }) end
+  local output = typed("1 + 1").Output
+  equal({ t.plain(output.data.output), output.prompt, output.print }, { "2", nil, nil })
+  contains(t.plain(output.data.prompt), "@aos-")
+  equal(t.plain(output.data.prompt):sub(-1), "]")
+  local failed = typed("error('boom')")
+  contains(failed.Error, "boom")
+  contains(failed.Output.data.output, "boom")
+  contains(t.plain(failed.Output.data.prompt), "@aos-")
+  equal({ typed("Owner = 'alice'", t.alice).Output.print, (eval("Owner == ao.env.Process.Owner")) }, { true, "true" })
+end)
+
 test("only the owner may Eval; from others it is an ordinary message", function()
   local before = eval("#Inbox")
   local response = send({ From = t.alice, Data = "Owner = 'alice'", Tags = { Action = "Eval" } })
@@ -124,6 +137,17 @@ test("an error in a handler names file, line and handler, and yields nothing els
   contains(response.Error, " from " .. t.alice)
   equal({ response.Messages, response.Output }, {})
   equal(#send({ From = t.alice, Data = "", Tags = { Action = "Ping" } }).Messages, 1)
+end)
+
+test("lines of a user's file are shown, whatever it is called; our own are not", function()
+  for _, name in ipairs({ "handlers.lua", "runtime.lua", "utils.lua", "mine.lua" }) do
+    eval(([==[assert(load("function Deep()\n error('deep')\nend\nfunction Fails()\n Deep()\n return 1\nend", "@%s"))()]==]):format(name))
+    local said = eval("Fails() return 1")
+    contains(said, name .. ":2: deep\n  at " .. name .. ":2: in ")
+    contains(said, "\n  at " .. name .. ":5: in ")
+    contains(said, "\n  at [string \"aos\"]:1: in ")
+    equal(select(2, said:gsub("\n  at ", "")), 3)
+  end
 end)
 
 test("who waits with a time-out goes on with nil and the reason, before the message that came too late", function()

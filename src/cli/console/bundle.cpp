@@ -40,7 +40,7 @@ public:
             open_.pop_back();
             done_[name] = true;
             // Loaded again when the file is: package.loaded forgets it.
-            modules_ += fmt::format("package.loaded[\"{0}\"] = nil\npackage.preload[\"{0}\"] = assert(load({1}, \"={2}\"))\n",
+            modules_ += fmt::format("package.loaded[\"{0}\"] = nil\npackage.preload[\"{0}\"] = assert(load({1}, \"@{2}\"))\n",
                 name, lua_quoted(module), file.filename().string());
         }
         return source;
@@ -91,7 +91,7 @@ Result<std::string> bundle(Files& files, const Path& path)
     Bundler bundler(files, path.parent_path());
     TRY(const auto text, bundler.text(path));
     // A chunk of its own: what goes wrong in it is told with its name and its own lines.
-    return bundler.modules() + fmt::format("return assert(load({}, \"={}\"))()", lua_quoted(text), path.filename().string());
+    return bundler.modules() + fmt::format("return assert(load({}, \"@{}\"))()", lua_quoted(text), path.filename().string());
 }
 
 }  // namespace altiplano::cli

@@ -24,7 +24,7 @@ TEST_F(Bundle, keeps_the_lines_and_the_name_of_a_file)
 {
     write("a.lua", "local json = require('json')\nlocal u = require(\".utils\")\nreturn 1\n");
     EXPECT_EQ(bundled("a.lua").value(),
-        "return assert(load([[\nlocal json = require('json')\nlocal u = require(\".utils\")\nreturn 1\n]], \"=a.lua\"))()");
+        "return assert(load([[\nlocal json = require('json')\nlocal u = require(\".utils\")\nreturn 1\n]], \"@a.lua\"))()");
 }
 
 TEST_F(Bundle, puts_required_files_first_and_each_once)
