@@ -87,6 +87,35 @@ test("H18: several runs that wait for prices are paid in their order", function(
   equal(world.eval(many, "table.concat(Heard, ' ')"), "1 2 3 a b")
 end)
 
+test("places in the queue and about how long are printed; Llama.cancel takes back what waits, and says why what runs goes on", function()
+  local waits = market.client("waits", 1000)
+  local function said() return table.concat(world.processes[waits].printed, "\n") end
+  local held = {}
+  world.lost = function(entry)
+    local inference = entry.Target == market.workers[1] and world.tags(entry.Tags).Action == "Inference"
+    if inference then held[#held + 1] = entry end
+    return inference
+  end
+  world.eval(waits, ask:format('"first"', 3, ", { Fee = 50 }"))
+  world.eval(waits, ask:format('"second"', 3, ", { Fee = 40 }"))
+  world.eval(waits, ask:format('"third"', 3, ", { Fee = 30 }"))
+  contains(said(), "Job 1: running, about ")
+  contains(said(), "Job 2: queued, place 1 in the queue, about ")
+  contains(said(), "Job 3: queued, place 2 in the queue, about ")
+  world.processes[waits].printed = {}
+  world.eval(waits, "Llama.cancel(2) Llama.cancel(1)")
+  equal(world.eval(waits, "table.concat(Heard, ' ')"), "! Refunded: cancelled by its client")
+  contains(said(), "Job 3: queued, place 1 in the queue")
+  contains(said(), "Job 1 is not cancelled: the job is running")
+  equal(market.balance(waits), 1000 - 50 - 30)
+  world.lost = nil
+  for _, entry in ipairs(held) do table.insert(world.queue, entry) end
+  world.deliver()
+  equal(world.eval(waits, "#Heard .. ' ' .. tostring(next(Llama.inferenceCallbacks))"), "3 nil")
+  equal(market.balance(waits), 1000 - 50 - 30)
+  equal(world.errors[1], nil)
+end)
+
 test("a quote by true tokens is paid", function()
   eval("Llama.lastMultiplier = 1")
   local before = balance()

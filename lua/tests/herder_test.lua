@@ -290,6 +290,34 @@ test("a place in the queue is pushed when it changes, and only then", function()
   nothing_went_wrong()
 end)
 
+test("Cancel gives a waiting job's money back, once, and others move up; a job that runs goes on and is paid for", function()
+  local go_on = hold_work()
+  for i = 1, 8 do market.pay(alice, 60, { ["X-Prompt"] = "fill", ["X-Tokens"] = "4", ["X-Reference"] = "held " .. i }) end
+  market.pay(bob, 12, { ["X-Prompt"] = "first", ["X-Tokens"] = "4", ["X-Reference"] = "taken back" })
+  market.pay(bob, 6, { ["X-Prompt"] = "second", ["X-Tokens"] = "4", ["X-Reference"] = "moves up", ["X-Status"] = "true" })
+  equal(newest(market.received(bob, "Job-Status")).Tags.Place, "2")
+  local before, count = market.balance(bob), #credits(bob)
+  local function cancel(who, reference) world.send({ From = who, Target = market.herder, Action = "Cancel", ["X-Reference"] = reference }) end
+  cancel(bob, "taken back")
+  equal({ market.balance(bob), #credits(bob) }, { before + 12, count + 1 })
+  local notice = newest(credits(bob)).Tags
+  equal({ notice["X-Refund"], notice["X-Reason"], notice["X-Reference"] }, { "whole", "cancelled by its client", "taken back" })
+  local status = newest(market.received(bob, "Job-Status")).Tags
+  equal({ status["X-Reference"], status.State, status.Place }, { "moves up", "queued", "1" })
+  cancel(bob, "taken back")
+  equal({ newest(market.received(bob, "Cancel-Error")).Tags.Error, market.balance(bob) }, { "no such job of yours is open", before + 12 })
+
+  -- Running: the worker is at it.
+  local paid = market.balance(alice)
+  cancel(alice, "held 1")
+  equal({ newest(market.received(alice, "Cancel-Error")).Tags.Error, market.balance(alice) }, { "the job is running", paid })
+  go_on()
+  local seen = {}
+  for _, answer in ipairs(answers(alice)) do seen[answer.Tags["X-Reference"]] = true end
+  equal({ seen["held 1"], newest(answers(bob)).Tags["X-Reference"] }, { true, "moves up" })
+  nothing_went_wrong()
+end)
+
 test("H21: whatever goes wrong while a payment is looked at, the money comes back", function()
   herder("Herder.prompt_bytes_max = nil")
   local before = market.balance(bob)

@@ -120,7 +120,7 @@ function Llama.run(prompt, tokens, callback, fees)
   return reference
 end
 
--- Takes a job back that waits in the herder's queue: the money comes back with its refund.
+-- Takes a job back that waits in the herder's queue: the money comes back, and the callback hears why. One that runs goes on.
 -- Found, but not among the fields that are listed.
 local more = {}
 setmetatable(Llama, { __index = more })
@@ -174,6 +174,10 @@ Handlers.add("LlamaHerder.Job-Status", from_herder("Job-Status"), function(msg)
   if msg.Tags.Place then line = line .. ", place " .. msg.Tags.Place .. " in the queue" end
   if msg.Tags["Eta-Ms"] then line = line .. string.format(", about %.0f s", (tonumber(msg.Tags["Eta-Ms"]) or 0) / 1000) end
   show(line)
+end)
+
+Handlers.add("LlamaHerder.Cancel-Error", from_herder("Cancel-Error"), function(msg)
+  show("Job " .. tostring(msg.Tags["X-Reference"]) .. " is not cancelled: " .. tostring(msg.Tags.Error))
 end)
 
 -- The token refuses: not enough money, most of the time. The job never reached the herder.

@@ -559,6 +559,7 @@ Handlers.add("herder.cancel", { Action = "Cancel" }, function(msg)
   end
   table.remove(H.queue, place_of(job))
   refund(job, "cancelled by its client")
+  tick(msg)
 end)
 
 ---------------------------------------------------------------------------------------------------- earnings
