@@ -2,6 +2,7 @@
 #include "vm/abi/emscripten/emscripten.hpp"
 #include "vm/guest.hpp"
 #include "vm/raw_value.hpp"
+#include "vm/signature.hpp"
 
 #include <fmt/format.h>
 
@@ -15,21 +16,6 @@ namespace {
 /// native frames between are smaller than three times that (stack.hpp).
 constexpr std::uint32_t invoke_weight = 4096;
 constexpr std::uint64_t invoke_gas = 50;
-
-bool same_signature(const wasm_functype_t* type, const Import& import)
-{
-    const auto kind = [](ValueType t) {
-        return t == ValueType::i32 ? WASM_I32 : t == ValueType::i64 ? WASM_I64 : t == ValueType::f32 ? WASM_F32 : WASM_F64;
-    };
-    const auto* parameters = wasm_functype_params(type);
-    const auto* results = wasm_functype_results(type);
-    if (parameters->size + 1 != import.parameters.size() || results->size != (import.result ? 1U : 0U))
-        return false;
-    for (std::size_t i = 0; i < parameters->size; ++i)
-        if (wasm_valtype_kind(parameters->data[i]) != kind(import.parameters[i + 1]))
-            return false;
-    return !import.result || wasm_valtype_kind(results->data[0]) == kind(*import.result);
-}
 
 struct FreeFunctype {
     void operator()(wasm_functype_t* type) const noexcept { wasm_functype_delete(type); }
@@ -50,7 +36,7 @@ Answer<const wasmtime_func_t*> Guest::table_entry(std::uint64_t index, const Bou
         || wasmtime_funcref_is_null(&value.of.funcref))
         return stop(GuestFault{errors::trap_indirect_call, "the guest called an empty table entry"});
     const std::unique_ptr<wasm_functype_t, FreeFunctype> type(wasmtime_func_type(context(), &value.of.funcref));
-    if (!same_signature(type.get(), *bound.import))
+    if (!has_signature(type.get(), std::span(bound.import->parameters).subspan(1), bound.import->result, wasm64()))
         return stop(GuestFault{errors::trap_indirect_call, "the guest called a function with another signature"});
     entry = {value.of.funcref, &bound};
     return &entry.function;

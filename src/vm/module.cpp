@@ -7,6 +7,7 @@
 #include "vm/abi/emscripten/emscripten.hpp"
 #include "vm/abi/wasi/wasi.hpp"
 #include "vm/native.hpp"
+#include "vm/signature.hpp"
 
 #include <fmt/format.h>
 
@@ -59,48 +60,6 @@ struct Rewritten {
     ~Rewritten() { altiplano_rewritten_free(&raw); }
 };
 
-wasm_valkind_t kind_of(ValueType type, bool wasm64)
-{
-    switch (type) {
-    case ValueType::i32: return WASM_I32;
-    case ValueType::i64: return WASM_I64;
-    case ValueType::f32: return WASM_F32;
-    case ValueType::f64: return WASM_F64;
-    case ValueType::pointer: return wasm64 ? WASM_I64 : WASM_I32;
-    }
-    return WASM_EXTERNREF;
-}
-
-bool same_type(const wasm_functype_t* type, const Import& import, bool wasm64)
-{
-    const auto* parameters = wasm_functype_params(type);
-    const auto* results = wasm_functype_results(type);
-    if (parameters->size != import.parameters.size() || results->size != (import.result ? 1U : 0U))
-        return false;
-    for (std::size_t i = 0; i < parameters->size; ++i)
-        if (wasm_valtype_kind(parameters->data[i]) != kind_of(import.parameters[i], wasm64))
-            return false;
-    return !import.result || wasm_valtype_kind(results->data[0]) == kind_of(*import.result, wasm64);
-}
-
-std::string type_text(const wasm_functype_t* type)
-{
-    const auto list = [](const wasm_valtype_vec_t* types) {
-        std::string text;
-        for (std::size_t i = 0; i < types->size; ++i) {
-            const auto kind = wasm_valtype_kind(types->data[i]);
-            text += text.empty() ? "" : " ";
-            text += kind == WASM_I32 ? "i32"
-                : kind == WASM_I64   ? "i64"
-                : kind == WASM_F32   ? "f32"
-                : kind == WASM_F64   ? "f64"
-                                     : "other";
-        }
-        return text;
-    };
-    return fmt::format("({}) -> ({})", list(wasm_functype_params(type)), list(wasm_functype_results(type)));
-}
-
 std::string_view text_of(const wasm_name_t* name) noexcept
 {
     return {name->data, name->size};
@@ -114,34 +73,23 @@ std::unique_ptr<BoundImport> bind(const HostFunction& function)
     return bound;
 }
 
-std::optional<ValueType> value_type(const wasm_valtype_t* type)
-{
-    switch (wasm_valtype_kind(type)) {
-    case WASM_I32: return ValueType::i32;
-    case WASM_I64: return ValueType::i64;
-    case WASM_F32: return ValueType::f32;
-    case WASM_F64: return ValueType::f64;
-    default: return std::nullopt;
-    }
-}
-
 /// `invoke_*` with the type that the module gives it: a table index, then what is passed on.
 std::unique_ptr<BoundImport> bind_invoke(std::string_view module, std::string_view name, const wasm_functype_t* type, bool wasm64)
 {
     const auto* parameters = wasm_functype_params(type);
     const auto* results = wasm_functype_results(type);
     if (parameters->size == 0 || parameters->size > abi::emscripten::invoke_parameters_max || results->size > 1
-        || wasm_valtype_kind(parameters->data[0]) != kind_of(ValueType::pointer, wasm64))
+        || number_type(parameters->data[0]) != (wasm64 ? ValueType::i64 : ValueType::i32))
         return nullptr;
     auto made = std::make_unique<Import>(Import{.module = module, .name = name, .parameters = {}, .result = {}});
     for (std::size_t i = 0; i < parameters->size; ++i) {
-        const auto one = value_type(parameters->data[i]);
+        const auto one = number_type(parameters->data[i]);
         if (!one)
             return nullptr;
         made->parameters.push_back(*one);
     }
     if (results->size == 1) {
-        made->result = value_type(results->data[0]);
+        made->result = number_type(results->data[0]);
         if (!made->result)
             return nullptr;
     }
@@ -163,7 +111,7 @@ Result<std::unique_ptr<BoundImport>> answer(
     if (ours) {
         for (const auto& function : abi::wasi::functions())
             if (function.import.module == module && function.import.name == name) {
-                if (same_type(type, function.import, of.wasm64()))
+                if (has_signature(type, function.import, of.wasm64()))
                     return bind(function);
                 known = true;
             }
@@ -176,7 +124,7 @@ Result<std::unique_ptr<BoundImport>> answer(
         // One name may stand for several types: 64-bit values are split in two for wasm32.
         for (const auto& function : abi::emscripten::functions())
             if (function.import.name == plain) {
-                if (same_type(type, function.import, of.wasm64()))
+                if (has_signature(type, function.import, of.wasm64()))
                     return bind(function);
                 known = true;
             }
@@ -185,7 +133,7 @@ Result<std::unique_ptr<BoundImport>> answer(
         const auto& imports = extension->imports();
         for (std::size_t i = 0; i < imports.size(); ++i)
             if (imports[i].module == module && imports[i].name == name) {
-                if (same_type(type, imports[i], of.wasm64())) {
+                if (has_signature(type, imports[i], of.wasm64())) {
                     auto bound = std::make_unique<BoundImport>();
                     bound->extension = extension;
                     bound->extension_import = i;
@@ -197,7 +145,8 @@ Result<std::unique_ptr<BoundImport>> answer(
     }
     if (known)
         return fail(errors::bad_import,
-            fmt::format("the module imports {}.{} with the type {}, which is not its type here", module, name, type_text(type)));
+            fmt::format(
+                "the module imports {}.{} with the type {}, which is not its type here", module, name, signature_text(type)));
     return fail(errors::unknown_import, fmt::format("the module imports {}.{}, which this node does not have", module, name),
         "an extension that the module needs may be missing here, or its Module-Format is another");
 }
@@ -236,7 +185,7 @@ std::string dyn_call_of(const Import& invoke, const ExportTypes& exports)
     const auto* type = found == nullptr ? nullptr : wasm_externtype_as_functype_const(found);
     Import wanted = invoke;
     wanted.parameters.front() = ValueType::i32;
-    return type != nullptr && same_type(type, wanted, true) ? name : std::string();
+    return type != nullptr && has_signature(type, wanted, true) ? name : std::string();
 }
 
 /// What the exports are called that the ABI needs or uses.
@@ -252,13 +201,13 @@ Result<abi::Exports> names_of(const ExportTypes& exports, const Module& module, 
             if (row.role == &abi::Exports::table) {
                 if (found != nullptr && wasm_externtype_as_tabletype_const(found) != nullptr)
                     names.*row.role = name;
-            } else if (type != nullptr && same_type(type, wanted, module.wasm64())) {
+            } else if (type != nullptr && has_signature(type, wanted, module.wasm64())) {
                 names.*row.role = name;
             } else if (found != nullptr && (row.needed || format.abi == Format::Abi::wasi)) {
                 return fail(errors::missing_export,
-                    type == nullptr
-                        ? fmt::format("the module's {:?} is no function", name)
-                        : fmt::format("the module's {:?} has the type {}, which is not the guest ABI's", name, type_text(type)));
+                    type == nullptr ? fmt::format("the module's {:?} is no function", name)
+                                    : fmt::format("the module's {:?} has the type {}, which is not the guest ABI's", name,
+                                          signature_text(type)));
             }
         }
         // What `invoke_*` is made of: a module that jumps by exceptions has no need of it.

@@ -4,6 +4,7 @@
 #include "vm/machine.hpp"
 #include "vm/test_wat.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -163,6 +164,23 @@ TEST(Compile, refuses_an_import_of_another_type)
     EXPECT_THAT(refusal(guest_wat("(i64.const 8)", "",
                     "(import \"wasi_snapshot_preview1\" \"random_get\" (func (param i32 i32) (result i32)))")),
         testing::StartsWith("module.bad_import"));
+}
+
+// The engine's C interface ends the program when it is asked for the kind of such a type; fuzzing found it.
+TEST(Compile, refuses_vectors_and_references_where_the_host_passes_numbers)
+{
+    for (const auto* type : {"v128", "externref", "exnref"}) {
+        const auto import = fmt::format("(import \"wasi_snapshot_preview1\" \"fd_close\" (func (param {}) (result i32)))", type);
+        EXPECT_THAT(refusal(guest_wat("(i64.const 8)", "", import)),
+            testing::AllOf(testing::StartsWith("module.bad_import"),
+                testing::HasSubstr(std::string_view(type) == "v128" ? "(v128) -> (i32)" : "(reference) -> (i32)")));
+        const auto unknown = fmt::format("(import \"env\" \"invoke_vi\" (func (param i32 {})))", type);
+        EXPECT_THAT(refusal(guest_wat("(i64.const 8)", "", unknown)), testing::StartsWith("module.unknown_import"));
+        auto text = guest_wat("(i64.const 8)");
+        const std::string_view exported = "(func (export \"free\") (param i64) (global.set $heap (i64.const 49152)))";
+        text.replace(text.find(exported), exported.size(), fmt::format("(func (export \"free\") (param {}))", type));
+        EXPECT_THAT(refusal(text), testing::StartsWith("module.missing_export"));
+    }
 }
 
 TEST(Compile, accepts_a_function_imported_twice)
