@@ -13,11 +13,16 @@
 //! 5. Before memory.copy, memory.fill and memory.init write, the import `altiplano.check_write` is asked whenever the
 //!    global `altiplano:mapped` says that the machine has mapped (read-only) ranges. The engine does these in library
 //!    calls, where a write to a read-only page would be a crash and not a trap.
-//! 6. For AO's formats that meter, a counter is kept as AO's loader keeps it: see `meter.rs`. It is `altiplano:meter`, starts
+//! 6. An ask for more memory than any state may have gives -1 and is not paid by the page: the engine takes the gas of
+//!    memory.grow before it looks whether there is room.
+//! 7. For AO's formats that meter, a counter is kept as AO's loader keeps it: see `meter.rs`. It is `altiplano:meter`, starts
 //!    at what the message may use and must not fall below 0.
 //! Before all that, legacy exceptions are translated: see `legacy.rs`.
 //!
-//! The output is a function of the input, of whether it is metered, and of REWRITE_VERSION alone. Tested from C++ (src/vm/rewrite_test.cpp): a test
+//! A reference module (of an extension) goes through it as well. It alone imports its memory, which is the guest's, and may have
+//! no data, no start function and no other import.
+//!
+//! The output is a function of the input, of its kind, and of REWRITE_VERSION alone. Tested from C++ (src/vm/rewrite_test.cpp): a test
 //! build of this crate would unwind on panics and so compile Wasmtime a second time.
 use std::collections::{HashMap, HashSet};
 use wasm_encoder::reencode::Reencode;
@@ -29,10 +34,12 @@ use wasm_encoder::{
 use wasmparser::{Catch, DataKind, FunctionBody, Operator, Parser, Payload, TypeRef, Validator, WasmFeatures};
 
 /// Part of the semantics version and of the key of compiled artefacts: raised by every change of the output.
-pub const REWRITE_VERSION: u32 = 2;
+pub const REWRITE_VERSION: u32 = 3;
 
 /// How many logical bytes of frames may be open. Native code gets a stack three times as large (src/vm/stack.hpp).
 pub const DEPTH_LIMIT: u32 = 32 << 20;
+/// Wasm pages that a memory may have: what 32 bits can address; with 64, what a state root covers, 1 TiB (src/memory/region.hpp).
+const PAGES_MAX: [i64; 2] = [65536, 1 << 24];
 /// A function that calls nothing is not counted when it weighs at most this: only one such frame can be open.
 const LEAF_WEIGHT_MAX: u32 = 64 << 10;
 /// Wasmtime accepts 50,000 locals and bodies of 7,654,321 bytes; the margin is what we inject.
@@ -45,6 +52,15 @@ const TABLE_ENTRIES_MAX: u64 = 1_000_000;
 
 const PREFIX: &str = "altiplano:";
 const CHECK_WRITE: &str = "check_write";
+
+/// What a module is to its host.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Guest,
+    /// A guest of one of AO's formats that meter.
+    Metered,
+    Reference,
+}
 
 pub struct Refusal {
     pub code: &'static std::ffi::CStr,
@@ -131,6 +147,7 @@ struct Found<'a> {
     imported_functions: u32,
     memories: u32,
     memory64: bool,
+    imports_memory: bool,
     bulk: bool, // some function writes with memory.copy, memory.fill or memory.init
     globals: u32,
     exposed: Vec<u32>,
@@ -146,6 +163,7 @@ struct Body<'a> {
     weight: u32,
     counted: bool,
     bulk: bool,
+    grows: bool,
     /// Where a stretch begins, as the ordinal of an instruction, and what AO's loader counts for it.
     metered: Vec<(u32, i64)>,
     /// Ordinals of `loop`s that are the target of a catch clause: there the counter is set again at the start.
@@ -153,7 +171,7 @@ struct Body<'a> {
     multi_result: bool,
 }
 
-fn find<'a>(wasm: &'a [u8], metered: bool) -> Result<Found<'a>, Refusal> {
+fn find<'a>(wasm: &'a [u8], kind: Kind) -> Result<Found<'a>, Refusal> {
     let mut found = Found::default();
     let mut init_uses: Vec<(u32, usize)> = Vec::new();
     let mut code_index = 0;
@@ -175,6 +193,13 @@ fn find<'a>(wasm: &'a [u8], metered: bool) -> Result<Found<'a>, Refusal> {
                     match import.ty {
                         TypeRef::Func(_) if import.module == "altiplano" && import.name == CHECK_WRITE => refuse!(c"module.reserved_name",
                             "the module imports altiplano.{CHECK_WRITE} (offset {offset:#x}), which is reserved"),
+                        TypeRef::Memory(memory) if kind == Kind::Reference && import.module == "env" && import.name == "memory" => {
+                            found.memory64 = memory.memory64;
+                            found.memories += 1;
+                            found.imports_memory = true;
+                        }
+                        _ if kind == Kind::Reference => refuse!(c"module.imported_state",
+                            "a reference module imports {}.{} (offset {offset:#x}), which is not the guest's memory", import.module, import.name),
                         TypeRef::Func(ty) => {
                             found.functions.push(ty);
                             found.imported_functions += 1;
@@ -239,7 +264,7 @@ fn find<'a>(wasm: &'a [u8], metered: bool) -> Result<Found<'a>, Refusal> {
             Payload::CodeSectionEntry(body) => {
                 let ty = found.functions[(found.imported_functions + code_index) as usize];
                 let mut body = walk(body, ty, code_index + found.imported_functions, &found, &mut init_uses)?;
-                if metered {
+                if kind == Kind::Metered {
                     body.metered = crate::meter::stretches(&body.body)?;
                 }
                 found.bulk |= body.bulk;
@@ -251,6 +276,12 @@ fn find<'a>(wasm: &'a [u8], metered: bool) -> Result<Found<'a>, Refusal> {
     }
     if found.memories == 0 {
         refuse!(c"module.no_memory", "the module has no memory");
+    }
+    if kind == Kind::Reference && !(found.imports_memory && found.memory64) {
+        refuse!(c"module.no_memory", "a reference module imports env.memory, the guest's, with 64-bit addresses");
+    }
+    if kind == Kind::Reference && (found.segments > 0 || found.start.is_some()) {
+        refuse!(c"module.hidden_state", "a reference module has no data segments and no start function");
     }
     if found.exposed.len() > EXPOSED_GLOBALS_MAX {
         refuse!(c"module.over_limit", "the module has {} mutable globals; at most {EXPOSED_GLOBALS_MAX} are accepted", found.exposed.len());
@@ -278,6 +309,7 @@ fn walk<'a>(body: FunctionBody<'a>, ty: u32, index: u32, found: &Found<'a>, init
 
     let mut calls = false;
     let mut bulk = false;
+    let mut grows = false;
     let mut area = parameters + results; // values that the largest call passes on the stack
     let mut caught_loops = HashSet::new();
     let mut open: Vec<Option<u32>> = Vec::new(); // the ordinal of each open loop
@@ -322,12 +354,13 @@ fn walk<'a>(body: FunctionBody<'a>, ty: u32, index: u32, found: &Found<'a>, init
                 init_uses.push((*data_index, offset));
             }
             Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => bulk = true,
+            Operator::MemoryGrow { .. } => grows = true,
             _ => {}
         }
     }
     let weight = 256 + 16 * (locals + area) + bytes as u32;
     Ok(Body {
-        body, locals, weight, counted: calls || weight > LEAF_WEIGHT_MAX, bulk, metered: Vec::new(), caught_loops,
+        body, locals, weight, counted: calls || weight > LEAF_WEIGHT_MAX, bulk, grows, metered: Vec::new(), caught_loops,
         multi_result: results > 1,
     })
 }
@@ -363,8 +396,13 @@ struct Ours {
     check_write: u32,
     pointer: ValType,
 }
+impl Ours {
+    fn wide(&self) -> bool {
+        self.pointer == ValType::I64
+    }
+}
 
-/// The second walk: writes a function again with the counter kept, if it is counted, and with its bulk writes checked.
+/// The second walk: writes a function again with the counter kept, if it is counted, and with what it does to memory checked.
 fn emit(body: &Body, results: BlockType, ours: &Ours, reencoder: &mut Renumber) -> Result<Function, Refusal> {
     use Instruction as I;
     let mut locals = Vec::new();
@@ -372,7 +410,7 @@ fn emit(body: &Body, results: BlockType, ours: &Ours, reencoder: &mut Renumber) 
         let (count, ty) = pair?;
         locals.push((count, reencoder.val_type(ty)?));
     }
-    // Fresh locals: the counter as the caller left it, then the operands of a bulk write.
+    // Fresh locals: the counter as the caller left it, then the operands of a bulk write and of growing.
     let mut next = body.locals;
     let mut fresh = |count: u32, ty: ValType| {
         locals.push((count, ty));
@@ -381,6 +419,7 @@ fn emit(body: &Body, results: BlockType, ours: &Ours, reencoder: &mut Renumber) 
     };
     let entry = if body.counted { fresh(1, ValType::I32) } else { 0 };
     let (pointers, words) = if body.bulk { (fresh(3, ours.pointer), fresh(2, ValType::I32)) } else { (0, 0) };
+    let asked = if body.grows { fresh(1, ours.pointer) } else { 0 };
     let mut out = Function::new(locals);
 
     let weight = body.weight as i32;
@@ -438,6 +477,10 @@ fn emit(body: &Body, results: BlockType, ours: &Ours, reencoder: &mut Renumber) 
             Operator::MemoryCopy { .. } => check_write(&mut out, ours, [pointers, pointers + 1, pointers + 2], false),
             Operator::MemoryFill { .. } => check_write(&mut out, ours, [pointers, words, pointers + 2], false),
             Operator::MemoryInit { .. } => check_write(&mut out, ours, [pointers, words, words + 1], true),
+            Operator::MemoryGrow { .. } => {
+                grow(&mut out, ours, asked);
+                continue;
+            }
             _ => {}
         }
         let is_loop = matches!(op, Operator::Loop { .. });
@@ -451,10 +494,25 @@ fn emit(body: &Body, results: BlockType, ours: &Ours, reencoder: &mut Renumber) 
     Ok(out)
 }
 
+/// memory.grow of what is on the stack, or -1 at once for more than any memory may have.
+fn grow(out: &mut Function, ours: &Ours, asked: u32) {
+    use Instruction as I;
+    let most = PAGES_MAX[usize::from(ours.wide())];
+    out.instruction(&I::LocalTee(asked));
+    if ours.wide() {
+        out.instruction(&I::I64Const(most)).instruction(&I::I64GtU).instruction(&I::If(BlockType::Result(ours.pointer)))
+            .instruction(&I::I64Const(-1));
+    } else {
+        out.instruction(&I::I32Const(most as i32)).instruction(&I::I32GtU).instruction(&I::If(BlockType::Result(ours.pointer)))
+            .instruction(&I::I32Const(-1));
+    }
+    out.instruction(&I::Else).instruction(&I::LocalGet(asked)).instruction(&I::MemoryGrow(0)).instruction(&I::End);
+}
+
 /// On the stack: where to write, what, how many bytes. They are there again afterwards.
 fn check_write(out: &mut Function, ours: &Ours, [to, what, length]: [u32; 3], length_is_word: bool) {
     use Instruction as I;
-    let wide = ours.pointer == ValType::I64;
+    let wide = ours.wide();
     for local in [length, what, to] {
         out.instruction(&I::LocalSet(local));
     }
@@ -471,7 +529,7 @@ fn check_write(out: &mut Function, ours: &Ours, [to, what, length]: [u32; 3], le
     }
 }
 
-pub fn rewrite(wasm: &[u8], metered: bool) -> Result<Vec<u8>, Refusal> {
+pub fn rewrite(wasm: &[u8], kind: Kind) -> Result<Vec<u8>, Refusal> {
     let translated;
     let wasm = if validates(wasm, accepted()).is_err() && validates(wasm, accepted() | WasmFeatures::LEGACY_EXCEPTIONS).is_ok() {
         translated = crate::legacy::translate(wasm)?;
@@ -480,7 +538,8 @@ pub fn rewrite(wasm: &[u8], metered: bool) -> Result<Vec<u8>, Refusal> {
         wasm
     };
     check(wasm)?;
-    let found = find(wasm, metered)?;
+    let metered = kind == Kind::Metered;
+    let found = find(wasm, kind)?;
     let mut reencoder = Renumber { first_moved: found.imported_functions, by: u32::from(found.bulk) };
 
     // The sections as they are; ours are added to the end of each, so that no index but those of functions moves.
@@ -626,14 +685,13 @@ fn leak(bytes: Vec<u8>) -> (*mut u8, usize) {
 }
 
 /// # Safety
-/// `wasm` is valid for `length` bytes, `out` for one Rewritten. Free the result with `altiplano_rewritten_free`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn altiplano_rewrite(wasm: *const u8, length: usize, metered: bool, out: *mut Rewritten) {
+/// `wasm` is valid for `length` bytes, `out` for one Rewritten.
+unsafe fn rewrite_into(wasm: *const u8, length: usize, kind: Kind, out: *mut Rewritten) {
     let wasm = if length == 0 { &[][..] } else { unsafe { std::slice::from_raw_parts(wasm, length) } };
     let mut result = Rewritten {
         bytes: std::ptr::null_mut(), bytes_length: 0, code: std::ptr::null(), sentence: std::ptr::null_mut(), sentence_length: 0,
     };
-    match rewrite(wasm, metered) {
+    match rewrite(wasm, kind) {
         Ok(bytes) => (result.bytes, result.bytes_length) = leak(bytes),
         Err(refusal) => {
             result.code = refusal.code.as_ptr();
@@ -641,6 +699,20 @@ pub unsafe extern "C" fn altiplano_rewrite(wasm: *const u8, length: usize, meter
         }
     }
     unsafe { out.write(result) };
+}
+
+/// # Safety
+/// `wasm` is valid for `length` bytes, `out` for one Rewritten. Free the result with `altiplano_rewritten_free`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn altiplano_rewrite(wasm: *const u8, length: usize, metered: bool, out: *mut Rewritten) {
+    unsafe { rewrite_into(wasm, length, if metered { Kind::Metered } else { Kind::Guest }, out) };
+}
+
+/// # Safety
+/// As `altiplano_rewrite`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn altiplano_rewrite_reference(wasm: *const u8, length: usize, out: *mut Rewritten) {
+    unsafe { rewrite_into(wasm, length, Kind::Reference, out) };
 }
 
 /// # Safety

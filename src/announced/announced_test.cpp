@@ -1,11 +1,13 @@
 #include "announced/errors.hpp"
 #include "announced/extension.hpp"
 #include "base/clock.hpp"
+#include "base/hash.hpp"
 #include "base/random.hpp"
 #include "base/test_folder.hpp"
 #include "vm/errors.hpp"
 #include "vm/machine.hpp"
 #include "vm/module.hpp"
+#include "vm/test_map_extension.hpp"
 #include "vm/test_wat.hpp"
 
 #include <gtest/gtest.h>
@@ -37,14 +39,37 @@ const Buffer& reference()
         (func (export "fill") (param $at i64) (param $n i64) (param i64 i64) (result i64)
             (memory.fill (local.get $at) (i32.const 7) (local.get $n)) (i64.const 5))
         (func (export "spin") (param i64 i64) (result i64) (loop $l (br $l)) (i64.const 0))
-        (func (export "hurt") (param i64 i64) (result i64) (i64.load (i64.const -8)))))");
+        (func (export "hurt") (param i64 i64) (result i64) (i64.load (i64.const -8)))
+        (func $deep (export "deep") (param i64 i64) (result i64)
+            (i64.add (call $deep (local.get 0) (local.get 1)) (i64.const 1)))
+        (global $kept (mut i64) (i64.const 3))
+        (func (export "count") (param i64 i64) (result i64)
+            (global.set $kept (i64.add (global.get $kept) (i64.const 1))) (global.get $kept))))");
     return wasm;
 }
 item::Tags tags()
 {
     return {{"Type", "Extension"}, {"Name", "adder"}, {"Version", "1"}, {"Function", "sum/4 = 100 + 2*2"},
-        {"Function", "spin/2 = 10"}, {"Function", "hurt/2=10"}, {"Function", "fill/4 = 100 + 2*2"}};
+        {"Function", "spin/2 = 10"}, {"Function", "hurt/2=10"}, {"Function", "fill/4 = 100 + 2*2"},
+        {"Function", "deep/2 = 1000000"}, {"Function", "count/2 = 10"}};
 }
+
+/// A page of 'x' at data/one.
+class OneFile final : public vm::GuestFiles {
+    class Page final : public vm::GuestFile {
+        std::uint64_t size() const override { return 4096; }
+        Result<void> read_at(std::uint64_t, std::span<std::byte> into) override
+        {
+            std::ranges::fill(into, std::byte{'x'});
+            return {};
+        }
+        ItemId item() const override { return ItemId(sha256(as_bytes("x"))); }
+    };
+
+public:
+    Result<std::unique_ptr<vm::GuestFile>> open(std::string_view) override { return std::make_unique<Page>(); }
+    Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId) override { return std::make_unique<Page>(); }
+};
 
 class AnAnnouncedExtension : public testing::Test {
 protected:
@@ -53,12 +78,19 @@ protected:
     {
         const auto engine = vm::Engine::create().value();
         const auto cache = vm::ModuleCache::open(engine, system_files(), system_random(),
-            {.folder = folder / "modules", .extensions = {extension(read(tags(), reference()).value(), accelerator)}})
+            {.folder = folder / "modules",
+                .extensions = {extension(read(tags(), reference()).value(), accelerator),
+                    std::make_shared<vm::test::MapExtension>()}})
                                .value();
-        const auto guest = guest_wat(call, "(data (i64.const 16) \"{\\22a\\22:0}\\00\")",
+        const auto guest = guest_wat(call, "(data (i64.const 16) \"{\\22a\\22:0}\\00\") (data (i64.const 64) \"data/one\")",
             "(import \"adder\" \"sum\" (func $sum (param i64 i64 i64 i64) (result i64)))"
             "(import \"adder\" \"spin\" (func $spin (param i64 i64) (result i64)))"
             "(import \"adder\" \"fill\" (func $fill (param i64 i64 i64 i64) (result i64)))"
+            "(import \"wasi_snapshot_preview1\" \"path_open\" (func $path_open (param i32 i32 i64 i64 i32 i64 i64 i32 i64) "
+            "(result i32)))"
+            "(import \"altiplano\" \"map\" (func $map (param i32 i64 i64 i64) (result i32)))"
+            "(import \"adder\" \"deep\" (func $deep (param i64 i64) (result i64)))"
+            "(import \"adder\" \"count\" (func $count (param i64 i64) (result i64)))"
             "(import \"adder\" \"hurt\" (func $hurt (param i64 i64) (result i64)))");
         auto module = cache->compile(wat(guest));
         if (!module)
@@ -66,9 +98,10 @@ protected:
         auto machine = vm::Machine::create(*module, {.memory_bytes = 1 << 22});
         if (!machine)
             return std::unexpected(machine.error());
-        return (*machine)->handle({.message_json = "{}", .env_json = "{}", .gas_limit = 1'000'000'000});
+        return (*machine)->handle({.message_json = "{}", .env_json = "{}", .gas_limit = 1'000'000'000, .files = &files});
     }
     TestFolder folder;
+    OneFile files;
 };
 
 // Native code for `sum` and `fill`: right, and wrong in each way that there is.
@@ -133,7 +166,7 @@ TEST(AnAnnouncement, is_read_from_an_item)
 {
     const auto found = read(tags(), reference()).value();
     EXPECT_EQ(found.name, "adder");
-    ASSERT_EQ(found.functions.size(), 4U);
+    ASSERT_EQ(found.functions.size(), 6U);
     EXPECT_EQ(found.functions[0].cost(std::vector<std::uint64_t>{0, 7, 0, 0}), 114U);
     EXPECT_EQ(found.functions[0].cost(std::vector<std::uint64_t>{0, UINT64_MAX, 0, 0}), UINT64_MAX);
 }
@@ -168,7 +201,10 @@ TEST(AReferenceModule, has_nothing_that_acts_when_it_is_instantiated)
     for (const auto* text :
         {"(module)", "(module (memory i64 1))", "(module (import \"env\" \"memory\" (memory i64 0)) (data (i64.const 0) \"x\"))",
             "(module (import \"env\" \"memory\" (memory i64 0)) (func $f) (start $f))",
-            "(module (import \"env\" \"other\" (func)))", "(module (import \"env\" \"memory\" (memory i64 0)) (memory i64 1))"})
+            "(module (import \"env\" \"other\" (func)))", "(module (import \"env\" \"memory\" (memory i64 0)) (memory i64 1))",
+            "(module (import \"env\" \"memory\" (memory i64 0)) (table 2 funcref) (func (table.set (i32.const 0) (ref.null "
+            "func))))",
+            "(module (import \"env\" \"memory\" (memory i64 0)) (global (mut funcref) (ref.null func)))"})
         EXPECT_EQ(refusal(tags(), wat(text)), errors::bad_module) << text;
     EXPECT_EQ(refusal(tags(), as_bytes("no wasm")), errors::bad_module);
     for (std::size_t length = 0; length < reference().size(); ++length)
@@ -196,6 +232,38 @@ TEST_F(AnAnnouncedExtension, ends_whatever_its_module_does)
         ASSERT_TRUE(found) << found.error().sentence;
         EXPECT_EQ(found->kind, vm::Run::Kind::guest_fault) << call;
     }
+}
+
+TEST_F(AnAnnouncedExtension, fails_its_guest_when_its_calls_are_nested_too_deep)
+{
+    const auto found = run("(drop (call $deep (i64.const 65536) (i64.const 65536))) (i64.const 16)");
+    ASSERT_TRUE(found) << found.error().sentence;
+    EXPECT_EQ(found->fault_code, errors::trap_extension);
+    EXPECT_EQ(found->fault_sentence, "adder.deep failed");
+}
+
+TEST_F(AnAnnouncedExtension, keeps_nothing_from_one_call_to_the_next)
+{
+    const auto found = run(R"((drop (call $count (i64.const 65536) (i64.const 65536)))
+        (if (i64.ne (call $count (i64.const 65536) (i64.const 65536)) (i64.const 4)) (then (unreachable))) (i64.const 16))");
+    ASSERT_TRUE(found) << found.error().sentence;
+    EXPECT_EQ(found->kind, vm::Run::Kind::result) << found->fault_sentence;
+}
+
+TEST_F(AnAnnouncedExtension, fails_its_guest_when_it_writes_to_a_mapped_item)
+{
+    const std::string mapped = R"(
+        (if (call $path_open (i32.const 3) (i32.const 0) (i64.const 64) (i64.const 8) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i64.const 512)) (then (unreachable)))
+        (if (call $map (i32.load (i64.const 512)) (i64.const 0) (i64.const 4096) (i64.const 8192)) (then (unreachable)))
+        (if (i64.ne (call $sum (i64.const 8192) (i64.const 2) (i64.const 65536) (i64.const 65536)) (i64.const 240)) (then (unreachable))))";
+    const auto read_only = run(mapped + "(i64.const 16)");
+    ASSERT_TRUE(read_only) << read_only.error().sentence;
+    EXPECT_EQ(read_only->kind, vm::Run::Kind::result) << read_only->fault_sentence;
+    // In bulk, where the engine's own code writes.
+    const auto found =
+        run(mapped + "(drop (call $fill (i64.const 8190) (i64.const 9) (i64.const 65536) (i64.const 65536))) (i64.const 16)");
+    ASSERT_TRUE(found) << found.error().sentence;
+    EXPECT_EQ(found->fault_code, errors::trap_extension) << found->fault_sentence;
 }
 
 TEST_F(AnAnnouncedExtension, costs_what_was_announced_before_anything_is_done)

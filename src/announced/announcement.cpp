@@ -3,6 +3,7 @@
 #include "announced/errors.hpp"
 #include "base/hash.hpp"
 #include "base/text.hpp"
+#include "vm/extension.hpp"
 
 #include <algorithm>
 #include <array>
@@ -73,7 +74,7 @@ std::optional<std::uint64_t> leb(Bytes bytes, std::size_t& at)
     return std::nullopt;
 }
 
-/// One import, the memory, and no section that does something when the module is instantiated. The rest the engine validates.
+/// One import, the memory, no section that does something when the module is instantiated, and what the rewriting pass accepts.
 Result<void> check_module(Bytes wasm)
 {
     const auto wrong = [](std::string what) {
@@ -105,7 +106,13 @@ Result<void> check_module(Bytes wasm)
             return wrong("a reference module imports env.memory, the guest's, and nothing else");
         imports = true;
     }
-    return imports ? Result<void>{} : wrong("a reference module imports env.memory, the guest's");
+    if (!imports)
+        return wrong("a reference module imports env.memory, the guest's");
+    if (const auto rewritten = vm::rewrite_reference(wasm); !rewritten)
+        return fail(errors::bad_module,
+            fmt::format("the reference module is refused ({}): {}", rewritten.error().code, rewritten.error().sentence),
+            "docs/extensions.md says what a reference module may have");
+    return {};
 }
 
 }  // namespace

@@ -143,19 +143,23 @@ public:
     virtual GuestFiles& files() = 0;
 
     /// Runs a function of a reference module over the guest's memory. The module has no data, imports nothing but that memory,
-    /// as env.memory, and exports its stack pointer, the mutable i64 `__stack_pointer`, which begins at `stack_top`. It spends
-    /// no gas; what it writes is the caller's to have asked for with write(). wasm64 guests only.
+    /// as env.memory, and exports its stack pointer, the mutable i64 `__stack_pointer`, which begins at `stack_top`. Its other
+    /// globals begin each call as the module has them, and its calls may be nested to a fixed depth. It spends no gas; what it
+    /// writes is the caller's to have asked for with write(). wasm64 guests only.
     /// @param hash  of `wasm`, by which the compiled module is kept
     /// @return an Error, when the module is no such module or traps: a reference is right by definition, so both are ours
     virtual Answer<Value> run_reference(
         const Digest& hash, Bytes wasm, std::string_view function, Value stack_top, std::span<const Value> arguments) = 0;
 
     /// The same for a module that is not part of this program. It may burn `fuel`. Takes no gas.
-    /// @return a GuestFault when the module traps or burns more; an Error when it does not compile, lacks an export or ends the
-    ///   native stack
+    /// @return a GuestFault when the module is none such, traps, nests its calls too deep or burns more
     virtual Answer<Value> run_announced(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
         std::span<const Value> arguments, std::uint64_t fuel);
 };
+
+/// The rewriting pass as reference modules go through it: what a module is refused for follows from its bytes.
+/// @return module.*
+Result<Buffer> rewrite_reference(Bytes wasm);
 
 /// A named set of imports, shared by all machines: `call` may run on several threads at once.
 class Extension {

@@ -58,13 +58,26 @@ INSTANTIATE_TEST_SUITE_P(golden, Gas,
         Golden{"indirect_call", "(call_indirect (i32.const 0))", 53},
         Golden{"copy", "(memory.copy (i64.const 0) (i64.const 100) (i64.const 1000))", 1083},
         Golden{"fill", "(memory.fill (i64.const 0) (i32.const 1) (i64.const 800))", 883},
-        Golden{"grow", "(drop (memory.grow (i64.const 3)))", 1053},
+        Golden{"grow", "(drop (memory.grow (i64.const 3)))", 1058},
         Golden{"throw", "(block $b (try_table (catch $t $b) (throw $t)))", 288},
         Golden{"loop",
             "(local $i i32) (loop $l (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $l (i32.lt_u (local.get $i) "
             "(i32.const 100))))",
             832}),
     [](const auto& row) { return row.param.what; });
+
+TEST(Gas, of_an_absurd_ask_for_memory_is_that_of_minus_one)
+{
+    // The engine takes the gas of each page before it looks whether there is room: these would be 2^40 pages and more.
+    for (const auto* pages :
+        {"(i64.const 0x1000001)", "(i64.const 0x10000000000)", "(i64.const -1)", "(i64.const 0x8000000000000000)"}) {
+        auto machine = machine_of(
+            guest_wat(fmt::format("(if (i64.ne (memory.grow {}) (i64.const -1)) (then (unreachable))) (i64.const 900)", pages)));
+        const auto done = run(*machine);
+        EXPECT_EQ(done.kind, Run::Kind::result) << pages << done.fault_sentence;
+        EXPECT_LT(done.gas_used, 100U) << pages;
+    }
+}
 
 /// Another reservation makes other bounds checks, hence other code.
 TEST(Machine, counts_the_same_under_another_engine)

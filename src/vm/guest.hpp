@@ -127,11 +127,19 @@ private:
     Answer<Value> call(const wasmtime_func_t& function, std::initializer_list<Value> arguments);
     std::optional<wasmtime_extern_t> exported(std::string_view name);
 
+    /// A reference module's instance over this memory, of this store.
+    struct Reference {
+        wasmtime_instance_t instance{};
+        wasmtime_global_t depth{};
+        wasmtime_global_t mapped{};
+        std::vector<std::pair<wasmtime_global_t, wasmtime_val_t>> globals{};  ///< what it can change, with the first values
+    };
     Answer<void> in_bounds(std::uint64_t address, std::uint64_t length) const;
     Stop stop_of(OwnedError error, OwnedTrap trap);
     /// @param announced  whether the module is somebody else's: then what is wrong with it is a fault of the guest that called it
     Answer<Value> run_beside(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
         std::span<const Value> arguments, std::uint64_t fuel, bool announced);
+    std::expected<Reference, std::string> reference_of(const wasmtime_module_t* code);
     bool too_deep();
     std::int64_t meter_left() const noexcept;
     void note_mapped();
@@ -146,7 +154,7 @@ private:
     wasmtime_global_t mapped_{};
     wasmtime_global_t meter_{};  ///< of modules that the rewriting pass meters
     std::vector<wasmtime_global_t> globals_;
-    std::map<Digest, wasmtime_instance_t> references_;  ///< instances over this memory, of this store
+    std::map<Digest, Reference> references_;
 
     // What `invoke_*` needs, looked up once per instance.
     wasmtime_func_t stack_save_{};

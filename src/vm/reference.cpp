@@ -8,25 +8,58 @@
 namespace altiplano::vm {
 namespace {
 
+/// Logical bytes of frames that a reference module may have open, however deep its guest is: so an accelerator, which does not
+/// see the guest's depth, answers the same. The native stack has room for both (stack.hpp).
+constexpr std::uint32_t reference_depth_bytes = 8 << 20;
+
 std::unexpected<Stop> broken(std::string_view what, const std::string& why)
 {
     return stop(Error{errors::host_engine, fmt::format("a reference module {}: {}", what, why), {}});
 }
 
-/// The compiled module, from the engine's keeping or made for it. Not rewritten: it is part of this program, not a guest.
+/// The rewritten and compiled module, from the engine's keeping or made for it.
 Answer<const wasmtime_module_t*> compiled(Engine::Native& engine, const Digest& hash, Bytes wasm)
 {
     const std::lock_guard lock(engine.references_mutex);
     if (const auto found = engine.references.find(hash); found != engine.references.end())
         return found->second.get();
+    const auto rewritten = rewrite_reference(wasm);
+    if (!rewritten)
+        return broken("is refused", rewritten.error().sentence);
     wasmtime_module_t* raw = nullptr;
-    if (const OwnedError e{
-            wasmtime_module_new(engine.engine.get(), reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), &raw)})
+    if (const OwnedError e{wasmtime_module_new(
+            engine.engine.get(), reinterpret_cast<const std::uint8_t*>(rewritten->data()), rewritten->size(), &raw)})
         return broken("does not compile", message_of(e.get()));
     return engine.references.emplace(hash, OwnedModule(raw)).first->second.get();
 }
 
+/// `altiplano.check_write`, for the reference modules that write in bulk.
+const BoundImport& bound_check_write()
+{
+    static const auto bound = [] {
+        BoundImport made;
+        made.function = &check_write_function();
+        made.import = &made.function->import;
+        made.wasm64 = true;
+        return made;
+    }();
+    return bound;
+}
+
 }  // namespace
+
+Result<Buffer> rewrite_reference(Bytes wasm)
+{
+    altiplano_rewritten raw{};
+    altiplano_rewrite_reference(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), &raw);
+    const auto text = [](const std::uint8_t* at, std::size_t size) {
+        return std::string(reinterpret_cast<const char*>(at), size);
+    };
+    auto made = raw.code == nullptr ? Result<Buffer>(to_buffer(text(raw.bytes, raw.bytes_length)))
+                                    : Result<Buffer>(fail(raw.code, text(raw.sentence, raw.sentence_length)));
+    altiplano_rewritten_free(&raw);
+    return made;
+}
 
 Answer<Value> CallContext::run_announced(const Digest&, Bytes, std::string_view, Value, std::span<const Value>, std::uint64_t)
 {
@@ -46,6 +79,47 @@ Answer<Value> Guest::run_announced(const Digest& hash, Bytes wasm, std::string_v
     return run_beside(hash, wasm, function, stack_top, arguments, std::min(fuel, static_cast<std::uint64_t>(INT64_MAX)), true);
 }
 
+/// An instance over this memory, or why there is none.
+std::expected<Guest::Reference, std::string> Guest::reference_of(const wasmtime_module_t* code)
+{
+    const auto memory = exported("altiplano:memory");
+    ENSURE(memory, "the rewriting pass exports the memory");
+    // The memory first: what the rewriting pass adds comes last.
+    std::vector<wasmtime_extern_t> imports{*memory};
+    wasm_importtype_vec_t types{};
+    wasmtime_module_imports(code, &types);
+    if (types.size > 1) {
+        wasmtime_extern_t check{.kind = WASMTIME_EXTERN_FUNC, .of = {}};
+        wasmtime_func_new_unchecked(context(), wasm_externtype_as_functype_const(wasm_importtype_type(types.data[1])),
+            call_import, const_cast<BoundImport*>(&bound_check_write()), nullptr, &check.of.func);
+        imports.push_back(check);
+    }
+    wasm_importtype_vec_delete(&types);
+
+    Reference made;
+    wasm_trap_t* trap = nullptr;
+    const OwnedError error(wasmtime_instance_new(context(), code, imports.data(), imports.size(), &made.instance, &trap));
+    const OwnedTrap owned(trap);
+    if (error || owned)
+        return std::unexpected(error ? message_of(error.get()) : message_of(owned.get()));
+    char* name = nullptr;
+    std::size_t length = 0;
+    wasmtime_extern_t found;
+    for (std::size_t i = 0; wasmtime_instance_export_nth(context(), &made.instance, i, &name, &length, &found); ++i) {
+        const std::string_view text(name, length);
+        if (text == "altiplano:depth") {
+            made.depth = found.of.global;
+        } else if (text == "altiplano:mapped") {
+            made.mapped = found.of.global;
+        } else if (text.starts_with("altiplano:global:")) {
+            wasmtime_val_t value;
+            wasmtime_global_get(context(), &found.of.global, &value);
+            made.globals.emplace_back(found.of.global, value);
+        }
+    }
+    return made;
+}
+
 Answer<Value> Guest::run_beside(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
     std::span<const Value> arguments, std::uint64_t fuel, bool announced)
 {
@@ -61,20 +135,25 @@ Answer<Value> Guest::run_beside(const Digest& hash, Bytes wasm, std::string_view
         const auto code = compiled(module_->native().engine->native(), hash, wasm);
         if (!code)
             return announced ? std::unexpected<Stop>(refuse("does not compile", {})) : std::unexpected(code.error());
-        constexpr std::string_view memory_name = "altiplano:memory";
-        wasmtime_extern_t memory;
-        ENSURE(wasmtime_instance_export_get(context(), &instance_, memory_name.data(), memory_name.size(), &memory),
-            "the rewriting pass exports the memory");
-        wasm_trap_t* trap = nullptr;
-        wasmtime_instance_t instance;
-        const OwnedError error(wasmtime_instance_new(context(), *code, &memory, 1, &instance, &trap));
-        const OwnedTrap owned(trap);
-        if (error || owned)
-            return refuse("cannot be instantiated", error ? message_of(error.get()) : message_of(owned.get()));
-        known = references_.emplace(hash, instance).first;
+        auto made = reference_of(*code);
+        if (!made)
+            return refuse("cannot be instantiated", made.error());
+        known = references_.emplace(hash, *std::move(made)).first;
     }
 
-    auto& instance = known->second;
+    // As it was when it was new: what its globals kept from an earlier call would differ between a warm machine and a restored
+    // one.
+    auto& instance = known->second.instance;
+    for (const auto& [global, value] : known->second.globals)
+        if (const OwnedError e{wasmtime_global_set(context(), &global, &value)})
+            return refuse("has a global that cannot be set", message_of(e.get()));
+    const wasmtime_val_t start{
+        .kind = WASMTIME_I32, .of = {.i32 = static_cast<std::int32_t>(altiplano_depth_limit() - reference_depth_bytes)}};
+    const wasmtime_val_t mapped{.kind = WASMTIME_I32, .of = {.i32 = region_.mapped_ranges().empty() ? 0 : 1}};
+    for (const auto& [global, value] : {std::pair{&known->second.depth, &start}, {&known->second.mapped, &mapped}}) {
+        const OwnedError error(wasmtime_global_set(context(), global, value));
+        ENSURE(!error, "the globals are ours: mutable i32");
+    }
     wasmtime_extern_t stack_pointer;
     wasmtime_extern_t called;
     constexpr std::string_view stack_name = "__stack_pointer";
