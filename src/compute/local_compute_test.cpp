@@ -133,6 +133,24 @@ WorkerStart dead_worker(std::atomic<int>& started)
     };
 }
 
+/// Workers that say of every module that compiling it takes too much.
+WorkerStart refusing_worker(std::atomic<int>& started)
+{
+    return [&started]() -> Result<StartedWorker> {
+        int ends[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+        ++started;
+        auto thread = std::shared_ptr<Executor>(thread_pool("worker", 1));
+        thread->post([socket = ends[1]] {
+            Channel channel(socket);
+            EXPECT_TRUE(channel.receive());
+            EXPECT_TRUE(channel.send(
+                FrameType::failed, pack_error(Error{errors::compilation_over_limit, "compiling took too long", {}})));
+        });
+        return StartedWorker{.socket = ends[0], .end = [thread]() mutable { thread.reset(); }, .process = 0};
+    };
+}
+
 /// Workers that take what they are told and never say a word, as while they compile.
 WorkerStart silent_worker(std::atomic<int>& started)
 {
@@ -474,6 +492,28 @@ TEST_F(ACompute, tries_a_dying_worker_three_times_and_records_nothing)
     EXPECT_EQ(dying->result({process, 0}).error().code, compute::errors::worker_died);
     EXPECT_EQ(started, 3);
     EXPECT_FALSE(dying->stored({process, 0}).value());
+}
+
+TEST_F(ACompute, compiles_a_module_that_takes_too_much_once)
+{
+    const auto item = process_item(module(counter_guest()));
+    const auto process = spawn();
+    for (const auto* again : {"first", "later", "after a restart"}) {
+        started = 0;
+        auto refusing = open("refusing", {.start = refusing_worker(started)});
+        for (int i = 0; i < 2; ++i) {
+            EXPECT_EQ(refusing->result({process, 0}).error().code, compute::errors::compilation_over_limit);
+            EXPECT_EQ(refusing->admit(item).error().code, compute::errors::compilation_over_limit);
+        }
+        EXPECT_EQ(started, std::string_view(again) == "first" ? 1 : 0) << again;
+        EXPECT_FALSE(refusing->stored({process, 0}).value()) << "the slot stays open";
+    }
+    // With other workers' limits, or once it is forgotten, it runs.
+    const auto remembered = system_files().list(folder / "refusing/modules").value();
+    for (const auto& name : remembered)
+        EXPECT_TRUE(system_files().remove(folder / "refusing/modules" / name));
+    started = 0;
+    EXPECT_TRUE(open("refusing")->result({process, 0}));
 }
 
 TEST_F(ACompute, gives_up_a_compilation_when_it_is_told_to_stop)

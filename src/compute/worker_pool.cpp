@@ -46,6 +46,8 @@ Result<std::unique_ptr<WorkerClient>> WorkerPool::take(const Context& context)
             }
         }
     }
+    if (auto refused = refused_.find(kind))
+        return std::unexpected(*std::move(refused));
     TRY(auto worker, WorkerClient::start(start_));
     {
         const std::lock_guard lock(mutex_);
@@ -54,6 +56,8 @@ Result<std::unique_ptr<WorkerClient>> WorkerPool::take(const Context& context)
         loading_.push_back(worker.get());
     }
     const auto loaded = worker->load(context, modules_, tracker_);
+    if (!loaded && loaded.error().code == errors::compilation_over_limit)
+        refused_.remember(kind, loaded.error());
     const std::lock_guard lock(mutex_);
     loading_.remove(worker.get());
     if (stopping_)

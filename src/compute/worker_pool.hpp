@@ -1,5 +1,6 @@
 #pragma once
 
+#include "compute/refused_compiles.hpp"
 #include "compute/worker_client.hpp"
 
 #include <list>
@@ -15,14 +16,16 @@ namespace altiplano::compute {
 /// processes of one module may thus meet the same worker one after the other; `idle_max` 0 gives every process its own.
 class WorkerPool {
 public:
-    WorkerPool(WorkerStart start, Path modules, memory::Tracker tracker, std::size_t idle_max)
+    WorkerPool(Files& files, WorkerStart start, Path modules, memory::Tracker tracker, std::size_t idle_max)
         : start_(std::move(start))
         , modules_(std::move(modules))
         , tracker_(tracker)
         , idle_max_(idle_max)
+        , refused_(files, modules_, {})
     {
     }
-    /// A worker with the context's module and no machine. @return module.*, compute.worker_died, compute.stopping
+    /// A worker with the context's module and no machine. @return module.*, compute.compilation_over_limit, compute.worker_died,
+    /// compute.stopping
     Result<std::unique_ptr<WorkerClient>> take(const Context& context);
     /// Takes a worker back that is well, its machine to be forgotten; ends it when there are enough.
     void give_back(std::unique_ptr<WorkerClient> worker, const Context& context);
@@ -40,6 +43,7 @@ private:
     Path modules_;
     memory::Tracker tracker_;
     std::size_t idle_max_;
+    RefusedCompiles refused_;
     std::mutex mutex_;
     std::list<Idle> idle_;  ///< newest first
     std::list<WorkerClient*> loading_;  ///< owned by whoever takes them

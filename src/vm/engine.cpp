@@ -275,6 +275,11 @@ std::uint64_t Engine::reservation_bytes() const noexcept
     return native_->reservation_bytes;
 }
 
+std::string Engine::compiler()
+{
+    return fmt::format("wasmtime {} rewrite {}", WASMTIME_VERSION, altiplano_rewrite_version());
+}
+
 Result<std::shared_ptr<Engine>> Engine::create(std::uint64_t reservation_bytes)
 {
     // Under Wasmtime's handler, for what neither it nor the one on top of it wants.
@@ -285,8 +290,8 @@ Result<std::shared_ptr<Engine>> Engine::create(std::uint64_t reservation_bytes)
     if (!engine->native_->engine)
         return fail(errors::host_engine, "Wasmtime refused our settings");
     note_fault_addresses();
-    engine->fingerprint_ = fmt::format("wasmtime {} rewrite {} memory {}+{} stack {} cpu {}", WASMTIME_VERSION,
-        altiplano_rewrite_version(), reservation_bytes, memory_guard_bytes, guest_stack_bytes, sha256(cpu_features()).text());
+    engine->fingerprint_ = fmt::format("{} memory {}+{} stack {} cpu {}", compiler(), reservation_bytes, memory_guard_bytes,
+        guest_stack_bytes, sha256(cpu_features()).text());
 
     Result<void> proved = fail(errors::host_stack, "no address space for a guest's stack");
     on_guest_stack([&] { proved = prove_memory_is_ours(engine->native_->engine.get(), reservation_bytes); });

@@ -32,6 +32,9 @@ public:
     const std::string& fingerprint() const noexcept { return fingerprint_; }
     std::uint64_t reservation_bytes() const noexcept;
 
+    /// What turns modules into code: the engine's version and the rewriting pass's.
+    static std::string compiler();
+
     struct Native;
     Native& native() noexcept { return *native_; }
 
