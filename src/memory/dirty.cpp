@@ -215,12 +215,35 @@ private:
 
 // ---- write protection and SIGSEGV: for kernels before 6.7.
 
+/// Pages, each at most once. There is room for all of them from the beginning: one is added in a signal's handler, which must
+/// not ask the heap.
+class PageList {
+public:
+    PageList() = default;
+    static Result<PageList> reserve(std::uint64_t pages)
+    {
+        PageList list;
+        TRY(list.room_, SparseBytes::reserve(pages * sizeof(std::uint64_t)));
+        return list;
+    }
+    void add(std::uint64_t page) noexcept { first()[count_++] = page; }
+    std::span<std::uint64_t> all() const noexcept { return {first(), count_}; }
+    template <class Gone> void erase_if(const Gone& gone) { count_ -= std::ranges::remove_if(all(), gone).size(); }
+
+private:
+    std::uint64_t* first() const noexcept { return reinterpret_cast<std::uint64_t*>(room_.data()); }
+    SparseBytes room_;
+    std::size_t count_ = 0;
+};
+
 class FaultTracker final : public DirtyTracker {
 public:
     static Result<std::unique_ptr<DirtyTracker>> create(std::uint64_t reserved_bytes)
     {
         auto tracker = std::make_unique<FaultTracker>();
-        TRY(tracker->open_, SparseBytes::reserve(reserved_bytes / page_bytes + 1));
+        const auto pages = reserved_bytes / page_bytes + 1;
+        TRY(tracker->open_, SparseBytes::reserve(pages));
+        TRY(tracker->list_, PageList::reserve(pages));
         return tracker;
     }
 
@@ -230,12 +253,12 @@ public:
     {
         if (std::exchange(open_[page], std::uint8_t{1}) != 0)
             return {};
-        list_.push_back(page);
+        list_.add(page);
         return {page, 1};
     }
     Result<PageRange> track(PageRange range) override
     {
-        std::erase_if(list_, [&](std::uint64_t page) {
+        list_.erase_if([&](std::uint64_t page) {
             const bool inside = page >= range.first && page < end_of(range);
             if (inside)
                 open_[page] = 0;
@@ -245,8 +268,9 @@ public:
     }
     Result<void> written(PageRange range, std::vector<PageRange>& found) const override
     {
-        std::ranges::sort(list_);
-        for (auto at = std::ranges::lower_bound(list_, range.first); at != list_.end() && *at < end_of(range); ++at)
+        const auto pages = list_.all();
+        std::ranges::sort(pages);
+        for (auto at = std::ranges::lower_bound(pages, range.first); at != pages.end() && *at < end_of(range); ++at)
             add(found, *at);
         return {};
     }
@@ -257,13 +281,13 @@ public:
                 open_[page] = 0;
             closed.push_back(run);
         }
-        std::erase_if(list_, [&](std::uint64_t page) { return open_[page] == 0; });
+        list_.erase_if([&](std::uint64_t page) { return open_[page] == 0; });
         return {};
     }
 
 private:
     SparseBytes open_;  ///< a byte per page
-    mutable std::vector<std::uint64_t> list_;  ///< pages that are open, each once
+    PageList list_;  ///< pages that are open
 };
 
 // ---- comparison with the last commit.
