@@ -109,7 +109,7 @@ Result<Path> accelerator_path(const Client& client, const ExtensionOptions& opti
 
 Result<Path> accelerate(const Client& client, const ExtensionOptions& options)
 {
-    TRY(const auto path, accelerator_path(client, options));
+    TRY(auto path, accelerator_path(client, options));
     TRY(const auto library, read_file(system_files(), options.library));
     TRY_OK(system_files().make_directories(path.parent_path()));
     TRY_OK(system_files().set_private(path.parent_path()));
