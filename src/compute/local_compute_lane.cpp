@@ -167,7 +167,7 @@ void LocalCompute::sleep(Lane& lane)
     const auto saved = save_image(lane, false);
     if (!saved)
         log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
-    if (saved && lane.worker && !lane.worker->is_idle())
+    if (saved && lane.worker && !lane.worker->gives_way())
         pool_.give_back(std::move(lane.worker), *lane.context);
     drop_worker(lane);
     if (lane.walk)
@@ -259,7 +259,7 @@ Result<Evaluated> LocalCompute::evaluate(Lane& lane, const Work& work, std::uint
     const drive::Reader reader{
         .process = lane.context->item.tags(), .module = lane.context->code->header.tags(), .height = height};
     Turns::Turn turn(turns_, lane.context->item.owner().text());
-    // What takes long goes on beside the others, at idle priority. A message ends only by its own limits.
+    // What takes long goes on beside the others, at low priority. A message ends only by its own limits.
     bool is_long = false;
     const WhenLong when_long{.clock = &clock_, .after_ms = options_.long_ms, .note = [&] {
                                  for (const auto& one : lane.pending)
@@ -269,7 +269,7 @@ Result<Evaluated> LocalCompute::evaluate(Lane& lane, const Work& work, std::uint
                                      return;
                                  }
                                  is_long = true;
-                                 lane.worker->be_idle();
+                                 lane.worker->give_way();
                                  turn.end();
                              }};
     auto done = lane.worker->evaluate(
@@ -298,11 +298,11 @@ Result<units::SlotResult> LocalCompute::run(Lane& lane, const LogWalk& walk, con
     return slot_result(step, *lane.context, std::move(done));
 }
 
-/// After a long evaluation. An idle priority cannot always be taken back: then the machine comes back from an image, in
+/// After a long evaluation. A low priority cannot always be taken back: then the machine comes back from an image, in
 /// another worker.
 Result<void> LocalCompute::take_priority_back(Lane& lane)
 {
-    if (!lane.worker || !lane.worker->is_idle() || lane.worker->be_normal())
+    if (!lane.worker || !lane.worker->gives_way() || lane.worker->be_normal())
         return {};
     TRY_OK(settle(lane));
     if (const auto saved = save_image(lane, false); !saved)

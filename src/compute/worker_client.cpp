@@ -9,8 +9,8 @@
 #include <csignal>
 #include <fmt/format.h>
 #include <future>
-#include <sched.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,18 +19,22 @@ namespace altiplano::compute {
 
 namespace {
 
+// A tenth of the share of whoever is not niced. Not SCHED_IDLE, which is nothing at all beside other busy programs: on such a
+// machine whoever passed one second would not end.
+constexpr int steps_back = 10;
+
 /// For every thread of a process; those that it starts later take it over.
-bool set_policy(std::int64_t process, int policy)
+bool set_priority(std::int64_t process, int steps)
 {
     if (process == 0)
         return true;
+    static const int own = getpriority(PRIO_PROCESS, 0);
     const auto threads = system_files().list(fmt::format("/proc/{}/task", process));
-    const sched_param none{};
     bool all = threads.has_value();
     for (const auto& name : threads.value_or(std::vector<std::string>{})) {
-        pid_t thread = 0;
+        id_t thread = 0;
         std::from_chars(name.data(), name.data() + name.size(), thread);
-        all = sched_setscheduler(thread, policy, &none) == 0 && all;
+        all = setpriority(PRIO_PROCESS, thread, std::min(own + steps, 19)) == 0 && all;
     }
     return all;
 }
@@ -229,17 +233,17 @@ Result<std::vector<memory::PageRange>> WorkerClient::changes()
     return ranges;
 }
 
-void WorkerClient::be_idle()
+void WorkerClient::give_way()
 {
-    idle_ = true;
-    (void)set_policy(worker_.process, SCHED_IDLE);
+    gives_way_ = true;
+    (void)set_priority(worker_.process, steps_back);
 }
 
 bool WorkerClient::be_normal()
 {
-    if (!set_policy(worker_.process, SCHED_OTHER))
+    if (!set_priority(worker_.process, 0))
         return false;
-    idle_ = false;
+    gives_way_ = false;
     return true;
 }
 

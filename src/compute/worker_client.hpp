@@ -54,11 +54,11 @@ public:
     Result<void> mark();
     Result<std::vector<memory::PageRange>> changes();
 
-    /// Gives way to everything else on this machine: for evaluations that take long.
-    void be_idle();
+    /// Takes a small share beside everything else on this machine: for evaluations that take long.
+    void give_way();
     /// @return false where that takes a privilege which this program does not have
     bool be_normal();
-    bool is_idle() const noexcept { return idle_; }
+    bool gives_way() const noexcept { return gives_way_; }
     bool is_there() const { return channel_.is_open(); }
     /// Whoever waits for this worker is told that it died. From any thread; only the destructor is of use afterwards.
     void give_up() const;
@@ -76,7 +76,7 @@ private:
 
     StartedWorker worker_;
     Channel channel_;
-    bool idle_ = false;
+    bool gives_way_ = false;
 };
 
 }  // namespace altiplano::compute
