@@ -8,7 +8,6 @@ local digest = require("digest")
 local versions = require("versions")
 
 Registry = Registry or {
-  fee = 0,
   vendors = { ["@apm"] = Owner },  -- name -> owner
   packages = {},  -- "@vendor/name" -> { owner, description, downloads, versions = { [version] = {...} }, order = {...} }
   client = nil,  -- "@apm/apm" version that old clients update to
