@@ -228,7 +228,7 @@ Result<void> load_tree(std::span<const File* const> layers, std::span<const Imag
                 TRY_OK(read_exactly(*layers.front(), at + done, part));
                 for (std::size_t i = 0; i < part.size(); i += PageTree::group_bytes) {
                     const auto group = Bytes(part).subspan(i, PageTree::group_bytes);
-                    if (std::ranges::any_of(group, [](std::byte b) { return b != std::byte{0}; }))
+                    if (!is_zero(group))
                         TRY_OK(tree.load_group(level, (done + i) / PageTree::group_bytes, group));
                 }
             }

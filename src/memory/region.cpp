@@ -332,9 +332,16 @@ Result<void> Region::Private::protect(PageRange range)
     for (auto page = range.first; page < stop;) {
         auto until = stop;
         int prot = PROT_NONE;
-        if (check != nullptr)
-            until = std::min(until, (page / check_pages + 1) * check_pages);
-        if (!is_unchecked(page)) {
+        if (is_unchecked(page)) {
+            // All the chunks in a row at once: a state that comes back is nothing else.
+            const auto* const first = &unchecked[page / check_pages];
+            const auto chunks = (stop - 1) / check_pages + 1 - page / check_pages;
+            const auto* const seen = static_cast<const std::uint8_t*>(std::memchr(first, 0, chunks));
+            if (seen != nullptr)
+                until = std::min(until, (page / check_pages + static_cast<std::uint64_t>(seen - first)) * check_pages);
+        } else {
+            if (check != nullptr)
+                until = std::min(until, (page / check_pages + 1) * check_pages);
             while (mapping != nullptr && end_of(mapping->pages()) <= page)
                 mapping = mapping_from(page);
             if (mapping != nullptr && mapping->pages().first <= page) {
