@@ -147,83 +147,98 @@ def tell(typist, program, wanted):
 
 def the_tutorial_line_by_line():
     with Up(ai=False) as up:
-        typist = Typist(up, "ai-demo")
+        type_the_tutorial(up)
 
-        def say(line, part="\n", seconds=120):
-            typist.type(line)
-            typist.answered(part, seconds)
-            return typist.seen
 
-        try:
-            typist.wait_for("ai-demo@aos-2.0.4[Inbox:1]>")
+def the_tutorial_on_AOs_own_module():
+    """The same lines, typed into a process of AO's published aos2_0_6, which has no table OUTPUTS and is not ours to update."""
+    folder = subprocess.run([harness.ROOT / "guest" / "published" / "fetch"], check=True, capture_output=True, text=True).stdout.strip()
+    with Up(ai=False) as up:
+        module = json.loads(up.run("--json", "put", f"{folder}/aos2_0_6.wasm", "--module", "--format", "wasm64-unknown-emscripten-draft_2024_02_15"))["id"]
+        type_the_tutorial(up, module)
+
+
+def type_the_tutorial(up, published=None):
+    typist = Typist(up, "ai-demo", *(("--module", published) if published else ()))
+
+    def say(line, part="\n", seconds=120):
+        typist.type(line)
+        typist.answered(part, seconds)
+        return typist.seen
+
+    try:
+        typist.wait_for("ai-demo@aos-2.0.4[Inbox:1]>")
+        if published:
+            say("OUTPUTS = {}")
+        else:
             expect_lines(say(".update", "Updated AOS"), "Updated AOS to version 2.0.0.rc2", "update")
-            process = re.search(r"^\s*([\w-]{43})\s*$", plain(say("ao.id", "\n")), re.M)[1]
+        process = re.search(r"^\s*([\w-]{43})\s*$", plain(say("ao.id", "\n")), re.M)[1]
 
-            # Money, by the wallet's transfer.
-            up.run("token", "transfer", process, "0.001")
-            typist.wait_for("Credit-Notice")
-            expect_lines(typist.seen, "New Message From xU9...h10: Action = Credit-Notice", "transfer")
-            expect_lines(say(f'Send({{ Target = "{WAR}", Action = "Balance"}})', "\n}"),
-                         '{\nreceive = function: 0x292a960,\nonReply = function: 0x28fd6e0,\noutput = "Message added to outbox"\n}', "balance")
-            typist.wait_for("Action = Balance-Notice")
-            expect_lines(typist.seen, "New Message From xU9...h10: Action = Balance-Notice", "balance")
-            expect(plain(say("Inbox[#Inbox].Data", "1000000000")), "1000000000")
+        # Money, by the wallet's transfer.
+        up.run("token", "transfer", process, "0.001")
+        typist.wait_for("Credit-Notice")
+        expect_lines(typist.seen, "New Message From xU9...h10: Action = Credit-Notice", "transfer")
+        expect_lines(say(f'Send({{ Target = "{WAR}", Action = "Balance"}})', "\n}"),
+                     '{\nreceive = function: 0x292a960,\nonReply = function: 0x28fd6e0,\noutput = "Message added to outbox"\n}', "balance")
+        typist.wait_for("Action = Balance-Notice")
+        expect_lines(typist.seen, "New Message From xU9...h10: Action = Balance-Notice", "balance")
+        expect(plain(say("Inbox[#Inbox].Data", "1000000000")), "1000000000")
 
-            expect_lines(say(".load-blueprint apm", "Loaded APM"), "Loading... apm\n📦 Loaded APM Client", "blueprint")
-            expect_lines(say("APM.update()", "request sent"), "📤 Update request sent", "update of the client")
-            typist.wait_for("Client has been updated")
-            expect_lines(typist.seen, "ℹ️ Attempting to load client 1.1.0\n📦 Loaded APM Client\n✨ Client has been updated to 1.1.0", "update of the client")
-            expect_lines(say('APM.install("@sam/Llama-Herder")', "Download request sent"), "📤 Download request sent", "install")
-            typist.wait_for("Assignment added to outbox.")
-            expect_lines(typist.seen, "📦 Downloading package bKy3WSRCw5P0G4lOBtkwpChHSl8woPKh7FTUXvOCLrs | @sam/Llama-Herder@1.0.3\n"
-                                      "Assignment added to outbox.", "install")
-            deadline = time.monotonic() + 30
-            while "true" not in plain(say('APM.installed["@sam/Llama-Herder"] ~= nil')):
-                if time.monotonic() > deadline:
-                    raise Failed("the package does not arrive")
-            say('Llama = require("@sam/Llama-Herder")')
-            shown = say("Llama", "inferenceCallbacks")
-            expect_lines(shown, LLAMA, "Llama")
-            try:
-                expect_lines(shown, LLAMA.replace("feeBase = 0", "feeBase = 1"), "Llama")
-                raise AssertionError("a changed line was not noticed")
-            except Failed:
-                pass
+        expect_lines(say(".load-blueprint apm", "Loaded APM"), "Loading... apm\n📦 Loaded APM Client", "blueprint")
+        expect_lines(say("APM.update()", "request sent"), "📤 Update request sent", "update of the client")
+        typist.wait_for("Client has been updated")
+        expect_lines(typist.seen, "ℹ️ Attempting to load client 1.1.0\n📦 Loaded APM Client\n✨ Client has been updated to 1.1.0", "update of the client")
+        expect_lines(say('APM.install("@sam/Llama-Herder")', "Download request sent"), "📤 Download request sent", "install")
+        typist.wait_for("Assignment added to outbox.")
+        expect_lines(typist.seen, "📦 Downloading package bKy3WSRCw5P0G4lOBtkwpChHSl8woPKh7FTUXvOCLrs | @sam/Llama-Herder@1.0.3\n"
+                                  "Assignment added to outbox.", "install")
+        deadline = time.monotonic() + 30
+        while "true" not in plain(say('APM.installed["@sam/Llama-Herder"] ~= nil')):
+            if time.monotonic() > deadline:
+                raise Failed("the package does not arrive")
+        say('Llama = require("@sam/Llama-Herder")')
+        shown = say("Llama", "inferenceCallbacks")
+        expect_lines(shown, LLAMA, "Llama")
+        try:
+            expect_lines(shown, LLAMA.replace("feeBase = 0", "feeBase = 1"), "Llama")
+            raise AssertionError("a changed line was not noticed")
+        except Failed:
+            pass
 
-            # The question of the tutorial: 1 + 6 words + 20 tokens.
-            typist.type(".editor")
-            typist.wait_for("<editor mode> use '.done' to submit or '.cancel' to cancel")
-            for line in ["Llama.run(", '"What is the meaning of life?", -- Your prompt', "20, -- Number of tokens to generate",
-                         "function(generated_text) -- Optional: A function to handle the response", "print(generated_text)",
-                         "table.insert(OUTPUTS, generated_text)", "end", ")"]:
-                os.write(typist.master, (line + "\n").encode())
-            typist.type(".done")
-            deadline = time.monotonic() + 240
-            while "count 1" not in plain(say('"count " .. #OUTPUTS', "\ncount ")):
-                if time.monotonic() > deadline:
-                    raise Failed("no answer of the AI: " + plain(typist.seen))
-                time.sleep(1)
-            answer = plain(say("OUTPUTS", "{ "))
-            if not re.search(r'\{ ".+" \}', answer, re.S):
-                raise Failed("OUTPUTS is not a list with the answer: " + answer)
-            if not re.search(r"^27\s*$", plain(say("Llama.lastFeePaid", "27")), re.M):
-                raise Failed("the sample prompt did not cost 27")
-            say(f'Send({{ Target = "{WAR}", Action = "Balance"}})', "Message added")
-            typist.wait_for("Action = Balance-Notice")
-            expect(plain(say("Inbox[#Inbox].Data", "999999973")), "999999973")
+        # The question of the tutorial: 1 + 6 words + 20 tokens.
+        typist.type(".editor")
+        typist.wait_for("<editor mode> use '.done' to submit or '.cancel' to cancel")
+        for line in ["Llama.run(", '"What is the meaning of life?", -- Your prompt', "20, -- Number of tokens to generate",
+                     "function(generated_text) -- Optional: A function to handle the response", "print(generated_text)",
+                     "table.insert(OUTPUTS, generated_text)", "end", ")"]:
+            os.write(typist.master, (line + "\n").encode())
+        typist.type(".done")
+        deadline = time.monotonic() + 240
+        while "count 1" not in plain(say('"count " .. #OUTPUTS', "\ncount ")):
+            if time.monotonic() > deadline:
+                raise Failed("no answer of the AI: " + plain(typist.seen))
+            time.sleep(1)
+        answer = plain(say("OUTPUTS", "{ "))
+        if not re.search(r'\{ ".+" \}', answer, re.S):
+            raise Failed("OUTPUTS is not a list with the answer: " + answer)
+        if not re.search(r"^27\s*$", plain(say("Llama.lastFeePaid", "27")), re.M):
+            raise Failed("the sample prompt did not cost 27")
+        say(f'Send({{ Target = "{WAR}", Action = "Balance"}})', "Message added")
+        typist.wait_for("Action = Balance-Notice")
+        expect(plain(say("Inbox[#Inbox].Data", "999999973")), "999999973")
 
-            # The Joker: with a newline in what the model says there is a joke; with so few tokens that none comes the words say so.
-            # What this model says is the same bytes everywhere.
-            tell(typist, JOKER, r"^Joke: (.*)$")
-            expect(plain(say("JOKE_HISTORY", "{ ")), '{ "<|user|>" }')
-            tell(typist, JOKER.replace("\n30,\n", "\n3,\n"), r"^Could not find joke in: (.*)$")
-            expect(plain(say('"jokes: " .. #JOKE_HISTORY', "\njokes: ")), "\njokes: 1\n")
+        # The Joker: with a newline in what the model says there is a joke; with so few tokens that none comes the words say so.
+        # What this model says is the same bytes everywhere.
+        tell(typist, JOKER, r"^Joke: (.*)$")
+        expect(plain(say("JOKE_HISTORY", "{ ")), '{ "<|user|>" }')
+        tell(typist, JOKER.replace("\n30,\n", "\n3,\n"), r"^Could not find joke in: (.*)$")
+        expect(plain(say('"jokes: " .. #JOKE_HISTORY', "\njokes: ")), "\njokes: 1\n")
 
-            # Under its own flag the price is that of the true tokens, seven of the prompt: a worker counts them first.
-            tell(typist, 'Llama.run("What is the meaning of life?", 20, function(text, err)\nprint("quoted: " .. tostring(err or Llama.lastFeePaid))\n'
-                         "end, { Quote = true })", r"^quoted: 28$")
-        finally:
-            typist.close()
+        # Under its own flag the price is that of the true tokens, seven of the prompt: a worker counts them first.
+        tell(typist, 'Llama.run("What is the meaning of life?", 20, function(text, err)\nprint("quoted: " .. tostring(err or Llama.lastFeePaid))\n'
+                     "end, { Quote = true })", r"^quoted: 28$")
+    finally:
+        typist.close()
 
 
 def without_wAR_the_error_reaches_the_callback():
@@ -327,5 +342,5 @@ def a_second_start_finds_everything_as_it_was():
 
 
 if __name__ == "__main__":
-    harness.main([the_tutorial_line_by_line, without_wAR_the_error_reaches_the_callback, the_faucet_gives_once_a_day_and_says_that_it_has_no_value,
+    harness.main([the_tutorial_line_by_line, the_tutorial_on_AOs_own_module, without_wAR_the_error_reaches_the_callback, the_faucet_gives_once_a_day_and_says_that_it_has_no_value,
                   an_idle_node_writes_nothing, a_second_start_finds_everything_as_it_was])
