@@ -355,7 +355,7 @@ Result<void> merge_images(Files& files, const Path& path, std::span<const File* 
             for (const auto& run : images[i].runs) {
                 if (page >= run.first && page < end_of(run)) {
                     TRY_OK(read_exactly(*layers[i], at + (page - run.first) * page_bytes, into));
-                    if (!tree.check_page(page, into))
+                    if (!tree.check_pages(page, into))
                         return bad_image(fmt::format("has other bytes in page {} than were saved", page));
                     return {};
                 }

@@ -19,6 +19,12 @@ Digest blake3(Bytes bytes, const std::byte* key)
     return Digest(out);
 }
 
+Digest key_of(HashKind kind)
+{
+    constexpr std::array names{"altiplano memory page 1", "altiplano memory node 1", "altiplano state root 1"};
+    return blake3(as_bytes(names[static_cast<std::size_t>(kind)]), nullptr);
+}
+
 Digest page_hash(Bytes page)
 {
     return is_zero(page) ? Digest{} : keyed_hash(HashKind::page, page);
@@ -40,12 +46,33 @@ std::uint64_t groups_of(std::size_t level, std::uint64_t pages)
 
 Digest keyed_hash(HashKind kind, Bytes bytes)
 {
-    static const std::array keys{
-        blake3(as_bytes("altiplano memory page 1"), nullptr),
-        blake3(as_bytes("altiplano memory node 1"), nullptr),
-        blake3(as_bytes("altiplano state root 1"), nullptr),
-    };
+    static const std::array keys{key_of(HashKind::page), key_of(HashKind::node), key_of(HashKind::root)};
     return blake3(bytes, keys[static_cast<std::size_t>(kind)].bytes().data());
+}
+
+void tree_hashes(HashKind kind, std::span<const std::byte* const> inputs, std::size_t length, std::span<Digest> into)
+{
+    static const std::array keys{key_of(HashKind::page), key_of(HashKind::node)};
+    constexpr std::size_t at_once = PageTree::arity;
+    for (std::size_t begin = 0; begin < inputs.size(); begin += at_once) {
+        // What is not zeros, and where its hash goes.
+        std::array<const std::uint8_t*, at_once> some{};
+        std::array<std::size_t, at_once> places{};
+        std::size_t count = 0;
+        for (auto i = begin; i < std::min(begin + at_once, inputs.size()); ++i) {
+            into[i] = Digest{};
+            if (is_zero({inputs[i], length}))
+                continue;
+            some[count] = reinterpret_cast<const std::uint8_t*>(inputs[i]);
+            places[count++] = i;
+        }
+        std::array<std::array<std::byte, Digest::size>, at_once> out;
+        altiplano_blake3_many(some.data(), count, length,
+            reinterpret_cast<const std::uint8_t*>(keys[static_cast<std::size_t>(kind)].bytes().data()),
+            reinterpret_cast<std::uint8_t*>(out.data()));
+        for (std::size_t i = 0; i < count; ++i)
+            into[places[i]] = Digest(out[i]);
+    }
 }
 
 std::uint64_t PageTree::level_bytes(std::size_t level, std::uint64_t pages)
@@ -177,12 +204,23 @@ bool PageTree::checked(std::size_t level, std::uint64_t number) noexcept
     return true;
 }
 
-bool PageTree::check_page(std::uint64_t page, Bytes bytes) noexcept
+bool PageTree::check_pages(std::uint64_t first, Bytes bytes) noexcept
 {
-    const auto number = page / arity;
-    if (!fits(0, number) || !checked(0, number) || children(0, number)[page % arity] != page_hash(bytes)) {
-        broken_ = true;
-        return false;
+    const auto count = bytes.size() / page_bytes;
+    for (std::uint64_t done = 0; done < count; done += arity) {
+        std::array<const std::byte*, arity> pages{};
+        std::array<Digest, arity> hashes{};
+        const auto now = std::min<std::uint64_t>(arity, count - done);
+        for (std::size_t i = 0; i < now; ++i)
+            pages[i] = bytes.data() + (done + i) * page_bytes;
+        tree_hashes(HashKind::page, std::span(pages).first(now), page_bytes, hashes);
+        for (std::size_t i = 0; i < now; ++i) {
+            const auto page = first + done + i;
+            if (!fits(0, page / arity) || !checked(0, page / arity) || children(0, page / arity)[page % arity] != hashes[i]) {
+                broken_ = true;
+                return false;
+            }
+        }
     }
     return true;
 }
@@ -211,7 +249,11 @@ void PageTree::set(std::size_t level, std::uint64_t number, const Digest& hash)
 
 bool PageTree::set_page(std::uint64_t number, Bytes page)
 {
-    const auto hash = page_hash(page);
+    return set_leaf(number, page_hash(page));
+}
+
+bool PageTree::set_leaf(std::uint64_t number, const Digest& hash)
+{
     ENSURE(fits(0, number / arity), "a tree is reserved for all that its region can hold");
     if (children(0, number / arity)[number % arity] == hash && checked(0, number / arity))
         return false;
@@ -227,9 +269,15 @@ void PageTree::update()
         std::ranges::sort(stale);
         const auto doubles = std::ranges::unique(stale);
         stale.erase(doubles.begin(), doubles.end());
-        for (auto& number : stale) {
-            set(level + 1, number, node_hash(group(level, number)));
-            number /= arity;
+        std::vector<const std::byte*> groups;
+        groups.reserve(stale.size());
+        for (const auto number : stale)
+            groups.push_back(group(level, number).data());
+        std::vector<Digest> hashes(stale.size());
+        tree_hashes(HashKind::node, groups, group_bytes, hashes);
+        for (std::size_t i = 0; i < stale.size(); ++i) {
+            set(level + 1, stale[i], hashes[i]);
+            stale[i] /= arity;
         }
     }
 }
@@ -246,9 +294,15 @@ Result<Digest> PageTree::commit(Region& region, Bytes globals)
     }
     TRY(const auto dirty, region.dirty_pages());
     const Bytes memory = region.bytes();
+    std::vector<const std::byte*> pages;
+    pages.reserve(dirty.size());
+    for (const auto page : dirty)
+        pages.push_back(memory.subspan(page * page_bytes, page_bytes).data());
+    std::vector<Digest> hashes(dirty.size());
+    tree_hashes(HashKind::page, pages, page_bytes, hashes);
     std::vector<bool> changed(dirty.size());
     for (std::size_t i = 0; i < dirty.size(); ++i)
-        changed[i] = set_page(dirty[i], memory.subspan(dirty[i] * page_bytes, page_bytes));
+        changed[i] = set_leaf(dirty[i], hashes[i]);
     update();
     if (broken_ || region.damaged())
         return fail(errors::bad_image, "the memory image has other bytes, or other hashes, than were saved",

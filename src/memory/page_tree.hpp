@@ -11,6 +11,9 @@ namespace altiplano::memory {
 /// BLAKE3 under a key of its own for each kind of thing, so that no page can pose as a node (docs/state-root.md).
 enum class HashKind { page, node, root };
 Digest keyed_hash(HashKind kind, Bytes bytes);
+/// The same of many inputs of one length, side by side: for pages and nodes a few times quicker than one by one.
+/// Inputs of zeros hash to zeros.
+void tree_hashes(HashKind kind, std::span<const std::byte* const> inputs, std::size_t length, std::span<Digest> into);
 
 /// The hashes over a memory, kept so that a commit hashes what changed and nothing else.
 ///
@@ -43,7 +46,7 @@ public:
     /// Brings the nodes above the leaves that were set up to date.
     void update();
 
-    bool check_page(std::uint64_t page, Bytes bytes) noexcept override;
+    bool check_pages(std::uint64_t first, Bytes bytes) noexcept override;
     /// Whether hashes that were loaded proved wrong. Nothing that followed from them counts.
     bool broken() const noexcept { return broken_; }
     /// Checks every group of hashes that is there. @return whether all are what the root says
@@ -76,6 +79,7 @@ private:
     bool fits(std::size_t level, std::uint64_t number) const noexcept;
     bool checked(std::size_t level, std::uint64_t number) noexcept;
     void set(std::size_t level, std::uint64_t number, const Digest& hash);
+    bool set_leaf(std::uint64_t number, const Digest& hash);
 
     std::array<SparseBytes, levels> levels_;  ///< level 0: the hashes of pages; level 6: the children of the one node at the top
     std::array<SparseBytes, levels> checked_;  ///< a byte per group, only where `loaded_`

@@ -373,12 +373,11 @@ bool Region::Private::examine(std::uint64_t page)
     const auto range = cut({chunk * check_pages, check_pages}, 0, pages());
     if (mprotect(at(range.first), range.count * page_bytes, PROT_READ) != 0)
         return false;
-    for (auto one = range.first; one < end_of(range); ++one)
-        if (!check->check_page(one, {at(one), page_bytes})) {
-            damaged = true;
-            (void)mprotect(at(range.first), range.count * page_bytes, PROT_NONE);
-            return false;
-        }
+    if (!check->check_pages(range.first, {at(range.first), range.count * page_bytes})) {
+        damaged = true;
+        (void)mprotect(at(range.first), range.count * page_bytes, PROT_NONE);
+        return false;
+    }
     unchecked[chunk] = 0;
     return protect(range).has_value();
 }

@@ -34,10 +34,11 @@ struct PageRange {
     friend bool operator==(const PageRange&, const PageRange&) = default;
 };
 
-/// Knows what a page must hold.
+/// Knows what pages must hold.
 class PageCheck {
 public:
-    virtual bool check_page(std::uint64_t page, Bytes bytes) noexcept = 0;
+    /// @param bytes  of the pages from `first` on
+    virtual bool check_pages(std::uint64_t first, Bytes bytes) noexcept = 0;
 
 protected:
     ~PageCheck() = default;

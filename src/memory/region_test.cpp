@@ -348,3 +348,21 @@ TEST(StateRoot, depends_on_everything_that_is_state)
     // Fixed for ever: a change here is a change of protocol.
     EXPECT_EQ(state_root_of(memory, globals, {}).text(), "33QrCC9vm5KzroR0qtyxW15W8coYZBJZrhCQH2V7g_Y");
 }
+
+TEST(Hashes, of_many_pages_and_nodes_are_those_of_each_alone)
+{
+    Buffer bytes(70 * page_bytes);
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+        bytes[i] = static_cast<std::byte>(i * 2654435761U >> 13);
+    std::fill_n(bytes.begin() + 5 * page_bytes, page_bytes, std::byte{});
+    for (const auto& [kind, length] : {std::pair{HashKind::page, page_bytes}, {HashKind::node, PageTree::group_bytes}})
+        for (const auto count : std::vector<std::size_t>{0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 70}) {
+            std::vector<const std::byte*> inputs;
+            for (std::size_t i = 0; i < count; ++i)
+                inputs.push_back(bytes.data() + i * page_bytes);
+            std::vector<Digest> found(count);
+            tree_hashes(kind, inputs, length, found);
+            for (std::size_t i = 0; i < count; ++i)
+                EXPECT_EQ(found[i], i == 5 ? Digest{} : keyed_hash(kind, {inputs[i], length})) << count << " " << i;
+        }
+}
