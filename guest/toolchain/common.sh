@@ -4,7 +4,10 @@
 #   needs=(other parts)  sources=(names in sources.lock)  files=(files and folders of the tree, relative to guest/)
 # and defines build_part, which is called in the empty folder $part. The folder's name carries a hash of the script and
 # of all three lists, so a part is built once per content, and a change anywhere gives a new folder.
-
+#
+# What is compiled for wasm is compiled in a *place*: a new folder in /tmp, which looks like the cache and in which every
+# name has the same length on every machine. clang 22 needs that: the instructions that it chooses for one file of
+# llama.cpp follow the order of its allocations, hence the lengths of its arguments and of the folder that it runs in.
 
 guest=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 root=$(dirname "$guest")
@@ -76,6 +79,8 @@ END
   (cd "$3" && APT_CONFIG=$apt/apt.conf apt-get --quiet source --download-only --tar-only "$1")
 }
 
+fetch_deb() { (cd "$3" && apt-get --quiet -o APT::Sandbox::User= download "$1=$2"); }
+
 # ------------------------------------------------------------------------------------------------------------ parts
 
 # The content of files and folders of the tree, as a list of hashes with names relative to guest/.
@@ -109,6 +114,18 @@ drop_old() { # name
     sort -rn | tail -n +4 | cut -d' ' -f2- | while read -r folder; do rm -rf "$folder"; done
 }
 
+# A place to compile a part in: tree is this checkout, everything else has the names of the cache.
+make_place() { # folder of the part
+  local place entry
+  place=$(mktemp -d /tmp/altiplano.XXXXXXXX) || die "/tmp cannot be written to" "the guests are compiled there"
+  mkdir -p "$cache/sources" "$cache/apt" "$place/${1##*/}"
+  ln -s "$root" "$place/tree"
+  for entry in sources apt $(cd "$cache" && ls -d guest-*-*/); do
+    [[ -e $place/${entry%/} ]] || ln -s "$cache/${entry%/}" "$place/${entry%/}"
+  done
+  printf '%s\n' "$place"
+}
+
 step_number=0
 # Builds a part and what it needs, unless they are there. One line per part that is built.
 make_part() { # name
@@ -125,16 +142,33 @@ make_part() { # name
     step_number=$((step_number + 1))
     printf '%2d  %-14s' "$step_number" "$name" >&2
     rm -rf "$folder"
-    mkdir -p "$folder"
+    local place=
+    if [[ " ${needed[*]} " == *" sysroot "* || " ${needed[*]} " == *" compiler "* ]]; then
+      place=$(make_place "$folder")
+    else
+      mkdir -p "$folder"
+    fi
     # In a shell of its own: bash ignores -e in what stands inside an `if`.
-    if ! part=$folder bash -euo pipefail -c '
-        cd "$part" && source "$0/toolchain/common.sh" && source "$0/toolchain/parts/$1"
-        build_part
-        touch complete' "$guest" "$name" >"$log" 2>&1; then
+    if ! (
+      if [[ -n $place ]]; then
+        export ALTIPLANO_CACHE=$place guest=$place/tree/guest part=$place/${folder##*/}
+      else
+        export guest part=$folder
+      fi
+      exec bash -euo pipefail -c '
+        cd "$part" && source "$guest/toolchain/common.sh" && source "$guest/toolchain/parts/$0"
+        build_part' "$name"
+    ) >"$log" 2>&1; then
       printf ' failed after %d s\n\n' $((SECONDS - began)) >&2
       tail -n 40 "$log" >&2
+      [[ -z $place ]] || rm -rf "$place"
       die "the part '$name' of the guest toolchain could not be built" "the whole log is in $log"
     fi
+    if [[ -n $place ]]; then
+      mv "$place/${folder##*/}" "$folder"
+      rm -rf "$place"
+    fi
+    touch "$folder/complete"
     printf ' %4d s  %s\n' $((SECONDS - began)) "$folder" >&2
     drop_old "$name"
   fi
