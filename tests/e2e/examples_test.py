@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The examples of guest/examples, as their README runs them: programs in C, C++ and Lua open what lies in the weave."""
+"""The examples of guest/examples, as their README runs them: programs in C, C++, Rust and Lua open what lies in the weave."""
 import os
 import pathlib
 import re
@@ -31,12 +31,12 @@ def output(node, pid, data):
     return said.get("data") if isinstance(said, dict) else said
 
 
-def c_and_cpp_open_what_lies_in_the_weave():
+def c_cpp_and_rust_open_what_lies_in_the_weave():
     with harness.Node() as node:
         text = put_text(node, TEXT, "text", "--attest")
         hidden = put_text(node, "secret", "secret")
-        for name in ("count", "count-cpp"):
-            module = node.json("put", FOLDER / f"{name}.wasm", "--module")["id"]
+        for name, bits in (("count", 64), ("count-cpp", 64), ("count-rs", 32)):
+            module = node.json("put", FOLDER / f"{name}.wasm", "--module", "--format", f"wasm{bits}-wasi-altiplano_1")["id"]
             pid = spawn(node, module)
             for question in (1, 2):
                 said = output(node, pid, text)
@@ -151,6 +151,6 @@ def the_page_about_extensions_is_true():
 
 
 if __name__ == "__main__":
-    harness.main([c_and_cpp_open_what_lies_in_the_weave, lua_opens_it_too_and_what_the_weave_says_of_itself,
+    harness.main([c_cpp_and_rust_open_what_lies_in_the_weave, lua_opens_it_too_and_what_the_weave_says_of_itself,
                   an_extension_of_others_is_used_offered_and_recomputed, native_code_is_used_and_dropped_when_it_differs,
                   the_page_about_extensions_is_true])
