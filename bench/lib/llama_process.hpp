@@ -60,9 +60,13 @@ private:
 /// A process of llama.wasm without a node around it.
 class Process {
 public:
-    Process(std::shared_ptr<const vm::Module> module, Path model, bool mapped = true)
+    Process(std::shared_ptr<const vm::Module> module, const Path& model, bool mapped = true)
+        : Process(std::move(module), std::make_shared<ModelFiles>(model, mapped))
+    {
+    }
+    Process(std::shared_ptr<const vm::Module> module, std::shared_ptr<vm::GuestFiles> files)
         : module_(std::move(module))
-        , files_(std::move(model), mapped)
+        , files_(std::move(files))
         , machine_(must(vm::Machine::create(module_, limits())))
     {
         send("Process", "");
@@ -105,7 +109,7 @@ public:
     void wake(const Path& image)
     {
         machine_.reset();
-        machine_ = must(vm::Machine::restore(module_, limits(), must(system_files().open(image, Files::Mode::read)), files_));
+        machine_ = must(vm::Machine::restore(module_, limits(), must(system_files().open(image, Files::Mode::read)), *files_));
     }
 
 private:
@@ -145,12 +149,12 @@ private:
             R"({{"Process":{{"Id":"{}","Owner":"o","Tags":[]}},"Module":{{"Id":"{}","Owner":"o","Tags":[]}}}})", id, id);
         const compute::Work work{
             .message_json = message.text(), .env_json = env, .timestamp_ms = 1, .seed = {}, .gas_limit = UINT64_MAX};
-        const auto done = must(compute::evaluate(*machine_, work, files_, {}));
+        const auto done = must(compute::evaluate(*machine_, work, *files_, {}));
         return done.output;
     }
 
     std::shared_ptr<const vm::Module> module_;
-    ModelFiles files_;
+    std::shared_ptr<vm::GuestFiles> files_;
     std::unique_ptr<vm::Machine> machine_;
     std::int64_t nonce_ = 0;
 };

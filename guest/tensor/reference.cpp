@@ -1,8 +1,14 @@
 // The specification of the extension `tensor` as a program: the graph in the guest's memory, executed there (docs/arithmetic.md).
 // Imports that memory, has no data of its own, and works on a stack and a scratch that the guest lends.
+#ifdef ALTIPLANO_SCALAR  // bench/simd: the same without lanes
+#include "kernels/portable.hpp"
+namespace arithmetic = altiplano::kernels::portable;
+#else
 #include "kernels/lanes/wasm.hpp"
 
 #include "kernels/vector/implementation.hpp"
+namespace arithmetic = altiplano::kernels;
+#endif
 #include "tensor/check.hpp"
 
 namespace {
@@ -76,7 +82,7 @@ ALTIPLANO_EXPORT(compute)
     return walk(checker, graph, graph_bytes, [&](const tensor::Step& step) {
         auto outcome = kernels::Outcome::done;
         if (step.prepare)
-            outcome = kernels::prepare(step.node, {}, parts);
-        return outcome == kernels::Outcome::done ? kernels::run(step.node, {}, parts) : outcome;
+            outcome = arithmetic::prepare(step.node, {}, parts);
+        return outcome == kernels::Outcome::done ? arithmetic::run(step.node, {}, parts) : outcome;
     });
 }
