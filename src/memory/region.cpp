@@ -132,6 +132,7 @@ struct Region::Private final : FaultMender {
     std::vector<std::uint64_t> unsaved_list;
     SparseBytes heat;  ///< per page: commits in a row that changed it
     std::vector<std::uint64_t> heated;  ///< ascending pages with any heat
+    std::byte* delta_view = nullptr;  ///< the memory file, shared, once there are hot pages: they go there without a system call
 
     PageCheck* check = nullptr;
     std::uint64_t check_pages = check_pages_min;
@@ -149,6 +150,8 @@ struct Region::Private final : FaultMender {
         tracker.reset();
         if (base)
             munmap(base, reserved);
+        if (delta_view)
+            munmap(delta_view, reserved);
         if (delta >= 0)
             close(delta);
     }
@@ -172,6 +175,7 @@ struct Region::Private final : FaultMender {
     Result<void> examine_all(PageRange range);
     bool mend(std::uintptr_t address, bool last_chance) noexcept override;
     void note_unsaved(std::uint64_t page, std::uint8_t also);
+    Result<void> keep(PageRange run);
     void warm(std::span<const std::uint64_t> dirty, const std::vector<bool>& changed);
     Result<void> arm(std::span<const std::uint64_t> dirty);
 };
@@ -423,6 +427,31 @@ void Region::Private::note_unsaved(std::uint64_t page, std::uint8_t also)
 }
 
 /// A page that every commit changes is hashed every time anyway: watching it as well only costs.
+/// Pages as they are now into the memory file. Hot ones are copied there; what that costs in memory was paid by the commits
+/// before.
+Result<void> Region::Private::keep(PageRange run)
+{
+    for (auto page = run.first; page < end_of(run);) {
+        const auto first = page;
+        const bool is_hot = heat[page] >= hot;
+        while (page < end_of(run) && (heat[page] >= hot) == is_hot)
+            ++page;
+        const auto bytes = (page - first) * page_bytes;
+        if (!is_hot) {
+            TRY_OK(write_all(delta, {at(first), bytes}, first * page_bytes));
+            continue;
+        }
+        if (delta_view == nullptr) {
+            void* view = mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, delta, 0);
+            if (view == MAP_FAILED)
+                return kernel_error("map a memory file");
+            delta_view = static_cast<std::byte*>(view);
+        }
+        std::memcpy(delta_view + first * page_bytes, at(first), bytes);
+    }
+    return {};
+}
+
 void Region::Private::warm(std::span<const std::uint64_t> dirty, const std::vector<bool>& changed)
 {
     auto old = heated.begin();
@@ -809,7 +838,7 @@ Result<void> Region::commit(std::span<const std::uint64_t> dirty, const std::vec
             || madvise(mine.at(run.first), run.count * page_bytes, MADV_DONTNEED) != 0)
             return kernel_error("forget zero pages");
     for (const auto& run : runs_of(written)) {
-        TRY_OK(write_all(mine.delta, {mine.at(run.first), run.count * page_bytes}, run.first * page_bytes));
+        TRY_OK(mine.keep(run));
         // The memory file shows behind a copy that is dropped, unless an image does.
         if (run.count >= released_run)
             TRY_OK(mine.by_backing(run, [&](const Backing& piece) -> Result<void> {

@@ -349,6 +349,28 @@ TEST(StateRoot, depends_on_everything_that_is_state)
     EXPECT_EQ(state_root_of(memory, globals, {}).text(), "33QrCC9vm5KzroR0qtyxW15W8coYZBJZrhCQH2V7g_Y");
 }
 
+TEST(Region, rolls_back_to_what_was_committed_of_pages_that_are_written_every_time)
+{
+    auto region = Region::fresh(64 * page).value();
+    PageTree tree;
+    ASSERT_TRUE(region.grow(8 * page));
+    for (std::uint8_t i = 1; i < 9; ++i) {
+        for (const std::size_t at : {std::size_t{0}, std::size_t{1}, std::size_t{5}})
+            region.bytes()[at * page + 7] = std::byte{i};
+        const auto root = tree.commit(region, {}).value();
+        EXPECT_EQ(root, state_root_of(region.bytes(), {}, {}));
+        // A message that failed: it wrote to them and to others, and grew.
+        region.bytes()[5 * page + 7] = std::byte{99};
+        region.bytes()[3 * page] = std::byte{99};
+        ASSERT_TRUE(region.grow(16 * page));
+        region.bytes()[12 * page] = std::byte{99};
+        ASSERT_TRUE(region.roll_back());
+        EXPECT_EQ(region.bytes()[5 * page + 7], std::byte{i});
+        EXPECT_EQ(state_root_of(region.bytes(), {}, {}), root);
+    }
+    EXPECT_EQ(region.hot_pages(), 3U);
+}
+
 TEST(Hashes, of_many_pages_and_nodes_are_those_of_each_alone)
 {
     Buffer bytes(70 * page_bytes);
