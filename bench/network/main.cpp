@@ -8,7 +8,10 @@
 //           which keeps everything in memory.
 //   read    a cached result of 1 KiB over connections that stay open, against nginx with a file of that size, both per second of
 //           processor time of the server.
-//   bench_network ALTIPLANO PROCESS.wasm NGINX "COMMAND OF WAO" [--json] [--smoke] [CASE...]
+//   eval-http  (its own name: `bench eval-http`) trivial Evals and their results, one client, one after the other: a message to
+//   the
+//           messenger, then its result from the compute unit. AO's aos2_0_6 here, the emulator's own aos there.
+//   bench_network ALTIPLANO PROCESS.wasm NGINX "COMMAND OF WAO" AOS.wasm [--json] [--smoke] [CASE...]
 #include "base/files.hpp"
 #include "base/json.hpp"
 #include "base/random.hpp"
@@ -74,10 +77,10 @@ public:
         if (done.answered != 1)
             bench::give_up({"bench.refused", fmt::format("the node does not take an item at {}", path), {}});
     }
-    ItemId put_module(const Path& wasm)
+    ItemId put_module(const Path& wasm, const std::string& format = "wasm64-wasi-altiplano_1")
     {
-        const auto module = build({}, {{"Data-Protocol", "ao"}, {"Type", "Module"}, {"Module-Format", "wasm64-wasi-altiplano_1"}},
-            must(read_file(system_files(), wasm)));
+        const auto module = build(
+            {}, {{"Data-Protocol", "ao"}, {"Type", "Module"}, {"Module-Format", format}}, must(read_file(system_files(), wasm)));
         post("/tx", module);
         return module.id();
     }
@@ -156,29 +159,49 @@ bench::Row accept(const bench::Arguments& given, std::size_t processes)
 
 /// The emulator's own names of the module and the scheduler that it comes with.
 constexpr std::string_view wao_module = "ISShJH1ij-hPPt9St5UFFr_8Ys3Kj5cyg7zrMGt7H9s";
+/// It gives every message an owner of its own, which a process must trust.
+constexpr std::string_view wao_authority = "eNaLJLsMiWCSWvQKNbk_YT-9ydeWl9lrWwXxLVp9kcg";
 constexpr std::string_view wao_scheduler = "_GQ33BkPtZrqxA84vM8Zk-N2aO0toNNu_C-l-rawrBA";
+
+/// The emulator of npm's `wao`, in a process of its own.
+class Wao {
+public:
+    explicit Wao(const std::string& words)
+        : port_(bench::free_port())
+    {
+        std::vector<std::string> command;
+        for (auto rest = std::string_view(words); !rest.empty();) {
+            const auto word = rest.substr(0, rest.find(' '));
+            command.emplace_back(word);
+            rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+        }
+        command.push_back(std::to_string(port_));
+        server_ = std::make_unique<bench::Served>(command, fmt::format("CU on port {}", port_ + 4), port_);
+    }
+    std::uint16_t messenger() const { return static_cast<std::uint16_t>(port_ + 2); }
+    std::uint16_t compute() const { return static_cast<std::uint16_t>(port_ + 4); }
+    ProcessId spawn(Home& home) const
+    {
+        const auto process = home.build({},
+            {{"Data-Protocol", "ao"}, {"Variant", "ao.TN.1"}, {"Type", "Process"}, {"Module", std::string(wao_module)},
+                {"Scheduler", std::string(wao_scheduler)}, {"Authority", std::string(wao_authority)}},
+            to_buffer(" "));
+        if (bench::load(messenger(), {bench::post_request("/", to_string(process.wire()))}, 1).answered != 1)
+            bench::give_up({"bench.refused", "the emulator does not take a process", {}});
+        return ProcessId(process.id());
+    }
+
+private:
+    std::uint16_t port_;
+    std::unique_ptr<bench::Served> server_;
+};
 
 bench::Row accept_wao(const bench::Arguments& given)
 {
     Home home(given.rest[0]);
     const auto process = home.spawn(home.put_module(given.rest[1]));
-
-    const auto port = bench::free_port();
-    std::vector<std::string> command;
-    for (auto rest = std::string_view(given.rest[3]); !rest.empty();) {
-        const auto word = rest.substr(0, rest.find(' '));
-        command.emplace_back(word);
-        rest.remove_prefix(std::min(rest.size(), word.size() + 1));
-    }
-    command.push_back(std::to_string(port));
-    const bench::Served wao(command, fmt::format("CU on port {}", port + 4), port);
-    const auto wao_mu = static_cast<std::uint16_t>(port + 2);
-    const auto wao_spawn = home.build({},
-        {{"Data-Protocol", "ao"}, {"Variant", "ao.TN.1"}, {"Type", "Process"}, {"Module", std::string(wao_module)},
-            {"Scheduler", std::string(wao_scheduler)}},
-        to_buffer(" "));
-    if (bench::load(wao_mu, {bench::post_request("/", to_string(wao_spawn.wire()))}, 1).answered != 1)
-        bench::give_up({"bench.refused", "the emulator does not take a process", {}});
+    const Wao wao(given.rest[3]);
+    const auto theirs = wao.spawn(home);
 
     // The emulator takes some ten seconds for each.
     const std::size_t count = given.smoke ? 16 : 64;
@@ -191,8 +214,52 @@ bench::Row accept_wao(const bench::Arguments& given)
     };
     return bench::in_turn(
         "accept-wao, 1 KiB, 8 connections", "wao 0.35.7, in memory", "messages/s", bench::Better::more, 1,
-        [&] { return measured(home.node().port(), "/mu", process); },
-        [&] { return measured(wao_mu, "/", ProcessId(wao_spawn.id())); });
+        [&] { return measured(home.node().port(), "/mu", process); }, [&] { return measured(wao.messenger(), "/", theirs); });
+}
+
+bench::Row eval_http(const bench::Arguments& given)
+{
+    Home home(given.rest[0]);
+    const auto process = home.spawn(home.put_module(given.rest[4], "wasm64-unknown-emscripten-draft_2024_02_15"));
+    const Wao wao(given.rest[3]);
+    const auto theirs = wao.spawn(home);
+
+    struct Side {
+        std::uint16_t messenger, compute;
+        std::string message_path, result_path;
+        ProcessId process;
+    };
+    const auto measured = [&](const Side& side, std::size_t count) -> bench::Sample {
+        std::string last;
+        double spent = 0;
+        std::uint64_t answered = 0;
+        // The first message of a process compiles its module.
+        for (std::size_t i = 0; i <= count; ++i) {
+            const auto message = home.build(side.process,
+                {{"Data-Protocol", "ao"}, {"Variant", "ao.TN.1"}, {"Type", "Message"}, {"Action", "Eval"}},
+                to_buffer("return 70000 + 707"));
+            const auto post = bench::post_request(side.message_path, to_string(message.wire()));
+            last = fmt::format("{}/result/{}?process-id={}", side.result_path, message.id().text(), side.process.text());
+            const auto get = bench::get_request(last);
+            const double took = bench::seconds([&] {
+                answered += bench::load(side.messenger, {post}, 1).answered;
+                answered += bench::load(side.compute, {get}, 1).answered;
+            });
+            spent += i == 0 ? 0 : took;
+        }
+        // Both have evaluated: what the last one gave stands in its result.
+        const auto result = bench::output_of(fmt::format("curl -s 'http://127.0.0.1:{}{}'", side.compute, last));
+        if (answered != 2 * (count + 1) || result.find("70707") == result.npos)
+            bench::give_up({"bench.no_result",
+                fmt::format("{} answers; port {} gave {}", answered, side.compute, result.substr(0, 300)), {}});
+        return {.figure = static_cast<double>(count) / spent, .work = 70707};
+    };
+    const auto port = home.node().port();
+    const std::size_t ours = given.smoke ? 20 : 500, others = given.smoke ? 1 : 20;
+    return bench::in_turn(
+        "eval-http, aos2_0_6, one client", "wao 0.35.7, in memory", "messages/s", bench::Better::more, given.smoke ? 1 : 3,
+        [&] { return measured({port, port, "/mu", "/cu", process}, ours); },
+        [&] { return measured({wao.messenger(), wao.compute(), "/", "", theirs}, others); });
 }
 
 /// nginx as its packages configure it for files, in a folder of its own.
@@ -262,13 +329,14 @@ bench::Row read(const bench::Arguments& given)
 int main(int count, char** values)
 {
     auto given = bench::arguments(count, values);
-    if (given.rest.size() < 4) {
+    if (given.rest.size() < 5) {
         fmt::print(stderr,
-            "usage: bench_network ALTIPLANO PROCESS.wasm NGINX \"COMMAND OF WAO\" [--json] [--smoke] [accept] [accept-wao] "
-            "[read]\n");
+            "usage: bench_network ALTIPLANO PROCESS.wasm NGINX \"COMMAND OF WAO\" AOS.wasm [--json] [--smoke] [accept] "
+            "[accept-wao] "
+            "[read] [eval-http]\n");
         return 2;
     }
-    const std::vector<std::string> cases(given.rest.begin() + 4, given.rest.end());
+    const std::vector<std::string> cases(given.rest.begin() + 5, given.rest.end());
     const auto wanted = [&](std::string_view name) { return cases.empty() || std::ranges::find(cases, name) != cases.end(); };
     std::vector<bench::Row> rows;
     if (wanted("accept"))
@@ -278,5 +346,7 @@ int main(int count, char** values)
         rows.push_back(accept_wao(given));
     if (wanted("read"))
         rows.push_back(read(given));
+    if (std::ranges::find(cases, "eval-http") != cases.end())
+        rows.push_back(eval_http(given));
     bench::report(rows, given.json);
 }
