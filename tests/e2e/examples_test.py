@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import sqlite3
 import subprocess
 
 import harness
@@ -61,6 +62,28 @@ def lua_opens_it_too_and_what_the_weave_says_of_itself():
         assert node.run("eval", pid, "return Drive.getBlock(1).height")[0].strip() == "1"
         assert node.run("eval", pid, "return tostring(Drive.getBlock(1000000000))")[0].strip() == "nil"
         assert node.run("eval", pid, f"local f = io.open('/data/{text}') return #f:read(f:seek('end'))")[0].strip() == str(len(TEXT))
+
+
+def an_unmodified_sqlite_opens_a_database_of_the_weave():
+    with harness.Node() as node:
+        file = node.folder / "tables.db"
+        with sqlite3.connect(file) as made:
+            made.execute("create table lakes (name text, depth integer)")
+            made.executemany("insert into lakes values (?, ?)", [("Titicaca", 281), ("Poopo", None)] + [(f"Lake {i}", i % 7) for i in range(20_000)])
+            made.execute("create index by_name on lakes (name)")
+        made.close()
+        tables = put_text(node, file.read_bytes(), "item", "--attest")
+        text = put_text(node, TEXT, "text", "--attest")
+        hidden = put_text(node, file.read_bytes() + b"\0", "hidden")
+        pid = spawn(node, node.json("put", FOLDER / "tables.wasm", "--module")["id"])
+        for asked, answered in (("select count(*), sum(depth), max(name) from lakes", "20002|60278|Titicaca"),
+                                ("select name, depth from lakes where name in ('Titicaca', 'Poopo') order by name", "Poopo|null;Titicaca|281"),
+                                ("select depth from lakes where name = 'Lake 19999'", "0"), ("pragma integrity_check", "ok")):
+            assert output(node, pid, f"{tables} {asked}") == answered, (asked, output(node, pid, f"{tables} {asked}"))
+        assert "readonly" in output(node, pid, f"{tables} delete from lakes")
+        assert "not a database" in output(node, pid, f"{text} select 1 from lakes")
+        assert "unable to open" in output(node, pid, f"{hidden} select 1 from lakes")
+        assert node.json("verify", pid)["identical"]
 
 
 def an_extension_of_others_is_used_offered_and_recomputed():
@@ -151,6 +174,6 @@ def the_page_about_extensions_is_true():
 
 
 if __name__ == "__main__":
-    harness.main([c_cpp_and_rust_open_what_lies_in_the_weave, lua_opens_it_too_and_what_the_weave_says_of_itself,
+    harness.main([c_cpp_and_rust_open_what_lies_in_the_weave, lua_opens_it_too_and_what_the_weave_says_of_itself, an_unmodified_sqlite_opens_a_database_of_the_weave,
                   an_extension_of_others_is_used_offered_and_recomputed, native_code_is_used_and_dropped_when_it_differs,
                   the_page_about_extensions_is_true])
