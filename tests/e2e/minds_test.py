@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """Several processes that answer by one model at once: all finish, with what one alone says, and with --soak in fair shares."""
+import os
+import pathlib
 import sys
 import threading
 import time
@@ -45,6 +47,46 @@ def many_minds_at_once():
         assert not SOAK or share < SHARE_MAX, share
 
 
+def priorities(node):
+    """(nice, policy) of each thread of the node's workers."""
+    found = []
+    for stat in (path for child in children(node.process.pid) for path in pathlib.Path(f"/proc/{child}/task").glob("*/stat")):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+            found.append((int(fields[16]), int(fields[38])))
+        except OSError:  # ended meanwhile
+            pass
+    return found
+
+
+def children(pid):
+    return [int(child) for task in pathlib.Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+
+
+def what_takes_long_keeps_a_share_of_the_machine_and_is_as_before_afterwards():
+    with harness.Node() as node:
+        process = node.json("spawn", "--module", node.json("put", harness.guest("process"), "--module")["id"])["process"]
+        node.run("eval", process, "return 1")
+        own = os.getpriority(os.PRIO_PROCESS, node.process.pid)
+        assert set(priorities(node)) == {(own, os.SCHED_OTHER)}, priorities(node)
+        done = threading.Event()
+
+        def long():
+            node.run("eval", process, "local sum = 0 for i = 1, 200000000 do sum = sum + i % 7 end return sum")
+            done.set()
+
+        thread = threading.Thread(target=long)
+        thread.start()
+        seen = set()
+        while not done.wait(0.05):
+            seen |= set(priorities(node))
+        thread.join()
+        # Not the kernel's idle class, in which nobody beside other busy programs ever ends.
+        assert seen == {(own, os.SCHED_OTHER), (min(own + 10, 19), os.SCHED_OTHER)}, seen
+        node.run("eval", process, "return 1")
+        assert set(priorities(node)) == {(own, os.SCHED_OTHER)}, priorities(node)
+
+
 if __name__ == "__main__":
     sys.argv = [a for a in sys.argv if a != "--soak"]
-    harness.main([many_minds_at_once])
+    harness.main([many_minds_at_once, what_takes_long_keeps_a_share_of_the_machine_and_is_as_before_afterwards])
