@@ -18,12 +18,18 @@ end
 function failure.from(err, thread)
   local text = failure.text(err)
   if text:find("\n  at ", 1, true) then return text end
+  -- One trace for the first frames: each goes down the whole stack, which after an overflow is deep.
+  local first = {}
+  for line in debug.traceback(thread, nil, 0):gmatch("\n%s*([^\n]*)") do
+    if line:find("^%.%.%.") then break end
+    if not line:find("^%(%.%.%.tail calls") then first[#first + 1] = line end
+  end
   local lines = {}
   for level = 0, levels_max do
     local frame = debug.getinfo(thread, level, "S")
     if not frame or #lines == lines_max then break end
     if frame.what ~= "C" and not ours[frame.source] then
-      lines[#lines + 1] = "\n  at " .. debug.traceback(thread, nil, level):match("\n%s*([^\n]*)")
+      lines[#lines + 1] = "\n  at " .. (first[level + 1] or debug.traceback(thread, nil, level):match("\n%s*([^\n]*)"))
     end
   end
   return text .. table.concat(lines)
