@@ -15,39 +15,10 @@ using bench::must;
 namespace {
 
 /// A file as an item, without asking what its hash is.
-class Item final : public vm::GuestFile {
-public:
-    explicit Item(const Path& path)
-        : file_(must(system_files().open(path, Files::Mode::read)))
-        , size_(must(file_->size()))
-    {
-    }
-    std::uint64_t size() const override { return size_; }
-    Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) override
-    {
-        TRY_OK(file_->read_at(offset, into));
-        return {};
-    }
-    std::optional<Backing> backing() const override { return Backing{file_->descriptor(), 0}; }
-    ItemId item() const override { return {}; }
-
-private:
-    std::unique_ptr<File> file_;
-    std::uint64_t size_;
-};
-
-class Items final : public vm::GuestFiles {
-public:
-    explicit Items(Path path)
-        : path_(std::move(path))
-    {
-    }
-    Result<std::unique_ptr<vm::GuestFile>> open(std::string_view) override { return std::make_unique<Item>(path_); }
-    Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId) override { return std::make_unique<Item>(path_); }
-
-private:
-    Path path_;
-};
+std::shared_ptr<vm::GuestFiles> items(const Path& path)
+{
+    return std::make_shared<bench::ModelFiles>(path, true, ItemId{});
+}
 
 /// A file in this program's memory; its pages are not touched by that.
 class Mapping {
@@ -126,7 +97,7 @@ int main(int count, char** values)
     const auto engine = must(vm::Engine::create());
     const auto cache = must(vm::ModuleCache::open(engine, system_files(), system_random(), {.folder = folder}));
     const auto module = must(cache->compile(must(read_file(system_files(), given.rest[0]))));
-    bench::Process reader(module, std::make_shared<Items>(whole));
+    bench::Process reader(module, items(whole));
     const Mapping mapped(whole);
     Buffer buffer(1 << 20);
     const auto gigabytes = static_cast<double>(bytes) / 1e9;
@@ -148,7 +119,7 @@ int main(int count, char** values)
     Mapping far_mapped(sparse);
     far_mapped.forget();
     const auto before = far_mapped.resident_bytes();
-    bench::Process(module, std::make_shared<Items>(sparse)).eval(fmt::format("{} 4096", far));
+    bench::Process(module, items(sparse)).eval(fmt::format("{} 4096", far));
     const auto touched = far_mapped.resident_bytes() - before;
     constexpr double allowed = 1 << 20;
     rows.push_back({.name = "4 KiB at 2^33 of a sparse item of 10 GiB",

@@ -3,6 +3,7 @@
 #include "base/json.hpp"
 #include "compute/context.hpp"
 #include "lib/bench.hpp"
+#include "lib/lone_message.hpp"
 #include "store/blobs.hpp"
 #include "vm/errors.hpp"
 #include "vm/module.hpp"
@@ -13,14 +14,14 @@
 /// A process of llama.wasm without a node around it, for benchmarks.
 namespace altiplano::bench {
 
-/// A file of this machine as the item with its hash.
+/// A file of this machine as an item: by default that with its hash.
 class ModelFile final : public vm::GuestFile {
 public:
-    explicit ModelFile(const Path& path, bool mapped = true)
+    explicit ModelFile(const Path& path, bool mapped = true, std::optional<ItemId> item = {})
         : mapped_(mapped)
         , file_(must(system_files().open(path, Files::Mode::read)))
         , size_(must(file_->size()))
-        , item_(must(store::sha256_of(*file_)))
+        , item_(item ? *item : ItemId(must(store::sha256_of(*file_))))
     {
     }
     std::uint64_t size() const override { return size_; }
@@ -44,17 +45,22 @@ private:
 
 class ModelFiles final : public vm::GuestFiles {
 public:
-    explicit ModelFiles(Path path, bool mapped = true)
+    explicit ModelFiles(Path path, bool mapped = true, std::optional<ItemId> item = {})
         : path_(std::move(path))
         , mapped_(mapped)
+        , item_(item)
     {
     }
-    Result<std::unique_ptr<vm::GuestFile>> open(std::string_view) override { return std::make_unique<ModelFile>(path_, mapped_); }
-    Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId) override { return std::make_unique<ModelFile>(path_, mapped_); }
+    Result<std::unique_ptr<vm::GuestFile>> open(std::string_view) override
+    {
+        return std::make_unique<ModelFile>(path_, mapped_, item_);
+    }
+    Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId) override { return open({}); }
 
 private:
     Path path_;
     bool mapped_;
+    std::optional<ItemId> item_;
 };
 
 /// A process of llama.wasm without a node around it.
@@ -129,26 +135,8 @@ private:
 
     std::string send(std::string_view type, std::string_view data)
     {
-        const std::string id(43, 'p');
-        JsonWriter message(JsonWriter::Text::guest);
-        message.begin_object()
-            .member("Id", std::string_view(id))
-            .member("Target", std::string_view(id))
-            .member("Owner", "o")
-            .member("From", "o")
-            .member("Data", data);
-        message.key("Tags").begin_array();
-        message.begin_object().member("name", "Type").member("value", type).end_object();
-        message.begin_object().member("name", "Action").member("value", "Eval").end_object();
-        message.end_array()
-            .member("Timestamp", std::int64_t{1'700'000'000'000})
-            .member("Block-Height", std::int64_t{1})
-            .member("Nonce", nonce_++)
-            .end_object();
-        const std::string env = fmt::format(
-            R"({{"Process":{{"Id":"{}","Owner":"o","Tags":[]}},"Module":{{"Id":"{}","Owner":"o","Tags":[]}}}})", id, id);
-        const compute::Work work{
-            .message_json = message.text(), .env_json = env, .timestamp_ms = 1, .seed = {}, .gas_limit = UINT64_MAX};
+        const auto message = lone_message(type, data, nonce_++);
+        const auto work = message.work(UINT64_MAX);
         const auto done = must(compute::evaluate(*machine_, work, *files_, {}));
         return done.output;
     }

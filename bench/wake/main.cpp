@@ -2,9 +2,7 @@
 // made anew (2 ms are allowed, besides what it touches); and a module comes from the cache of compiled ones, against compiling it
 // (50 ms are allowed for the largest, llama's).
 //   bench_wake PROCESS.wasm MODULE.wasm FOLDER [--json] [--smoke]
-#include "drive/extension.hpp"
 #include "lib/llama_process.hpp"
-#include "tensor/extension.hpp"
 
 #include <filesystem>
 
@@ -15,15 +13,9 @@ namespace {
 
 std::unique_ptr<vm::ModuleCache> cache_in(const std::shared_ptr<vm::Engine>& engine, const Path& folder)
 {
-    return must(vm::ModuleCache::open(
-        engine, system_files(), system_random(), {.folder = folder, .extensions = {drive::extension(), tensor::extension()}}));
+    return must(
+        vm::ModuleCache::open(engine, system_files(), system_random(), {.folder = folder, .extensions = compute::extensions()}));
 }
-
-class NoFiles final : public vm::GuestFiles {
-public:
-    Result<std::unique_ptr<vm::GuestFile>> open(std::string_view) override { return vm::no_files().open(""); }
-    Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId item) override { return vm::no_files().mapped_item(item); }
-};
 
 }  // namespace
 
@@ -39,7 +31,7 @@ int main(int count, char** values)
     const auto engine = must(vm::Engine::create());
     const auto cache = cache_in(engine, folder / "modules");
     const auto lua = must(cache->compile(must(read_file(system_files(), given.rest[0]))));
-    const auto files = std::make_shared<NoFiles>();
+    const std::shared_ptr<vm::GuestFiles> files(std::shared_ptr<void>(), &vm::no_files());  // which are nobody's
 
     // What it has done before it went to sleep is there when it wakes.
     bench::Process process(lua, files);

@@ -2,8 +2,8 @@
 // virtual machine, so a wrong step of it is a fault of the guest; what must hold is that the host never is at fault, that the
 // next message finds the process in order, and that the same file comes to the same state a second time.
 #include "base/hash.hpp"
-#include "base/json.hpp"
 #include "compute/context.hpp"
+#include "lib/lone_message.hpp"
 #include "vm/module.hpp"
 
 #include <algorithm>
@@ -220,28 +220,8 @@ public:
     /// A HostFault ends the program: that is the finding.
     static compute::Evaluated send(vm::Machine& machine, vm::GuestFiles& files, std::string_view type, std::string_view data)
     {
-        const std::string id(43, 'p');
-        JsonWriter message(JsonWriter::Text::guest);
-        message.begin_object()
-            .member("Id", std::string_view(id))
-            .member("Target", std::string_view(id))
-            .member("Owner", "o")
-            .member("From", "o");
-        message.member("Data", data).key("Tags").begin_array();
-        message.begin_object().member("name", "Type").member("value", type).end_object();
-        message.begin_object().member("name", "Action").member("value", "Eval").end_object();
-        message.end_array()
-            .member("Timestamp", std::int64_t{1})
-            .member("Block-Height", std::int64_t{1})
-            .member("Nonce", std::int64_t{1})
-            .end_object();
-        const compute::Work work{.message_json = message.text(),
-            .env_json = fmt::format(
-                R"({{"Process":{{"Id":"{0}","Owner":"o","Tags":[]}},"Module":{{"Id":"{0}","Owner":"o","Tags":[]}}}})", id),
-            .timestamp_ms = 1,
-            .seed = {},
-            .gas_limit = 3'000'000'000};
-        return must(compute::evaluate(machine, work, files, {}));
+        const auto message = bench::lone_message(type, data, 1);
+        return must(compute::evaluate(machine, message.work(3'000'000'000), files, {}));
     }
 
 private:
