@@ -62,56 +62,18 @@ Result<Function> function_of(std::string_view line)
     return made.gas == 0 ? wrong() : Result<Function>(std::move(made));
 }
 
-std::optional<std::uint64_t> leb(Bytes bytes, std::size_t& at)
-{
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 35 && at < bytes.size(); shift += 7) {
-        const auto byte = std::to_integer<std::uint64_t>(bytes[at++]);
-        value |= (byte & 127U) << shift;
-        if (byte < 128)
-            return value;
-    }
-    return std::nullopt;
-}
-
-/// One import, the memory, no section that does something when the module is instantiated, and what the rewriting pass accepts.
+/// What the rewriting pass accepts for a reference module, and no more bytes than an announcement may have.
 Result<void> check_module(Bytes wasm)
 {
     const auto wrong = [](std::string what) {
         return fail(errors::bad_module, std::move(what),
-            "compile it without data: no strings, tables of constants or initialised globals in memory");
+            "compile it without data: no strings, tables of constants or initialised globals in memory; docs/extensions.md says "
+            "what a reference module may have");
     };
-    constexpr std::array<std::byte, 8> magic{std::byte{0}, std::byte{'a'}, std::byte{'s'}, std::byte{'m'}, std::byte{1}};
-    if (wasm.size() < magic.size() || !std::ranges::equal(wasm.first(magic.size()), magic) || wasm.size() > module_bytes_max)
+    if (wasm.size() > module_bytes_max)
         return wrong(fmt::format("the item's data is no wasm module of at most {} bytes", module_bytes_max));
-    bool imports = false;
-    for (std::size_t at = magic.size(); at < wasm.size();) {
-        const auto section = std::to_integer<unsigned>(wasm[at++]);
-        const auto length = leb(wasm, at);
-        if (!length || *length > wasm.size() - at)
-            return wrong("the reference module's sections are cut off");
-        const auto content = wasm.subspan(at, static_cast<std::size_t>(*length));
-        at += static_cast<std::size_t>(*length);
-        if (section == 5 || section == 8 || section == 11)
-            return wrong(fmt::format("a reference module has no {} section",
-                section == 5       ? "memory"
-                    : section == 8 ? "start"
-                                   : "data"));
-        if (section != 2)
-            continue;
-        constexpr std::string_view memory = "\x01\x03"
-                                            "env\x06"
-                                            "memory\x02";
-        if (!as_text(content).starts_with(memory))
-            return wrong("a reference module imports env.memory, the guest's, and nothing else");
-        imports = true;
-    }
-    if (!imports)
-        return wrong("a reference module imports env.memory, the guest's");
     if (const auto rewritten = vm::rewrite_reference(wasm); !rewritten)
-        return fail(errors::bad_module,
-            fmt::format("the reference module is refused ({}): {}", rewritten.error().code, rewritten.error().sentence),
-            "docs/extensions.md says what a reference module may have");
+        return wrong(fmt::format("the reference module is refused ({}): {}", rewritten.error().code, rewritten.error().sentence));
     return {};
 }
 
