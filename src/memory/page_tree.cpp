@@ -19,10 +19,14 @@ Digest blake3(Bytes bytes, const std::byte* key)
     return Digest(out);
 }
 
-Digest key_of(HashKind kind)
+const std::byte* key_of(HashKind kind)
 {
-    constexpr std::array names{"altiplano memory page 1", "altiplano memory node 1", "altiplano state root 1"};
-    return blake3(as_bytes(names[static_cast<std::size_t>(kind)]), nullptr);
+    static const std::array keys{
+        blake3(as_bytes("altiplano memory page 1"), nullptr),
+        blake3(as_bytes("altiplano memory node 1"), nullptr),
+        blake3(as_bytes("altiplano state root 1"), nullptr),
+    };
+    return keys[static_cast<std::size_t>(kind)].bytes().data();
 }
 
 Digest page_hash(Bytes page)
@@ -46,13 +50,11 @@ std::uint64_t groups_of(std::size_t level, std::uint64_t pages)
 
 Digest keyed_hash(HashKind kind, Bytes bytes)
 {
-    static const std::array keys{key_of(HashKind::page), key_of(HashKind::node), key_of(HashKind::root)};
-    return blake3(bytes, keys[static_cast<std::size_t>(kind)].bytes().data());
+    return blake3(bytes, key_of(kind));
 }
 
 void tree_hashes(HashKind kind, std::span<const std::byte* const> inputs, std::size_t length, std::span<Digest> into)
 {
-    static const std::array keys{key_of(HashKind::page), key_of(HashKind::node)};
     constexpr std::size_t at_once = PageTree::arity;
     for (std::size_t begin = 0; begin < inputs.size(); begin += at_once) {
         // What is not zeros, and where its hash goes.
@@ -67,8 +69,7 @@ void tree_hashes(HashKind kind, std::span<const std::byte* const> inputs, std::s
             places[count++] = i;
         }
         std::array<std::array<std::byte, Digest::size>, at_once> out;
-        altiplano_blake3_many(some.data(), count, length,
-            reinterpret_cast<const std::uint8_t*>(keys[static_cast<std::size_t>(kind)].bytes().data()),
+        altiplano_blake3_many(some.data(), count, length, reinterpret_cast<const std::uint8_t*>(key_of(kind)),
             reinterpret_cast<std::uint8_t*>(out.data()));
         for (std::size_t i = 0; i < count; ++i)
             into[places[i]] = Digest(out[i]);

@@ -426,7 +426,6 @@ void Region::Private::note_unsaved(std::uint64_t page, std::uint8_t also)
     note |= unsaved | also;
 }
 
-/// A page that every commit changes is hashed every time anyway: watching it as well only costs.
 /// Pages as they are now into the memory file. Hot ones are copied there; what that costs in memory was paid by the commits
 /// before.
 Result<void> Region::Private::keep(PageRange run)
@@ -452,6 +451,7 @@ Result<void> Region::Private::keep(PageRange run)
     return {};
 }
 
+/// A page that every commit changes is hashed every time anyway: watching it as well only costs.
 void Region::Private::warm(std::span<const std::uint64_t> dirty, const std::vector<bool>& changed)
 {
     auto old = heated.begin();

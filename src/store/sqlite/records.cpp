@@ -382,12 +382,21 @@ private:
 };
 
 class SqliteRecords final : public Records {
-    // Stands first: what follows needs its type.
+    // They stand first: what follows needs their types.
     template <class Query> auto read(const Query& query)
     {
         const std::lock_guard lock(reading_);
         Queries queries(*readers_);
         return query(queries);
+    }
+    /// Many reads may take long, so they have a connection of their own; all of them see one state of the records.
+    template <class Reads> auto in_one_state(const Reads& reads) -> decltype(reads())
+    {
+        const std::lock_guard lock(finding_);
+        TRY_OK(finders_->execute("BEGIN"));
+        auto found = reads();
+        TRY_OK(finders_->execute("COMMIT"));
+        return found;
     }
 
 public:
@@ -423,8 +432,7 @@ public:
     }
     Result<std::vector<BlockRecord>> block_heads(const std::vector<std::uint64_t>& heights) override
     {
-        const std::lock_guard lock(finding_);
-        return in_one_state<std::vector<BlockRecord>>([&] { return Queries(*finders_).block_heads(heights); });
+        return in_one_state([&] { return Queries(*finders_).block_heads(heights); });
     }
     Result<std::optional<BlockRecord>> block_by_hash(const BlockHash& hash) override
     {
@@ -489,19 +497,9 @@ public:
     }
 
 private:
-    /// A search may take long, so it has a connection of its own; all of it sees one state of the records.
     template <class T> Result<T> search(Result<T> (*run)(Database&, const Find&, Work&), const Find& find, Work& work)
     {
-        const std::lock_guard lock(finding_);
-        return in_one_state<T>([&] { return run(*finders_, find, work); });
-    }
-    /// Many reads without a transaction for each.
-    template <class T> Result<T> in_one_state(const std::function<Result<T>()>& reads)
-    {
-        TRY_OK(finders_->execute("BEGIN"));
-        auto found = reads();
-        TRY_OK(finders_->execute("COMMIT"));
-        return found;
+        return in_one_state([&] { return run(*finders_, find, work); });
     }
 
     std::mutex reading_;
