@@ -180,6 +180,7 @@ end
 
 -- npm's console, @permaweb/aos 1.2 of 2023, puts its line into a tag, and looks for text and prompt one level deeper.
 local function is_eval_of_2023(m) return m.Action == nil and m.Tags.Function == "eval" and m.Tags.Expression ~= nil end
+local function shown_of_2023(text) return { output = text, prompt = (Prompt():gsub("> $", "")) } end
 
 -- Set anew for every message, so that a program cannot shut its owner out by removing them. Adding replaces in place.
 local function set_standard_handlers(msg)
@@ -208,7 +209,7 @@ local function output()
     if written.data ~= nil then data = (data == "" and "" or data .. "\n") .. pretty.text(written.data) end
   end
   if evaluated == "of 2023" then
-    result.data = { output = data, prompt = (Prompt():gsub("> $", "")) }
+    result.data = shown_of_2023(data)
     return result
   end
   result.data, result.prompt = data, Prompt()
@@ -269,7 +270,7 @@ local function handle(msg, env)
     local logs = table.concat(HANDLER_PRINT_LOGS, "\n")
     text = logs == "" and text or text .. "\n\nprinted before:\n" .. logs
     -- That console ends when no prompt comes with the error.
-    return { Error = text, Output = evaluated == "of 2023" and { data = { output = text, prompt = (Prompt():gsub("> $", "")) } } or nil }
+    return { Error = text, Output = evaluated == "of 2023" and { data = shown_of_2023(text) } or nil }
   end
   Handlers.coroutines = utils.filter(function(one) return coroutine.status(one) ~= "dead" end, Handlers.coroutines)
   if coroutine.status(co) == "suspended" then table.insert(Handlers.coroutines, co) end

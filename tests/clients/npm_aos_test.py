@@ -19,7 +19,7 @@ import client as clients
 import harness
 from console_test import Typist, expect, plain
 from harness import Failed
-from tutorial_test import JOKER, LLAMA, WAR, Up, expect_lines
+from tutorial_test import JOKER, WAR, Up, expect_lines, expect_llama
 
 AOS = "ISShJH1ij-hPPt9St5UFFr_8Ys3Kj5cyg7zrMGt7H9s"  # the published module, which leads to ours on `altiplano up`
 KEY = "process.stdout.write(JSON.stringify(require('crypto').generateKeyPairSync('rsa', " \
@@ -127,13 +127,7 @@ def the_tutorial_typed_into_the_console_of_npm():
             later("📦 Downloading package bKy3WSRCw5P0G4lOBtkwpChHSl8woPKh7FTUXvOCLrs | @sam/Llama-Herder@1.0.3\nAssignment added to outbox.")
             harness.wait_for(lambda: "true" in plain(console.say('APM.installed["@sam/Llama-Herder"] ~= nil', "e\n")).split("nil", 1)[1], 60)
             console.say('Llama = require("@sam/Llama-Herder")')
-            shown = console.say("Llama", "inferenceCallbacks")
-            expect_lines(shown, LLAMA, "Llama")
-            try:
-                expect_lines(shown, LLAMA.replace("feeToken = 0", "feeToken = 1"), "Llama")
-                raise AssertionError("a changed line was not noticed")
-            except Failed:
-                pass
+            expect_llama(console.say("Llama", "inferenceCallbacks"), "feeToken")
 
             console.edit('Llama.run(\n"What is the meaning of life?", -- Your prompt\n20, -- Number of tokens to generate\n'
                          "function(generated_text) -- Optional: A function to handle the response\nprint(generated_text)\n"
