@@ -1,6 +1,7 @@
 #include "announced/accelerator.hpp"
 
 #include "announced/errors.hpp"
+#include "base/log.hpp"
 #include "base/random.hpp"
 
 #include <array>
@@ -78,6 +79,22 @@ std::optional<Accelerator::Done> Accelerator::call(
         return std::nullopt;
     done.writes = std::move(call.writes);
     return done;
+}
+
+void Accelerator::drop(std::string_view why)
+{
+    dropped_ = true;
+    if (alarm_ && (!alarm_->write_at(0, as_bytes(why)) || !alarm_->sync()))
+        log::error(
+            "that an accelerator was dropped could not be noted: other workers go on with it until they see it themselves");
+}
+
+bool Accelerator::is_dropped() const
+{
+    if (dropped_)
+        return true;
+    const auto noted = alarm_ ? alarm_->size() : Result<std::uint64_t>(0);
+    return !noted || *noted > 0;
 }
 
 bool Accelerator::compares() noexcept

@@ -2,6 +2,8 @@
 
 #include "announced/announcement.hpp"
 
+#include "base/files.hpp"
+
 #include <altiplano/extension.h>
 
 #include <atomic>
@@ -33,8 +35,13 @@ public:
 
     /// Whether this call is to be done by both.
     bool compares() noexcept;
-    void drop() noexcept { dropped_ = true; }
-    bool is_dropped() const noexcept { return dropped_; }
+
+    /// Where all workers of a node note that it was wrong: a file with anything in it drops it for every one of them.
+    /// @param alarm  open for writing before the sandbox closes
+    void share_alarm(std::unique_ptr<File> alarm) noexcept { alarm_ = std::move(alarm); }
+    /// @param why  noted in the shared file, for the operator
+    void drop(std::string_view why);
+    bool is_dropped() const;
 
     static constexpr std::uint64_t compared_first = 64;  ///< calls of a worker that are all compared: its self-test
     static constexpr std::uint64_t compared_later = 64;  ///< one call in so many, by chance
@@ -45,6 +52,7 @@ private:
     std::uint64_t seed_ = 0;
     std::atomic<std::uint64_t> count_{0};
     std::atomic<bool> dropped_{false};
+    std::unique_ptr<File> alarm_;
 };
 
 }  // namespace altiplano::announced

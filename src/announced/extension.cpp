@@ -120,11 +120,12 @@ private:
     }
     void alarm(const Function& function, std::string_view what)
     {
-        accelerator_->drop();
-        log::error(
-            "ALARM: the accelerator of {}.{} gave {} than the reference module, which is right: it is dropped, and what it "
-            "gave does not count",
+        const auto why = fmt::format("the accelerator of {}.{} gave {} than the reference module, which is right: it is dropped, "
+                                     "and what it gave does not "
+                                     "count",
             what_.name, function.name, what);
+        accelerator_->drop(why);
+        log::error("ALARM: {}", why);
     }
 
     Announcement what_;

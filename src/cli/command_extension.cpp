@@ -114,6 +114,8 @@ Result<Path> accelerate(const Client& client, const ExtensionOptions& options)
     TRY_OK(system_files().make_directories(path.parent_path()));
     TRY_OK(system_files().set_private(path.parent_path()));
     TRY_OK(write_file(system_files(), path, library));
+    // Another library: what was found of the one before says nothing of it.
+    TRY_OK(system_files().remove(Path(path).replace_extension(".alarm")));
     return path;
 }
 
@@ -168,6 +170,7 @@ void add_extension_commands(CLI::App& app, Common& common, Exit& exit)
     slowing->callback([options, &common, &exit] {
         const auto removed = [&]() -> Result<void> {
             TRY(const auto path, accelerator_path(Client(common.url), *options));
+            TRY_OK(system_files().remove(Path(path).replace_extension(".alarm")));
             return system_files().remove(path);
         }();
         if (!removed) {

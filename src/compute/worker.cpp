@@ -253,18 +253,30 @@ private:
             }
             TRY(const auto wasm, fields.text());
             TRY(auto what, announced::read(tags, wasm));
-            const auto path = accelerators / (what.specification.text() + ".so");
-            std::shared_ptr<announced::Accelerator> accelerator;
-            if (system_files().exists(path)) {
-                auto loaded = announced::Accelerator::load(path, what);
-                if (loaded)
-                    accelerator = *std::move(loaded);
-                else
-                    log::error("{}", loaded.error().sentence);
+            auto accelerator = accelerator_of(what, accelerators);
+            if (!accelerator) {
+                log::error("{}", accelerator.error().sentence);
+                accelerator = nullptr;
             }
-            all.push_back(announced::extension(std::move(what), std::move(accelerator)));
+            all.push_back(announced::extension(std::move(what), *std::move(accelerator)));
         }
         return all;
+    }
+
+    /// Native code that the operator put there, unless a worker of this node found it wrong. @return nullptr where there is none
+    static Result<std::shared_ptr<announced::Accelerator>> accelerator_of(
+        const announced::Announcement& what, const Path& accelerators)
+    {
+        const auto path = accelerators / (what.specification.text() + ".so");
+        if (!system_files().exists(path))
+            return nullptr;
+        TRY(auto alarm, system_files().open(Path(path).replace_extension(".alarm"), Files::Mode::create));
+        TRY(const auto noted, alarm->size());
+        if (noted > 0)
+            return nullptr;
+        TRY(auto loaded, announced::Accelerator::load(path, what));
+        loaded->share_alarm(std::move(alarm));
+        return loaded;
     }
 
     Result<Frame> start(Result<std::unique_ptr<vm::Machine>> machine)

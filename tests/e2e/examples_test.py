@@ -137,6 +137,17 @@ def native_code_is_used_and_dropped_when_it_differs():
             node.json("extension", "accelerate", extension, library)
             questions(node.json("spawn", "--module", module, "--tag", f"Extension={extension}")["process"])
             assert node.log().count("ALARM: the accelerator of regex.match") >= alarms and (alarms or "ALARM" not in node.log()), node.log()
+        # What one worker found holds for all of the node, until the operator puts another library there.
+        seen = node.log().count("ALARM")
+        node.stop()
+        node.start()
+        again = node.json("spawn", "--module", module, "--tag", f"Extension={extension}")["process"]
+        questions(again)
+        assert node.log().count("ALARM") in (0, seen), node.log()
+        (alarm,) = (node.folder / "data" / "accelerators").glob("*.alarm")
+        assert "regex.match" in alarm.read_text(), alarm.read_text()
+        node.json("extension", "accelerate", extension, node.folder / "right.so")
+        assert not alarm.exists()
         node.json("extension", "slow", extension)
         not_one = node.folder / "text.so"
         not_one.write_text("no library")
