@@ -12,6 +12,7 @@
 #include <spawn.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,11 +21,39 @@ namespace altiplano::compute {
 namespace {
 
 // A tenth of the share of whoever is not niced. Not SCHED_IDLE, which is nothing at all beside other busy programs: on such a
-// machine whoever passed one second would not end.
-constexpr int steps_back = 10;
+// machine whoever passed one second would not end. That share comes in long slices, because whoever wakes with a shorter slice
+// need not wait for the end of one (Linux 6.12 and later: what the manual calls the runtime of a fair task).
+struct Share {
+    int steps_back;  ///< nice values
+    std::uint64_t slice_ns;  ///< 0: the system's
+};
+constexpr Share whole{.steps_back = 0, .slice_ns = 0};
+constexpr Share small{.steps_back = 10, .slice_ns = 20'000'000};
+
+/// The kernel's sched_attr, whose header cannot stand beside the C library's.
+struct SchedulingAttributes {
+    std::uint32_t size, policy;
+    std::uint64_t flags;
+    std::int32_t nice;
+    std::uint32_t priority;
+    std::uint64_t runtime, deadline, period;
+};
+
+bool set_share(id_t thread, int nice, std::uint64_t slice_ns)
+{
+    SchedulingAttributes attributes{};
+    if (syscall(SYS_sched_getattr, thread, &attributes, sizeof attributes, 0) == 0) {
+        attributes.size = sizeof attributes;
+        attributes.nice = nice;
+        attributes.runtime = slice_ns;
+        if (syscall(SYS_sched_setattr, thread, &attributes, 0) == 0)
+            return true;
+    }
+    return setpriority(PRIO_PROCESS, thread, nice) == 0;
+}
 
 /// For every thread of a process; those that it starts later take it over.
-bool set_priority(std::int64_t process, int steps)
+bool set_share(std::int64_t process, const Share& share)
 {
     if (process == 0)
         return true;
@@ -34,7 +63,7 @@ bool set_priority(std::int64_t process, int steps)
     for (const auto& name : threads.value_or(std::vector<std::string>{})) {
         id_t thread = 0;
         std::from_chars(name.data(), name.data() + name.size(), thread);
-        all = setpriority(PRIO_PROCESS, thread, std::min(own + steps, 19)) == 0 && all;
+        all = set_share(thread, std::min(own + share.steps_back, 19), share.slice_ns) && all;
     }
     return all;
 }
@@ -236,12 +265,12 @@ Result<std::vector<memory::PageRange>> WorkerClient::changes()
 void WorkerClient::give_way()
 {
     gives_way_ = true;
-    (void)set_priority(worker_.process, steps_back);
+    (void)set_share(worker_.process, small);
 }
 
 bool WorkerClient::be_normal()
 {
-    if (!set_priority(worker_.process, 0))
+    if (!set_share(worker_.process, whole))
         return false;
     gives_way_ = false;
     return true;
