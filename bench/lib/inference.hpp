@@ -35,8 +35,10 @@ struct Rates {
 /// @param by_clock  else by the processor time of this thread, so that a busy machine matters less
 inline Rates inside(Loaded& model, int prompt_words, int decode_tokens, bool by_clock = false)
 {
-    // " one" is one token each for the tokenizers that we know; what the guest counted is what counts.
-    const auto prompt = model.process.eval(fmt::format("return llama.setPrompt(string.rep(' one', {}))", prompt_words));
+    // A prompt is computed when its first token is asked for, and only what the one before did not begin with: each begins with a
+    // number of its own. " one" is one token each for the tokenizers that we know; what the guest counted is what counts.
+    const auto prompt = model.process.eval(fmt::format(
+        "runs = (runs or 0) + 1 local n = llama.setPrompt(runs .. string.rep(' one', {})) llama.next() return n", prompt_words - 1));
     const auto generated = model.process.eval(
         fmt::format("local n = 0 for i = 1, {} do if llama.next() == nil then break end n = n + 1 end return n", decode_tokens));
     const auto rate = [&](const Process::Evaluated& done) {

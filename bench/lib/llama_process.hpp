@@ -51,13 +51,18 @@ public:
         , item_(item)
     {
     }
-    Result<std::unique_ptr<vm::GuestFile>> open(std::string_view) override
+    /// Whatever the item is called; nothing else is there.
+    Result<std::unique_ptr<vm::GuestFile>> open(std::string_view path) override
     {
-        return std::make_unique<ModelFile>(path_, mapped_, item_);
+        if (!path.starts_with("data/"))
+            return fail(vm::errors::file_not_found, fmt::format("there is no {}", path));
+        return model();
     }
-    Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId) override { return open({}); }
+    Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId) override { return model(); }
 
 private:
+    std::unique_ptr<vm::GuestFile> model() const { return std::make_unique<ModelFile>(path_, mapped_, item_); }
+
     Path path_;
     bool mapped_;
     std::optional<ItemId> item_;
