@@ -1,0 +1,155 @@
+// Who may touch what: permissions of pages, and the check of those that nobody has seen.
+#include "memory/region_private.hpp"
+
+#include <cstring>
+
+namespace altiplano::memory {
+
+namespace {
+constexpr std::uint64_t checks_max = 32768;  // ranges that are checked as one; each may need a mapping of its own
+}  // namespace
+
+/// Gives every page of the range the permissions that it should have.
+Result<void> Region::Private::protect(PageRange range)
+{
+    const auto stop = std::min(end_of(range), pages());
+    PageRange run{range.first, 0};
+    int run_prot = PROT_NONE;
+    const auto apply = [&]() -> Result<void> {
+        if (run.count != 0 && mprotect(at(run.first), run.count * page_bytes, run_prot) != 0)
+            return kernel_error("protect pages");
+        return {};
+    };
+    const auto* mapping = mapping_from(range.first);
+    for (auto page = range.first; page < stop;) {
+        auto until = stop;
+        int prot = PROT_NONE;
+        if (is_unchecked(page)) {
+            // All the chunks in a row at once: a state that comes back is nothing else.
+            const auto* const first = &unchecked[page / check_pages];
+            const auto chunks = (stop - 1) / check_pages + 1 - page / check_pages;
+            const auto* const seen = static_cast<const std::uint8_t*>(std::memchr(first, 0, chunks));
+            if (seen != nullptr)
+                until = std::min(until, (page / check_pages + static_cast<std::uint64_t>(seen - first)) * check_pages);
+        } else {
+            if (check != nullptr)
+                until = std::min(until, (page / check_pages + 1) * check_pages);
+            while (mapping != nullptr && end_of(mapping->pages()) <= page)
+                mapping = mapping_from(page);
+            if (mapping != nullptr && mapping->pages().first <= page) {
+                prot = PROT_READ;
+                until = std::min(until, end_of(mapping->pages()));
+            } else {
+                if (mapping != nullptr)
+                    until = std::min(until, mapping->pages().first);
+                const auto openness = tracker->openness(page);
+                prot = openness.open ? PROT_READ | PROT_WRITE : PROT_READ;
+                until = std::min(until, openness.until);
+            }
+        }
+        if (run.count != 0 && prot != run_prot) {
+            TRY_OK(apply());
+            run = {page, 0};
+        }
+        run_prot = prot;
+        run.count = until - run.first;
+        page = until;
+    }
+    return apply();
+}
+
+/// Looks at the pages that are checked together with `page`. @return whether they are what they should be
+bool Region::Private::examine(std::uint64_t page)
+{
+    const auto chunk = page / check_pages;
+    const auto range = cut({chunk * check_pages, check_pages}, 0, pages());
+    if (mprotect(at(range.first), range.count * page_bytes, PROT_READ) != 0)
+        return false;
+    if (!check->check_pages(range.first, {at(range.first), range.count * page_bytes})) {
+        damaged = true;
+        (void)mprotect(at(range.first), range.count * page_bytes, PROT_NONE);
+        return false;
+    }
+    unchecked[chunk] = 0;
+    return protect(range).has_value();
+}
+
+Result<void> Region::Private::examine_all(PageRange range)
+{
+    for (auto page = range.first; check != nullptr && page < end_of(range); page = (page / check_pages + 1) * check_pages)
+        if (is_unchecked(page) && !examine(page))
+            return fail(errors::bad_image,
+                fmt::format("the memory image has other bytes than were saved, in or near page {}", page),
+                "images are caches: delete it, the log rebuilds it");
+    return {};
+}
+
+bool Region::Private::mend(std::uintptr_t address, bool last_chance) noexcept
+{
+    const auto page = (address - reinterpret_cast<std::uintptr_t>(base)) / page_bytes;
+    if (page >= pages())
+        return false;
+    if (is_unchecked(page)) {
+        if (examine(page))
+            return true;
+        // Wasmtime makes a trap of it. If it was no guest code that looked, it goes on, and what comes of it is thrown away.
+        if (!damaged || !last_chance)
+            return false;
+        unchecked[page / check_pages] = 0;
+        return protect({page / check_pages * check_pages, check_pages}).has_value();
+    }
+    if (const auto* mapping = mapping_from(page); mapping != nullptr && mapping->pages().first <= page)
+        return false;
+    const auto opened = tracker->write(page);
+    return opened.count != 0 && protect(opened);
+}
+
+Result<void> Region::prepare_write(std::uint64_t at, std::uint64_t length)
+{
+    if (length == 0)
+        return {};
+    auto& mine = *private_;
+    const auto first = at / page_bytes;
+    const auto stop = (at + length - 1) / page_bytes + 1;
+    TRY_OK(mine.examine_all({first, stop - first}));
+    for (auto page = first; page < stop;) {
+        const auto openness = mine.tracker->openness(page);
+        if (!openness.open)
+            TRY_OK(mine.protect(mine.tracker->write(page)));
+        page = openness.open ? openness.until : page + 1;
+    }
+    return {};
+}
+
+Result<void> Region::settle(PageCheck& check)
+{
+    auto& mine = *private_;
+    auto ranges = std::exchange(mine.put_pages, {});
+    std::vector<PageRange> closed;
+    for (const auto& range : ranges)
+        TRY_OK(mine.tracker->arm(mine.ordinary(range), closed));
+    for (const auto& one : mine.images)
+        ranges.push_back(one.pages);
+    for (const auto& mapping : mine.mappings)
+        ranges.push_back(mapping.pages());
+    std::uint64_t pages = 0;
+    for (const auto& range : ranges)
+        pages += range.count;
+    mine.check_pages = check_pages_min;
+    while (pages / mine.check_pages > checks_max)
+        mine.check_pages *= 2;
+    mine.check = &check;
+    for (const auto& range : ranges) {
+        const auto first = range.first / mine.check_pages;
+        const auto stop = (end_of(range) - 1) / mine.check_pages + 1;
+        std::memset(&mine.unchecked[first], 1, stop - first);
+        TRY_OK(mine.protect({first * mine.check_pages, (stop - first) * mine.check_pages}));
+    }
+    mine.committed_length = mine.length;
+    mine.committed_mappings = mine.mappings;
+    mine.replaced.clear();
+    saved();
+    return {};
+}
+
+}  // namespace altiplano::memory
