@@ -32,6 +32,8 @@ struct altiplano_rewritten {
 void altiplano_rewrite(const uint8_t *wasm, size_t length, bool metered, struct altiplano_rewritten *out);
 /* The same of an extension's reference module, which imports env.memory, its guest's. */
 void altiplano_rewrite_reference(const uint8_t *wasm, size_t length, struct altiplano_rewritten *out);
+/* The same of a guest, call depth left uncounted: for measuring what that costs, never for what is recorded. */
+void altiplano_rewrite_uncounted(const uint8_t *wasm, size_t length, struct altiplano_rewritten *out);
 void altiplano_rewritten_free(struct altiplano_rewritten *result);
 uint32_t altiplano_rewrite_version(void);
 uint32_t altiplano_depth_limit(void);

@@ -60,6 +60,8 @@ pub enum Kind {
     /// A guest of one of AO's formats that meter.
     Metered,
     Reference,
+    /// A guest whose call depth nobody counts: for measuring what counting costs, never for what is recorded.
+    Uncounted,
 }
 
 pub struct Refusal {
@@ -455,7 +457,9 @@ fn emit(body: &Body, results: BlockType, ours: &Ours, reencoder: &mut Renumber) 
                 continue;
             }
             Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } | Operator::ReturnCallRef { .. } => {
-                leave.iter().for_each(|i| { out.instruction(i); }); // it calls, so it is counted
+                if body.counted {
+                    leave.iter().for_each(|i| { out.instruction(i); });
+                }
             }
             Operator::End if open.is_empty() && body.counted => {
                 out.instruction(&I::End);
@@ -539,7 +543,10 @@ pub fn rewrite(wasm: &[u8], kind: Kind) -> Result<Vec<u8>, Refusal> {
     };
     check(wasm)?;
     let metered = kind == Kind::Metered;
-    let found = find(wasm, kind)?;
+    let mut found = find(wasm, kind)?;
+    if kind == Kind::Uncounted {
+        found.bodies.iter_mut().for_each(|body| body.counted = false);
+    }
     let mut reencoder = Renumber { first_moved: found.imported_functions, by: u32::from(found.bulk) };
 
     // The sections as they are; ours are added to the end of each, so that no index but those of functions moves.
@@ -713,6 +720,13 @@ pub unsafe extern "C" fn altiplano_rewrite(wasm: *const u8, length: usize, meter
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn altiplano_rewrite_reference(wasm: *const u8, length: usize, out: *mut Rewritten) {
     unsafe { rewrite_into(wasm, length, Kind::Reference, out) };
+}
+
+/// # Safety
+/// As `altiplano_rewrite`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn altiplano_rewrite_uncounted(wasm: *const u8, length: usize, out: *mut Rewritten) {
+    unsafe { rewrite_into(wasm, length, Kind::Uncounted, out) };
 }
 
 /// # Safety

@@ -96,7 +96,7 @@ wasmtime_error_t* new_memory(void*, const wasm_memorytype_t*, std::size_t minimu
 
 // ---- settings
 
-wasm_config_t* settings(std::uint64_t reservation_bytes)
+wasm_config_t* settings(std::uint64_t reservation_bytes, const Tuning& tuning)
 {
     wasm_config_t* c = wasm_config_new();
     // What modules may use: the list of shim/src/rewrite.rs, `accepted`.
@@ -113,15 +113,16 @@ wasm_config_t* settings(std::uint64_t reservation_bytes)
     wasmtime_config_shared_memory_set(c, false);
 
     // What makes outcomes equal everywhere.
-    wasmtime_config_cranelift_nan_canonicalization_set(c, true);  // else the sign of NaN differs by CPU (measured.md, trap 4)
+    wasmtime_config_cranelift_nan_canonicalization_set(
+        c, tuning.one_nan);  // else the sign of NaN differs by CPU (measured.md, trap 4)
     wasmtime_config_wasm_relaxed_simd_deterministic_set(c, true);
-    wasmtime_config_consume_fuel_set(c, true);
+    wasmtime_config_consume_fuel_set(c, tuning.gas);
     altiplano_config_operator_costs(c);
 
     // Memory is ours; with copy-on-write initialisation left on Wasmtime panics (trap 7).
     wasmtime_config_memory_init_cow_set(c, false);
     wasmtime_config_memory_may_move_set(c, false);
-    wasmtime_config_memory_reservation_set(c, reservation_bytes);
+    wasmtime_config_memory_reservation_set(c, tuning.assumed_bytes.value_or(reservation_bytes));
     wasmtime_config_memory_guard_size_set(c, memory_guard_bytes);
     altiplano_config_gc_heap(c, gc_reservation_bytes, wasm_page_bytes, false);
     altiplano_config_collector(c, 1);  // the null collector never frees an exception (trap 5)
@@ -130,7 +131,10 @@ wasm_config_t* settings(std::uint64_t reservation_bytes)
 
     altiplano_config_stack(c, guest_stack_bytes);
     altiplano_config_backtrace_frames(c, 0);  // 12 us per throw otherwise (trap 2)
-    wasmtime_config_cranelift_opt_level_set(c, WASMTIME_OPT_LEVEL_SPEED);
+    wasmtime_config_cranelift_opt_level_set(c, tuning.optimised ? WASMTIME_OPT_LEVEL_SPEED : WASMTIME_OPT_LEVEL_NONE);
+    wasmtime_config_parallel_compilation_set(c, tuning.parallel);
+    for (const auto& [name, value] : tuning.code)
+        wasmtime_config_cranelift_flag_set(c, name.c_str(), value.c_str());
     return c;
 }
 
@@ -187,7 +191,7 @@ private:
 
 /// A store made by compiled code must be seen through our pointer, and a read must see what we put there: Wasmtime
 /// issue 12053 reports a creator whose memory no longer received writes.
-Result<void> prove_memory_is_ours(wasm_engine_t* engine, std::uint64_t reservation_bytes)
+Result<void> prove_memory_is_ours(wasm_engine_t* engine, std::uint64_t reservation_bytes, bool counts_gas)
 {
     const auto failed = [](std::string what) {
         return fail(errors::host_engine, "the engine's self-test failed: " + std::move(what));
@@ -209,7 +213,7 @@ Result<void> prove_memory_is_ours(wasm_engine_t* engine, std::uint64_t reservati
 
     const OwnedStore store(wasmtime_store_new(engine, nullptr, nullptr));
     auto* context = wasmtime_store_context(store.get());
-    if (const OwnedError e{wasmtime_context_set_fuel(context, 1000)})
+    if (const OwnedError e{counts_gas ? wasmtime_context_set_fuel(context, 1000) : nullptr})
         return failed(message_of(e.get()));
     wasmtime_instance_t instance;
     wasm_trap_t* trap = nullptr;
@@ -280,21 +284,37 @@ std::string Engine::compiler()
     return fmt::format("wasmtime {} rewrite {}", WASMTIME_VERSION, altiplano_rewrite_version());
 }
 
-Result<std::shared_ptr<Engine>> Engine::create(std::uint64_t reservation_bytes)
+std::string Tuning::text() const
+{
+    std::string all;
+    for (const auto& [name, value] : code)
+        all += fmt::format(" {}={}", name, value);
+    for (const auto& [is_ours, word] : {std::pair{one_nan, "any-nan"}, {gas, "no-gas"}, {call_depth, "any-depth"},
+             {optimised, "not-optimised"}, {parallel, "one-thread"}})
+        if (!is_ours)
+            all += fmt::format(" {}", word);
+    if (assumed_bytes)
+        all += fmt::format(" assumed={}", *assumed_bytes);
+    return all;
+}
+
+Result<std::shared_ptr<Engine>> Engine::create(std::uint64_t reservation_bytes, const Tuning& tuning)
 {
     // Under Wasmtime's handler, for what neither it nor the one on top of it wants.
     memory::install_fault_handler();
     std::shared_ptr<Engine> engine(new Engine);
     engine->native_->reservation_bytes = reservation_bytes;
-    engine->native_->engine.reset(wasm_engine_new_with_config(settings(reservation_bytes)));
+    engine->native_->counts_gas = tuning.gas;
+    engine->native_->counts_depth = tuning.call_depth;
+    engine->native_->engine.reset(wasm_engine_new_with_config(settings(reservation_bytes, tuning)));
     if (!engine->native_->engine)
         return fail(errors::host_engine, "Wasmtime refused our settings");
     note_fault_addresses();
-    engine->fingerprint_ = fmt::format("{} memory {}+{} stack {} cpu {}", compiler(), reservation_bytes, memory_guard_bytes,
-        guest_stack_bytes, sha256(cpu_features()).text());
+    engine->fingerprint_ = fmt::format("{} memory {}+{} stack {} cpu {}{}", compiler(), reservation_bytes, memory_guard_bytes,
+        guest_stack_bytes, sha256(cpu_features()).text(), tuning.text());
 
     Result<void> proved = fail(errors::host_stack, "no address space for a guest's stack");
-    on_guest_stack([&] { proved = prove_memory_is_ours(engine->native_->engine.get(), reservation_bytes); });
+    on_guest_stack([&] { proved = prove_memory_is_ours(engine->native_->engine.get(), reservation_bytes, tuning.gas); });
     TRY_OK(std::move(proved));
     return engine;
 }

@@ -4,9 +4,25 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace altiplano::vm {
+
+/// How an engine may differ from the one whose results are recorded: for measuring what each of our settings costs (`bench
+/// settings`), and for proving that nothing which follows the CPU shows in a result (`tests/differential/roots`).
+struct Tuning {
+    std::vector<std::pair<std::string, std::string>> code{};  ///< settings of the code generator, by its names
+    bool one_nan = true;
+    bool gas = true;  ///< without, nothing ends an endless loop
+    bool call_depth = true;  ///< without, a deep recursion ends this program
+    bool optimised = true;
+    bool parallel = true;  ///< compilation
+    std::optional<std::uint64_t> assumed_bytes{};  ///< of address space behind each memory; 0: bounds are looked up each time
+    std::string text() const;  ///< empty for what is recorded
+};
 
 /// Wasmtime with the settings that make outcomes equal everywhere. Used from any thread.
 class Engine {
@@ -23,7 +39,8 @@ public:
 
     /// Builds the engine and proves on a small module that a wasm store is visible through our pointer
     /// (Wasmtime issue 12053). @return vm.host_engine
-    static Result<std::shared_ptr<Engine>> create(std::uint64_t reservation_bytes = small_reservation_bytes);
+    static Result<std::shared_ptr<Engine>> create(
+        std::uint64_t reservation_bytes = small_reservation_bytes, const Tuning& tuning = {});
     ~Engine();
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;

@@ -93,8 +93,8 @@ Answer<void> Guest::instantiate()
     // No guest code runs here: start functions and data segments are exports of their own. Only element segments and the first
     // values of globals and tables act; the segments may lie outside their table. The engine compiles some of them to code, which
     // burns fuel: it is bounded by the module's length, and no part of a message's bill (`begin` sets that).
-    if (const OwnedError e{wasmtime_context_set_fuel(context(), instantiation_fuel)})
-        return stop(Error{errors::host_engine, message_of(e.get()), {}});
+    if (auto set = set_gas(instantiation_fuel); !set)
+        return set;
     wasm_trap_t* trap = nullptr;
     {
         const OfferMemory offer(*this);
@@ -168,9 +168,7 @@ Answer<void> Guest::begin(const Surroundings& surroundings)
     const wasmtime_val_t zero{.kind = WASMTIME_I32, .of = {.i32 = 0}};
     if (const OwnedError e{wasmtime_global_set(context(), &depth_, &zero)})
         return stop(Error{errors::host_engine, message_of(e.get()), {}});
-    if (const OwnedError e{wasmtime_context_set_fuel(context(), surroundings.gas)})
-        return stop(Error{errors::host_engine, message_of(e.get()), {}});
-    return {};
+    return set_gas(surroundings.gas);
 }
 
 void Guest::end() noexcept
@@ -429,8 +427,22 @@ Answer<void> Guest::write_pointer(std::uint64_t address, std::uint64_t value)
 
 // ---- gas
 
+bool Guest::counts_gas() const noexcept
+{
+    return module_->native().engine->native().counts_gas;
+}
+
+Answer<void> Guest::set_gas(std::uint64_t gas)
+{
+    if (const OwnedError e{counts_gas() ? wasmtime_context_set_fuel(context(), gas) : nullptr})
+        return stop(Error{errors::host_engine, message_of(e.get()), {}});
+    return {};
+}
+
 std::uint64_t Guest::gas_left() const noexcept
 {
+    if (!counts_gas())
+        return UINT64_MAX;
     std::uint64_t left = 0;
     const OwnedError error(wasmtime_context_get_fuel(context(), &left));
     return left;
@@ -441,9 +453,7 @@ Answer<void> Guest::charge(std::uint64_t gas)
     const auto left = gas_left();
     if (gas >= left)
         return stop(GuestFault{errors::trap_out_of_gas, "the gas limit was reached"});
-    if (const OwnedError e{wasmtime_context_set_fuel(context(), left - gas)})
-        return stop(Error{errors::host_engine, message_of(e.get()), {}});
-    return {};
+    return set_gas(left - gas);
 }
 
 // ---- globals

@@ -143,6 +143,8 @@ private:
     bool too_deep();
     std::int64_t meter_left() const noexcept;
     void note_mapped();
+    bool counts_gas() const noexcept;
+    Answer<void> set_gas(std::uint64_t gas);
     wasmtime_context_t* context() const noexcept { return wasmtime_store_context(store_.get()); }
 
     std::shared_ptr<const Module> module_;

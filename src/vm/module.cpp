@@ -373,8 +373,11 @@ OwnedModule ModuleCache::Private::kept(const Path& path, const std::string& name
 Result<OwnedModule> ModuleCache::Private::build(Bytes wasm, const Format& format)
 {
     Rewritten rewritten;
-    altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(),
-        format.metering == Format::Metering::injected, &rewritten.raw);
+    const auto* const bytes = reinterpret_cast<const std::uint8_t*>(wasm.data());
+    if (engine->native().counts_depth)
+        altiplano_rewrite(bytes, wasm.size(), format.metering == Format::Metering::injected, &rewritten.raw);
+    else
+        altiplano_rewrite_uncounted(bytes, wasm.size(), &rewritten.raw);
     if (rewritten.raw.code != nullptr)
         return fail(rewritten.raw.code,
             std::string(reinterpret_cast<const char*>(rewritten.raw.sentence), rewritten.raw.sentence_length));

@@ -57,6 +57,8 @@ struct Engine::Native {
     std::mutex references_mutex{};
     std::map<Digest, OwnedModule> references{};  ///< compiled reference modules; each lives as long as the engine
     std::uint64_t reservation_bytes = 0;
+    bool counts_gas = true;  ///< always, but where that is measured; so does the next
+    bool counts_depth = true;
 };
 
 /// Memory for the next instance of this thread. Wasmtime's creator has no argument of ours, so it goes through here.

@@ -1,0 +1,157 @@
+// `bench settings`: what each setting of the engine costs or saves, one by one, on AO's aos2_0_6 with the texts of `bench cpu`.
+// Outside is our own machine with that one setting changed, so a ratio under 1 is the price of what the setting is for (one
+// result everywhere, gas, safety) and one above 1 what it saves. Processor time inside `handle`; compilation by the wall.
+//   bench_settings AOS.wasm [--json] [--smoke]
+#include "base/clock.hpp"
+#include "base/random.hpp"
+#include "handle/lua_cases.hpp"
+
+#include <cmath>
+#include <filesystem>
+#include <sys/mman.h>
+
+using namespace altiplano;
+using bench::must;
+using namespace bench::lua;
+
+namespace {
+
+struct Setting {
+    std::string name;
+    vm::Tuning other;
+    std::uint64_t reservation_bytes = vm::Engine::small_reservation_bytes;
+};
+
+const Setting settings[] = {
+    {"gas counted / not", {.gas = false}},
+    {"call depth counted / not", {.call_depth = false}},
+    {"Spectre mitigation on / off",
+        {.code = {{"enable_heap_access_spectre_mitigation", "false"}, {"enable_table_access_spectre_mitigation", "false"}}}},
+    {"one NaN / the CPU's", {.one_nan = false}},
+    {"16 GiB reserved / 1 TiB", {}, vm::Engine::large_reservation_bytes},
+    {"16 GiB reserved / bounds looked up", {.assumed_bytes = 0}},
+    {"optimised code / not", {.optimised = false}},
+};
+
+const vm::Format& aos_format()
+{
+    return *vm::format_named("wasm64-unknown-emscripten-draft_2024_02_15");
+}
+
+std::shared_ptr<const vm::Module> compile(Bytes wasm, const vm::Tuning& tuning = {},
+    std::uint64_t reservation_bytes = vm::Engine::small_reservation_bytes, Path folder = {})
+{
+    const auto engine = must(vm::Engine::create(reservation_bytes, tuning));
+    const auto cache = must(vm::ModuleCache::open(engine, system_files(), system_random(), {.folder = std::move(folder)}));
+    return must(cache->compile(wasm, aos_format()));
+}
+
+/// The geometric mean over all cases of what the other needs for what we need.
+bench::Row measured(
+    const Setting& setting, Bytes wasm, const std::shared_ptr<const vm::Module>& ours, const std::vector<Sent>& sent, int turns)
+{
+    const auto theirs = compile(wasm, setting.other, setting.reservation_bytes);
+    std::map<std::string, std::vector<double>> ratios;
+    std::uint64_t work = 0;
+    for (int turn = 0; turn < turns; ++turn) {
+        std::map<std::string, std::uint64_t> gas;
+        const auto here = run(ours, sent, gas);
+        const auto there = run(theirs, sent, gas);
+        work = 0;
+        for (const auto& [name, sample] : here) {
+            if (there.at(name).work != sample.work)
+                bench::give_up({"bench.other_work", fmt::format("{}: {} gives another answer", setting.name, name), {}});
+            ratios[name].push_back(there.at(name).figure / sample.figure);
+            work += sample.work;
+        }
+    }
+    double logarithms = 0;
+    for (const auto& [name, all] : ratios)
+        logarithms += std::log(bench::median(all));
+    const auto ratio = std::exp(logarithms / static_cast<double>(ratios.size()));
+    return {.name = setting.name,
+        .outside_name = "one setting changed",
+        .ours = 1,
+        .outside = ratio,
+        .unit = "",
+        .better = "less",
+        .ratio = ratio,
+        .work = std::to_string(work)};
+}
+
+std::uint64_t memory_of(const std::shared_ptr<const vm::Module>& module)
+{
+    return module->memory_bytes_min();
+}
+
+/// Reads all over a memory, as a guest with a large heap does: what huge pages could save where nothing but reading happens.
+bench::Sample walk(std::uint64_t bytes, int advice, int reads)
+{
+    auto* const memory = static_cast<std::uint64_t*>(
+        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    if (memory == MAP_FAILED)
+        bench::give_up({"bench.memory", "no memory to walk over", {}});
+    (void)madvise(memory, bytes, advice);  // a kernel without huge pages measures the same twice
+    const auto words = bytes / sizeof(std::uint64_t);
+    for (std::uint64_t i = 0; i < words; ++i)
+        memory[i] = i * 0x9e3779b97f4a7c15;
+    std::uint64_t at = 0, sum = 0;
+    const auto took = bench::thread_seconds([&] {
+        for (int i = 0; i < reads; ++i) {
+            sum += memory[at];
+            at = (at * 6364136223846793005 + memory[at] + 1442695040888963407) % words;
+        }
+    });
+    munmap(memory, bytes);
+    return {.figure = took, .work = sum};
+}
+
+}  // namespace
+
+int main(int count, char** values)
+{
+    const auto given = bench::arguments(count, values);
+    if (given.rest.size() != 1) {
+        fmt::print(stderr, "usage: bench_settings AOS.wasm [--json] [--smoke]\n");
+        return 2;
+    }
+    const auto wasm = must(read_file(system_files(), given.rest[0]));
+    const auto sent = messages_of(heavy, given.smoke);
+    const auto turns = given.smoke ? 1 : 5;
+    const auto ours = compile(wasm);
+    std::vector<bench::Row> rows;
+    for (const auto& setting : settings)
+        rows.push_back(measured(setting, wasm, ours, sent, turns));
+
+    const auto compiling = [&](const vm::Tuning& tuning) -> bench::Sample {
+        std::uint64_t work = 0;
+        const auto took = bench::seconds([&] { work = memory_of(compile(wasm, tuning)); });
+        return {.figure = took, .work = work};
+    };
+    const auto compile_turns = given.smoke ? 1 : 3;
+    rows.push_back(bench::in_turn(
+        "compiled by all cores / by one", "one thread", "s", bench::Better::less, compile_turns, [&] { return compiling({}); },
+        [&] { return compiling({.parallel = false}); }));
+    rows.push_back(bench::in_turn(
+        "compiled optimised / not", "no optimiser", "s", bench::Better::less, compile_turns, [&] { return compiling({}); },
+        [&] { return compiling({.optimised = false}); }));
+    const auto folder = std::filesystem::temp_directory_path() / fmt::format("altiplano-bench-{}", system_clock().monotonic_ns());
+    (void)compile(wasm, {}, vm::Engine::small_reservation_bytes, folder);
+    rows.push_back(bench::in_turn(
+        "code from the cache / compiled", "the compiler", "s", bench::Better::less, compile_turns,
+        [&]() -> bench::Sample {
+            std::uint64_t work = 0;
+            const auto took =
+                bench::seconds([&] { work = memory_of(compile(wasm, {}, vm::Engine::small_reservation_bytes, folder)); });
+            return {.figure = took, .work = work};
+        },
+        [&] { return compiling({}); }));
+    std::filesystem::remove_all(folder);
+
+    const auto bytes = std::uint64_t{given.smoke ? 16U : 1024U} << 20;
+    const auto reads = given.smoke ? 100'000 : 10'000'000;
+    rows.push_back(bench::in_turn(
+        "pages of 4 KiB / huge ones", "huge pages", "s", bench::Better::less, turns,
+        [&] { return walk(bytes, MADV_NOHUGEPAGE, reads); }, [&] { return walk(bytes, MADV_HUGEPAGE, reads); }));
+    bench::report(rows, given.json);
+}
