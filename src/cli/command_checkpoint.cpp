@@ -111,6 +111,35 @@ Result<Exit> check(const Common& common, const CheckpointOptions& options)
     return same ? Exit::ok : Exit::mismatch;
 }
 
+void print_taken(const Common& common, const Answer& answer)
+{
+    const bool verified = answer.field("verified") == "true";
+    print(common, answer.text,
+        {{"process", answer.field("process")}, {"slot", answer.field("slot")}, {"state root", answer.field("state_root")},
+            {"signer", answer.field("signer")},
+            {verified ? "verified" : "trusted",
+                verified
+                    ? "the log was computed up to there, and gives this state"
+                    : "nobody computed this state here: what the process says from now on is worth what the signer's word is, "
+                      "until `altiplano checkpoint verify`"}});
+}
+
+Result<void> take_in(const Common& common, const CheckpointOptions& options)
+{
+    TRY(const auto id, ItemId::parse(options.id));
+    TRY(const auto answer, Client(common.url).post("/~altiplano/take-in/" + id.text(), {}));
+    print_taken(common, answer);
+    return {};
+}
+
+Result<void> verify_taken(const Common& common, const CheckpointOptions& options)
+{
+    TRY(const auto process, ProcessId::parse(options.process));
+    TRY(const auto answer, Client(common.url).post(fmt::format("/~altiplano/trusted/{}/verify", process.text()), {}));
+    print_taken(common, answer);
+    return {};
+}
+
 }  // namespace
 
 void add_checkpoint_commands(CLI::App& app, Common& common, Exit& exit)
@@ -126,6 +155,23 @@ void add_checkpoint_commands(CLI::App& app, Common& common, Exit& exit)
     out->add_flag("--publish", options->publish, "as a data item of type Checkpoint, signed by your wallet");
     out->callback([options, &common, &exit] {
         if (const auto done = write_out(common, *options); !done)
+            exit = report(common, done.error());
+    });
+
+    auto* const in = group->add_subcommand("import",
+        "goes on from somebody's checkpoint instead of computing the log up to it; the node must trust its signer "
+        "(--checkpoint-signers)");
+    in->add_option("id", options->id, "of the item")->required();
+    in->callback([options, &common, &exit] {
+        if (const auto done = take_in(common, *options); !done)
+            exit = report(common, done.error());
+    });
+
+    auto* const verifying = group->add_subcommand(
+        "verify", "has the node compute the log up to what was imported; exit 5 when it gives another state");
+    verifying->add_option("process", options->process, "the process's id")->required();
+    verifying->callback([options, &common, &exit] {
+        if (const auto done = verify_taken(common, *options); !done)
             exit = report(common, done.error());
     });
 

@@ -157,6 +157,8 @@ struct Verified {
     std::optional<std::uint64_t> wrong_slot;
     Digest state_root;
     std::optional<std::uint64_t> trusted;  ///< the checkpoint whose state was taken for right
+    std::optional<store::TrustedRecord> taken;  ///< somebody else's that the node goes on from
+    bool met = false;  ///< the recomputation came to it, and gives the same
     std::size_t parts = 1;
 };
 
@@ -197,11 +199,29 @@ Result<Verified> verify_part(
         add("--claims", written.first);
     }
     Verified verified;
+    TRY(verified.taken, node::trusted(folder, process));
+    const auto taken_at = verified.taken ? std::optional(units::Slot{process, verified.taken->nonce}) : std::nullopt;
     const auto take = [&](const units::SlotResult& recomputed) -> Result<void> {
         verified.last = recomputed.slot;
         if (verified.wrong)
             return {};
         TRY(const auto recorded, node::recorded(folder, recomputed.slot));
+        if (recomputed.slot == taken_at) {
+            verified.met = recomputed.state_root == verified.taken->state_root;
+            if (!verified.met) {
+                verified.wrong = Error{node::errors::verify_differs,
+                    fmt::format("the state after slot {} was taken in from the checkpoint {}, signed by {}: {}; the log gives {}",
+                        recomputed.slot.nonce, verified.taken->item.text(), verified.taken->signer,
+                        verified.taken->state_root.text(), recomputed.state_root.text()),
+                    "what the node says of later slots follows from a wrong state; without cache.db and images/ it computes the "
+                    "log"};
+                verified.wrong_slot = recomputed.slot.nonce;
+                return {};
+            }
+        }
+        // Up to what was taken in the node has no results of its own.
+        if (!recorded && taken_at && recomputed.slot <= *taken_at && options.slot != recomputed.slot.nonce)
+            return {};
         // What is due by cron after the newest message is evaluated when somebody asks.
         if (!recorded && recomputed.slot.cron > 0)
             return {};
@@ -297,6 +317,8 @@ Result<Verified> verify(const VerifyOptions& options, const std::string& url)
         all.slots += one->slots;
         all.crons += one->crons;
         all.isolated = all.isolated && one->isolated;
+        all.taken = one->taken;
+        all.met = all.met || one->met;
         if (one->slots > 0)
             all.state_root = one->state_root;
         if (one->wrong && !all.wrong) {
@@ -382,6 +404,14 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
             .member("parts", static_cast<std::uint64_t>(verified->parts));
         if (verified->trusted)
             json.member("trusted_checkpoint", *verified->trusted);
+        if (verified->taken)
+            json.key("taken_in")
+                .begin_object()
+                .member("slot", verified->taken->nonce)
+                .member("checkpoint", std::string_view(verified->taken->item.text()))
+                .member("signer", std::string_view(verified->taken->signer))
+                .member("identical", verified->met)
+                .end_object();
         json.key("seconds").raw(seconds).end_object();
         std::vector<std::pair<std::string, std::string>> lines{
             {"identical",
@@ -396,6 +426,11 @@ void add_verify_commands(CLI::App& app, Common& common, Exit& exit)
         if (verified->trusted)
             lines.emplace_back(
                 "trusted", fmt::format("the state after slot {}, as the node's checkpoint has it", *verified->trusted));
+        if (verified->taken)
+            lines.emplace_back(verified->met ? "taken in" : "not verified",
+                fmt::format("the state after slot {}, which the node has from the checkpoint {}, signed by {}: {}",
+                    verified->taken->nonce, verified->taken->item.text(), verified->taken->signer,
+                    verified->met ? "the log gives the same" : "what leads to it was not recomputed"));
         print(common, json.text(), lines);
     });
 

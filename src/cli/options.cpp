@@ -24,13 +24,14 @@ Exit exit_of(std::string_view code)
         || code == "compute.disagreement" || code == "compute.other_semantics" || code == "tensor.differs")
         return Exit::mismatch;
     if (code.find(".unknown_") != code.npos || code.ends_with(".file_missing") || code == "node.no_folder"
-        || code == "node.not_computed")
+        || code == "node.not_computed" || code == "compute.before_checkpoint")
         return code == "compute.unknown_format" ? Exit::refused : Exit::not_found;
     if (code == errors::bad_argument || code == "base.bad_id")
         return Exit::usage;
     for (const std::string_view refusing : {"item.", "announced.", "module.", "scheduler.", "messenger.", "compute.not_a_module",
-             "compute.bad_limit", "compute.bad_cron", "vm.memory_over_limit", "compute.memory_not_offered", "node.bad_",
-             "node.body_", "node.folder_in_use", "node.newer_folder"})
+             "compute.bad_limit", "compute.bad_cron", "compute.bad_ao_checkpoint", "compute.signer_not_trusted",
+             "compute.computed_already", "vm.memory_over_limit", "compute.memory_not_offered", "node.bad_", "node.body_",
+             "node.folder_in_use", "node.newer_folder"})
         if (code.starts_with(refusing))
             return Exit::refused;
     return Exit::failure;

@@ -22,6 +22,12 @@ inline constexpr std::string_view stopping = "compute.stopping";  ///< the node 
 inline constexpr std::string_view bad_cron = "compute.bad_cron";  ///< a Cron-Interval that says nothing
 inline constexpr std::string_view cron_parked = "compute.cron_parked";  ///< more evaluations are due than are done unasked
 inline constexpr std::string_view no_ao_checkpoint = "compute.no_ao_checkpoint";  ///< AO's format cannot hold the state
+inline constexpr std::string_view bad_ao_checkpoint = "compute.bad_ao_checkpoint";  ///< it is not what its tags and the log say
+inline constexpr std::string_view signer_not_trusted =
+    "compute.signer_not_trusted";  ///< checkpoints of that signer are not taken in here
+inline constexpr std::string_view before_checkpoint =
+    "compute.before_checkpoint";  ///< the process goes on here from a checkpoint after that slot
+inline constexpr std::string_view computed_already = "compute.computed_already";  ///< a checkpoint of what has a result here
 inline constexpr std::string_view compilation_over_limit =
     "compute.compilation_over_limit";  ///< compiling the module takes more time or memory than a worker may use for it
 inline constexpr std::string_view sandbox = "compute.sandbox";  ///< the kernel refused to lock a worker in

@@ -15,6 +15,7 @@ enum class FrameType : std::uint8_t {
     start,  ///< memory limit -> started
     layer,  ///< the descriptor of an image, then of each overlay on it; answered by nothing
     restore,  ///< memory limit: from those -> started
+    fill,  ///< the descriptor of a linear memory, and its length: in place of the machine's -> started
     forget,  ///< the machine and its memory; answered by nothing
     evaluate,  ///< a Work -> evaluated
     save,  ///< a descriptor to write the image to, whether it must be durable, and the state that an overlay may lie on -> saved
@@ -33,7 +34,7 @@ enum class FrameType : std::uint8_t {
     console,  ///< descriptor number, text; answered by nothing
     failed,  ///< an Error, instead of any answer
 };
-inline constexpr std::uint8_t frame_types = 21;
+inline constexpr std::uint8_t frame_types = 22;
 
 struct Frame {
     FrameType type;

@@ -50,6 +50,15 @@ Result<Images::Chain> Images::chain(const std::vector<store::ImageRecord>& newes
     }
 }
 
+Result<std::optional<Digest>> Images::root_after(const units::Slot& slot)
+{
+    TRY(const auto recorded, cache_.result(slot.process, slot.nonce, slot.cron));
+    if (recorded)
+        return std::optional(recorded->state_root);
+    TRY(const auto taken, cache_.trusted(slot.process));
+    return taken && taken->nonce == slot.nonce && slot.cron == 0 ? std::optional(taken->state_root) : std::nullopt;
+}
+
 Result<std::optional<Images::Chain>> Images::up_to(const units::Slot& at)
 {
     const std::lock_guard lock(mutex_);
@@ -58,10 +67,9 @@ Result<std::optional<Images::Chain>> Images::up_to(const units::Slot& at)
     for (std::size_t i = 0; i < images.size(); ++i) {
         if (slot_of(images[i]) > at)
             continue;
-        TRY(const auto recorded, cache_.result(process, images[i].nonce, images[i].cron));
-        auto found = recorded && recorded->state_root == images[i].state_root
-            ? chain(images, i)
-            : fail(memory::errors::bad_image, "its state root is not that of the slot");
+        TRY(const auto root, root_after(slot_of(images[i])));
+        auto found = root == images[i].state_root ? chain(images, i)
+                                                  : fail(memory::errors::bad_image, "its state root is not that of the slot");
         if (found)
             return std::optional(*std::move(found));
         log::warning("the image of {} at slot {} is not used: {}", process.text(), images[i].nonce, found.error().sentence);
@@ -92,7 +100,7 @@ Result<void> Images::put(const units::Slot& at, const Digest& root, bool durable
         const std::lock_guard lock(mutex_);
         TRY(before, cache_.images(process));
     }
-    if (!before.empty() && slot_of(before.front()) == at)
+    if (!before.empty() && slot_of(before.front()) == at && before.front().state_root == root)
         return {};
 
     const store::ImageRecord image{.process = process,
@@ -175,8 +183,10 @@ Result<void> Images::retire(const ProcessId& process)
     for (const auto& one : kept)
         for (const auto& record : one.records)
             needed.insert(record.file);
+    // What was taken in on trust stays, for whoever comes to doubt it.
+    TRY(const auto taken, cache_.trusted(process));
     for (const auto& image : images)
-        if (!needed.contains(image.file))
+        if (!needed.contains(image.file) && !(taken && slot_of(image) == units::Slot{process, taken->nonce}))
             TRY_OK(remove(image));
     return {};
 }

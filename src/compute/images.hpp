@@ -55,6 +55,8 @@ public:
     Result<std::vector<State>> states(const ProcessId& process);
     /// A file to write a state into that nobody keeps: it has no name.
     Result<std::unique_ptr<File>> scratch(const units::Slot& at);
+    /// The state root that was recorded after an evaluation, or taken in on trust; nothing where none was.
+    Result<std::optional<Digest>> root_after(const units::Slot& slot);
     /// What the images of a process take on disk.
     Result<std::uint64_t> stored_bytes(const ProcessId& process);
     /// What all images take on disk, and how many files there are.

@@ -173,6 +173,12 @@ Result<units::SlotResult> LocalCompute::result(const units::Slot& slot)
         return *std::move(there);
     // Only what is in the log has a result; asking the log first also keeps strangers from filling the map of lanes.
     TRY(const auto entry, scheduler_.entry({slot.process, slot.nonce}));
+    TRY(const auto taken, cache_.trusted(slot.process));
+    if (taken && slot <= units::Slot{slot.process, taken->nonce})
+        return fail(errors::before_checkpoint,
+            fmt::format("slot {} of {} has no result here: this node goes on from the checkpoint {} of slot {}", slot.nonce,
+                slot.process.text(), taken->item.text(), taken->nonce),
+            "ask a node that computed the log from its beginning");
 
     TRY_OK(with_lane(slot.process, [&](Lane& lane) -> Result<void> {
         TRY_OK(advance(lane, {.slot = slot}));

@@ -49,6 +49,8 @@ public:
         std::uint64_t cron_unasked_max = 20'000;
         memory::Tracker tracker = memory::Tracker::automatic;
         /// Recorded as trusted by new processes that name authorities, but not this one; for development.
+        /// Addresses whose checkpoints `take_in` believes.
+        std::vector<std::string> checkpoint_signers{};
         std::optional<Address> authority{};
     };
 
@@ -135,7 +137,6 @@ private:
         std::uint64_t unsaved_bytes = 0;
         std::int64_t image_ns = 0;  ///< when the last was written or taken
         std::optional<Images::Chain> restored_from{};  ///< without its files
-        std::optional<std::uint64_t> results_end;  ///< how many slots have results, once somebody asked
         std::atomic<std::uint64_t> resident_bytes = 0;  ///< of its worker, at the last evaluation
         bool past = false;  ///< looks at what was: keeps no image
         std::optional<Error> stopped;  ///< a disagreement: not served any more (law 7)
@@ -190,6 +191,7 @@ private:
     std::optional<Address> authority_for(const item::Tags& tags) const;
 
     Options options_;
+    Result<void> meet(Lane& lane, store::TrustedRecord taken);
     std::unique_ptr<Executor> background_;  ///< drained by the destructor, before images_ goes
     Images images_;
     ResultQueue results_;

@@ -106,8 +106,8 @@ Result<void> LocalCompute::load_walk(Lane& lane)
     if (end > 0) {
         TRY(const auto last,
             cache_.results({.process = lane.process, .first = {end - 1, 0}, .last = {end - 1, INT64_MAX}, .descending = true}));
-        ENSURE(!last.empty(), "the slot before the end has a result");
-        at = units::Slot{lane.process, end - 1, last.front().cron};
+        // Without a result of its own it is the slot after which a state was taken in.
+        at = units::Slot{lane.process, end - 1, last.empty() ? 0 : last.front().cron};
     }
     lane.walk = std::make_unique<LogWalk>(lane.process, lane.context->crons, source_of(lane.process), at);
     return {};
@@ -232,7 +232,10 @@ Result<void> LocalCompute::replay(Lane& lane, const units::Slot& at)
     if (lane.at == at)
         return {};
     LogWalk walk(lane.process, lane.context->crons, source_of(lane.process), lane.at);
+    TRY(const auto taken, cache_.trusted(lane.process));
     while (lane.at != at) {
+        if (stopping_)
+            return fail(errors::stopping, "the node is going down", "ask again when it is back: nothing is lost");
         TRY(const auto* const step, walk.peek());
         if (!step || step->slot > at)
             return fail(errors::disagreement,
@@ -249,11 +252,13 @@ Result<void> LocalCompute::replay(Lane& lane, const units::Slot& at)
             return std::unexpected(*lane.stopped);
         }
         walk.pop();
+        if (taken && !taken->verified)
+            TRY_OK(meet(lane, *taken));
     }
     return {};
 }
 
-/// One message on the lane's machine, in a turn of its owner's.
+/// One message on the lane's machine, in a turn of whoever answers for the process.
 Result<Evaluated> LocalCompute::evaluate(Lane& lane, const Work& work, std::uint64_t height, const WorkerClient::Console& console)
 {
     const drive::Reader reader{

@@ -15,7 +15,11 @@ constexpr int attempts_max = 3;
 Result<void> LocalCompute::with_state(const units::Slot& slot, const std::function<Result<void>(Lane& lane)>& work)
 {
     // Evaluated first, so that what is replayed has something to agree with.
-    TRY(const auto recorded, result(slot));
+    TRY(auto recorded, images_.root_after(slot));
+    if (!recorded) {
+        TRY(const auto evaluated, result(slot));
+        recorded = evaluated.state_root;
+    }
     Lane lane(slot.process);
     lane.past = true;
     for (int attempt = 1;; ++attempt) {
@@ -23,7 +27,7 @@ Result<void> LocalCompute::with_state(const units::Slot& slot, const std::functi
             return fail(errors::stopping, "the node is going down", "ask again when it is back: nothing is lost");
         auto done = [&]() -> Result<void> {
             TRY_OK(wake(lane, slot));
-            if (lane.root != recorded.state_root)
+            if (lane.root != *recorded)
                 return fail(errors::disagreement,
                     fmt::format(
                         "the state after slot {} of {} has another root than was recorded", slot.nonce, slot.process.text()),

@@ -1,6 +1,8 @@
 #include "compute/local_compute.hpp"
 
+#include "base/base64url.hpp"
 #include "base/executor.hpp"
+#include "base/hash.hpp"
 #include "base/test_folder.hpp"
 #include "compute/errors.hpp"
 #include "compute/recompute.hpp"
@@ -8,11 +10,13 @@
 #include "item/ed25519.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "units/assignment.hpp"
+#include "vm/errors.hpp"
 #include "vm/test_wat.hpp"
 
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
+#include <zlib.h>
 
 using namespace altiplano;
 using namespace altiplano::compute;
@@ -748,4 +752,165 @@ TEST_F(ACompute, sweeps_away_files_that_no_record_names)
     EXPECT_GT(compute->images().stored_bytes(process).value(), 0U);
     send(process, "x");
     EXPECT_TRUE(compute->result({process, 1}));
+}
+
+// ---- going on from what somebody else computed
+
+namespace {
+
+class ACheckpoint : public ACompute {
+protected:
+    ACheckpoint()
+    {
+        process = mixed();
+        results = all(*compute, process, 8);
+        other = open("other", {.checkpoint_signers = {key.address().text()}});
+    }
+    AoCheckpoint at(std::uint64_t nonce) { return compute->ao_checkpoint({process, nonce}).value(); }
+    item::Tags tags_at(std::uint64_t nonce)
+    {
+        const auto entry = scheduler->entry({process, nonce}).value();
+        const auto module = ModuleId::parse(*scheduler->entry({process, 0}).value().message.tags().first("Module")).value();
+        return ao_checkpoint_tags(entry, module, at(nonce), results[nonce].state_root);
+    }
+    item::Tags without(const item::Tags& tags, std::string_view name)
+    {
+        item::Tags rest;
+        for (const auto& tag : tags)
+            if (tag.name != name)
+                rest.add(tag.name, tag.value);
+        return rest;
+    }
+    item::Tags with(const item::Tags& tags, std::string name, std::string value)
+    {
+        auto changed = without(tags, name);
+        changed.add(std::move(name), std::move(value));
+        return changed;
+    }
+    /// A memory of this node's, changed where the guest counts; by its tags it is what it is, but no word of ours on the state.
+    ItemId false_one(std::uint64_t nonce)
+    {
+        auto memory = compute->memory({process, nonce}).value()->all().value();
+        memory[1065] = std::byte{'8'};
+        auto tags = with(without(tags_at(nonce), "State-Root"), "SHA-256", hex(sha256(memory).bytes()));
+        return put(gzip(memory), std::move(tags));
+    }
+    static Buffer gzip(Bytes bytes)
+    {
+        z_stream stream{};
+        EXPECT_EQ(deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+        Buffer packed(deflateBound(&stream, bytes.size()));
+        stream.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(bytes.data()));
+        stream.avail_in = static_cast<uInt>(bytes.size());
+        stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+        stream.avail_out = static_cast<uInt>(packed.size());
+        EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+        packed.resize(packed.size() - stream.avail_out);
+        deflateEnd(&stream);
+        return packed;
+    }
+
+    ProcessId process;
+    std::vector<units::SlotResult> results;
+    std::unique_ptr<LocalCompute> other;
+};
+
+}  // namespace
+
+TEST_F(ACheckpoint, is_gone_on_from_and_later_slots_come_out_the_same)
+{
+    const auto id = put(at(3).gzip, tags_at(3));
+    const auto taken = other->take_in(id);
+    ASSERT_TRUE(taken) << taken.error().sentence;
+    EXPECT_EQ(taken->state_root, results[3].state_root);
+    EXPECT_EQ(taken->signer, key.address().text());
+    EXPECT_FALSE(taken->verified);
+    EXPECT_EQ(other->state({process, 3}).value().root, results[3].state_root);
+    for (std::uint64_t nonce = 4; nonce < 8; ++nonce)
+        expect_equal({other->result({process, nonce}).value()}, {results[nonce]});
+    EXPECT_EQ(cache->results_end(process).value(), 8U);
+    for (std::uint64_t nonce = 0; nonce < 4; ++nonce)
+        EXPECT_EQ(other->result({process, nonce}).error().code, errors::before_checkpoint) << nonce;
+    EXPECT_EQ(other->state({process, 2}).error().code, errors::before_checkpoint);
+    EXPECT_EQ(other->begins_after(process).value(), (units::Slot{process, 3}));
+    EXPECT_FALSE(compute->begins_after(process).value());
+    EXPECT_EQ(other->changes(process, 3, 7).value(), compute->changes(process, 3, 7).value());
+
+    // Again after a start, from what is on disk; and without its image, from the log.
+    for (const bool with_images : {true, false}) {
+        other.reset();
+        if (!with_images)
+            for (const auto& file : std::filesystem::directory_iterator(folder / "other" / "images"))
+                std::filesystem::remove(file.path());
+        other = open("other");
+        send(process, with_images ? "five" : "six");
+        const units::Slot slot{process, with_images ? 8U : 9U};
+        expect_equal({other->result(slot).value()}, {compute->result(slot).value()});
+        EXPECT_EQ(other->trusted(process).value()->verified, !with_images) << "whoever computes it knows";
+    }
+}
+
+TEST_F(ACheckpoint, counts_as_verified_once_the_log_was_computed)
+{
+    EXPECT_EQ(other->verify_trusted(process).error().code, errors::unknown_slot);
+    ASSERT_TRUE(other->take_in(put(at(5).gzip, tags_at(5))));
+    EXPECT_TRUE(other->verify_trusted(process).value().verified);
+    EXPECT_TRUE(other->trusted(process).value()->verified);
+    EXPECT_TRUE(other->verify_trusted(process).value().verified);
+    EXPECT_TRUE(other->result({process, 6}));
+}
+
+TEST_F(ACheckpoint, that_lies_is_found_out_and_the_process_is_no_longer_served)
+{
+    ASSERT_TRUE(other->take_in(false_one(3)));
+    EXPECT_NE(other->result({process, 5}).value().output.find(R"("data":"9")"), std::string::npos) << "trusted until verified";
+    const auto verified = other->verify_trusted(process);
+    ASSERT_FALSE(verified);
+    EXPECT_EQ(verified.error().code, errors::disagreement);
+    EXPECT_NE(verified.error().sentence.find(results[3].state_root.text()), std::string::npos) << verified.error().sentence;
+    EXPECT_EQ(other->result({process, 7}).error().code, errors::disagreement);
+    EXPECT_FALSE(other->trusted(process).value()->verified);
+}
+
+TEST_F(ACheckpoint, is_refused_unless_its_signer_its_tags_and_its_bytes_are_right)
+{
+    const auto good = at(3).gzip;
+    const auto tags = tags_at(3);
+    const auto code = [&](const ItemId& id) {
+        const auto taken = other->take_in(id);
+        return taken ? "" : std::string(taken.error().code);
+    };
+    for (const auto* name : {"Type", "Data-Protocol", "Content-Encoding", "Process", "Module", "Nonce", "SHA-256"})
+        EXPECT_EQ(code(put(good, without(tags, name))), errors::bad_ao_checkpoint) << name;
+    const std::string other_id(43, 'A');
+    const std::pair<const char*, std::string> wrong[] = {{"Timestamp", "7"}, {"Block-Height", "7"}, {"Hash-Chain", other_id},
+        {"Module", other_id}, {"Nonce", "2"}, {"Nonce", "x"}, {"Cron-Interval", "10-seconds"}, {"SHA-256", std::string(64, '0')},
+        {"SHA-256", ""}, {"State-Root", other_id}};
+    for (const auto& [name, value] : wrong)
+        EXPECT_EQ(code(put(good, with(tags, name, value))), errors::bad_ao_checkpoint) << name << " " << value;
+    EXPECT_EQ(code(put(good, with(tags, "Nonce", "99"))), "scheduler.unknown_slot");
+
+    Buffer longer = good;
+    longer.push_back(std::byte{});
+    EXPECT_EQ(code(put(longer, tags)), errors::bad_ao_checkpoint);
+    EXPECT_EQ(code(put(to_buffer(Bytes(good).first(good.size() - 1)), tags)), errors::bad_ao_checkpoint);
+    EXPECT_EQ(code(put(to_buffer("no gzip"), tags)), errors::bad_ao_checkpoint);
+    EXPECT_EQ(code(put({}, tags)), errors::bad_ao_checkpoint);
+    const auto bomb = gzip(Buffer(std::size_t{5} << 20));  // the module's maximum is 4 MiB
+    EXPECT_EQ(code(put(bomb, tags)), errors::bad_ao_checkpoint);
+    const auto sized = [&](std::size_t bytes) {
+        const Buffer memory(bytes);
+        return put(gzip(memory), with(without(tags, "State-Root"), "SHA-256", hex(sha256(memory).bytes())));
+    };
+    EXPECT_EQ(code(sized(65536)), vm::errors::bad_image) << "less than the module begins with";
+    EXPECT_EQ(code(sized(3 * 65536 - 1)), vm::errors::bad_image);
+
+    // Nothing of all this is left: the process is computed from its log.
+    EXPECT_FALSE(other->trusted(process).value());
+    EXPECT_EQ(other->images().total().value().files, 0U);
+    const auto stranger = open("stranger");
+    EXPECT_EQ(stranger->take_in(put(good, tags)).error().code, errors::signer_not_trusted);
+    expect_equal(all(*other, process, 8), results);
+    EXPECT_EQ(code(put(good, tags)), errors::computed_already);
+    expect_equal(all(*other, process, 8), results);
 }

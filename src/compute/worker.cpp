@@ -128,6 +128,14 @@ private:
             return start(frame.type == FrameType::start ? vm::Machine::create(module_, limits_)
                                                         : vm::Machine::restore(module_, limits_, layers, files_));
         }
+        case FrameType::fill: {
+            TRY(const auto length, Unpacker(frame.payload).number());
+            if (!machine_ || frame.descriptor < 0)
+                return no_machine();
+            const auto memory = adopt_file(std::exchange(frame.descriptor, -1));
+            TRY(const auto root, machine_->take_memory(*memory, length));
+            return Frame{.type = FrameType::started, .payload = Packer().text(root.bytes()).bytes()};
+        }
         case FrameType::evaluate: return evaluate(frame.payload);
         case FrameType::save: {
             HandedFile file(std::exchange(frame.descriptor, -1), options_.adopt);

@@ -159,6 +159,13 @@ Result<Digest> WorkerClient::begin(std::uint64_t memory_limit_bytes)
     return Unpacker(started.payload).id<Digest>();
 }
 
+Result<Digest> WorkerClient::fill(const File& memory, std::uint64_t length_bytes)
+{
+    TRY_OK(channel_.send(FrameType::fill, Packer().number(length_bytes).bytes(), memory.descriptor()));
+    TRY(const auto started, answer(FrameType::started, {}, {}));
+    return Unpacker(started.payload).id<Digest>();
+}
+
 bool WorkerClient::forget()
 {
     return channel_.is_open() && channel_.send(FrameType::forget, {});

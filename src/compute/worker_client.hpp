@@ -42,6 +42,8 @@ public:
     Result<Digest> begin(std::uint64_t memory_limit_bytes);
     /// Begins with an image and the overlays on it. @return the state root; vm.bad_image, memory.bad_image, vm.*
     Result<Digest> restore(std::uint64_t memory_limit_bytes, std::span<const std::unique_ptr<File>> layers, const OpenItem& open);
+    /// Puts a linear memory in place of the one that the machine began with. @return the state root; as `Machine::take_memory`
+    Result<Digest> fill(const File& memory, std::uint64_t length_bytes);
     /// Lets the machine go, with its memory. @return false when the worker is gone
     bool forget();
     /// @return a HostFault: compute.worker_died, vm.*, whatever `open` returned

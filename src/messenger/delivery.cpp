@@ -65,16 +65,34 @@ Result<void> LocalMessenger::deliver_all(const ProcessId& process)
             again.insert(of);
     for (const auto& slot : again) {
         TRY(const auto info, scheduler_.process(process));
-        TRY(const auto result, compute_.result(slot));
-        TRY_OK(deliver_slot(info, result));
+        const auto result = compute_.result(slot);
+        if (!result && result.error().code == compute_begins_later) {
+            for (const auto& entry : open)
+                if (entry.nonce == slot.nonce && entry.cron == slot.cron && !entry.item.empty())
+                    TRY_OK(deliver(entry));
+            continue;
+        }
+        if (!result)
+            return std::unexpected(result.error());
+        TRY_OK(deliver_slot(info, *result));
     }
 
     // Each message, then what cron asked for after it; what is due before the next message is there once that is evaluated.
     for (const auto from = at;;) {
         TRY(const auto info, scheduler_.process(process));
         if (at.cron == 0 && at.nonce < info.slots && !stopping_) {
-            TRY(const auto result, compute_.result(at));
-            TRY_OK(deliver_slot(info, result));
+            const auto result = compute_.result(at);
+            if (!result && result.error().code == compute_begins_later) {
+                // Whoever computed it delivered what it sent.
+                TRY(const auto begins, compute_.begins_after(process));
+                if (begins && *begins >= at) {
+                    at = {process, begins->nonce, begins->cron + 1};
+                    continue;
+                }
+            }
+            if (!result)
+                return std::unexpected(result.error());
+            TRY_OK(deliver_slot(info, *result));
             at.cron = 1;
             continue;
         }

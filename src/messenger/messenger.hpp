@@ -102,5 +102,7 @@ private:
 inline constexpr std::string_view scheduler_knows_no_such_process = "scheduler.unknown_process";
 /// And for one that names another scheduler.
 inline constexpr std::string_view scheduler_is_another = "scheduler.other_scheduler";
+/// The code of every compute unit for a slot before the state that it went on from.
+inline constexpr std::string_view compute_begins_later = "compute.before_checkpoint";
 
 }  // namespace altiplano::messenger

@@ -1,5 +1,6 @@
 #include "node/config_options.hpp"
 
+#include "base/text.hpp"
 #include "compute/limits.hpp"
 #include "node/errors.hpp"
 #include "node/http/access_log.hpp"
@@ -49,6 +50,7 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
         .cron_poll_ms = static_cast<std::int64_t>(config.number("cron_poll_ms")),
         .cron_unasked_max = config.number("cron_unasked"),
         .tracker = tracker == "kernel" ? memory::Tracker::kernel
+        .checkpoint_signers = config.list("checkpoint_signers"),
             : tracker == "fault"       ? memory::Tracker::fault
             : tracker == "compare"     ? memory::Tracker::compare
                                        : memory::Tracker::automatic,

@@ -62,6 +62,8 @@ std::span<const Setting> Config::table()
         {"image_gas", number, "20000000000", "gas after which a process is written as an image, to save replays"},
         {"scheduler_key", text, "ed25519", "kind of the scheduler's key, when it is made", 0, INT64_MAX,
             "ed25519|arweave|ethereum"},
+        {"checkpoint_signers", list, "",
+            "addresses whose checkpoints in AO's format are taken in when somebody asks; their states are trusted, not computed"},
         {"authority_key", text, "ed25519", "kind of the key that signs what processes send, when it is made", 0, INT64_MAX,
             "ed25519|arweave|ethereum"},
         {"scheduler_location", text, "",

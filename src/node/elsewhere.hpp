@@ -50,6 +50,7 @@ public:
     Result<std::optional<units::SlotResult>> stored(const units::Slot& slot) override;
     Result<units::CronReach> cron(const units::CronRequest& request) override { return inner_->cron(request); }
     Result<units::SlotResult> dry_run(const units::DryRun& run) override { return inner_->dry_run(run); }
+    Result<std::optional<units::Slot>> begins_after(const ProcessId& process) override { return inner_->begins_after(process); }
     std::shared_ptr<void> watch(const ProcessId& process, std::function<void(const units::ConsolePiece&)> listener) override
     {
         return inner_->watch(process, std::move(listener));

@@ -48,14 +48,15 @@ Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, C
             std::make_unique<weave::Outer>(*node->transactions_, *node->weave_, *node->outer_http_, clock, options.outer);
     }
 
+    if (options.door_here) {
+        TRY(node->door_wallet_, load_or_make_key(files, random, folder.key("door")));
+    }
     TRY_OK(node->open_scheduler());
     TRY_OK(node->open_compute(files));
     node->waiting_ = std::make_unique<Waiting>(*node->compute_, options.workers + 8, options.waiting_max);
     TRY_OK(node->open_messenger());
-    if (options.door_here) {
-        TRY(node->door_wallet_, load_or_make_key(files, random, folder.key("door")));
+    if (options.door_here)
         node->open_door(random);
-    }
     return node;
 }
 
@@ -131,6 +132,7 @@ Result<void> Node::open_compute(Files& files)
         local_compute_ = local.get();
         compute_ = std::move(local);
         return {};
+                    .checkpoint_signers = options_.checkpoint_signers,
     }
     if (options_.compute_url.empty())
         return fail(
@@ -180,8 +182,12 @@ void Node::open_door(Random& random)
 
 Result<units::Assignment::Semantics> Node::admit(const item::DataItem& process)
 {
-    if (follower_)
-        TRY_OK(follower_->catch_up());  // its module may have been stored just now
+    TRY_OK(catch_up());  // its module may have been stored just now
+Result<void> Node::catch_up()
+{
+    return follower_ ? follower_->catch_up() : Result<void>{};
+}
+
     return local_compute_ ? local_compute_->admit(process) : kept_compute_->admit(process);
 }
 

@@ -31,6 +31,7 @@ public:
         std::uint64_t warm_bytes_max = UINT64_MAX;  ///< what awake machines may keep in memory, all together
         std::uint64_t memory_offer_bytes = std::uint64_t{16} << 30;  ///< the most memory that a process may come to need here
         std::size_t waiting_max = 4096;  ///< requests that wait for results at once
+        std::vector<std::string> checkpoint_signers{};  ///< whose checkpoints are taken in
         bool any_scheduler = true;  ///< takes processes that name another scheduler; for development
         std::string scheduler_key = "ed25519";  ///< kind of a key that is made: "ed25519", "arweave" or "ethereum"
         std::string authority_key = "ed25519";
@@ -78,6 +79,8 @@ public:
     /// Sends a request that writes to the weave to the node that is followed, and copies what became of it.
     /// @param target  path and query @return the other node's answer; net.*, weave.cannot_follow
     Result<net::Response> write_elsewhere(const std::string& method, const std::string& target, Bytes body);
+    /// Copies what is new at the node that is followed; nothing to do for a weave of its own. @return net.*, weave.cannot_follow
+    Result<void> catch_up();
     store::Records& records() noexcept { return *records_; }
     store::Cache& cache() noexcept { return *cache_; }
     units::Scheduler& scheduler() noexcept { return *scheduler_; }

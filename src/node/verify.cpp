@@ -106,15 +106,24 @@ Result<std::vector<compute::Images::State>> checkpoints(const DataFolder& folder
     if (!system_files().exists(folder.cache()))
         return std::vector<compute::Images::State>{};
     TRY(const auto cache, store::open_cache(folder.cache(), {.to_read = true}));
-    TRY(auto states, compute::Images(*cache, system_files(), folder.images(), nullptr).states(process));
+    compute::Images images(*cache, system_files(), folder.images(), nullptr);
+    TRY(auto states, images.states(process));
     // One that begins a part is verified by the part before, which compares that slot's record.
     std::vector<compute::Images::State> recorded;
     for (auto& state : states) {
-        TRY(const auto result, cache->result(process, state.slot.nonce, state.slot.cron));
-        if (result && result->state_root == state.root)
+        TRY(const auto root, images.root_after(state.slot));
+        if (root == state.root)
             recorded.push_back(std::move(state));
     }
     return recorded;
+}
+
+Result<std::optional<store::TrustedRecord>> trusted(const DataFolder& folder, const ProcessId& process)
+{
+    if (!system_files().exists(folder.cache()))
+        return std::optional<store::TrustedRecord>{};
+    TRY(const auto cache, store::open_cache(folder.cache(), {.to_read = true}));
+    return cache->trusted(process);
 }
 
 Result<std::optional<units::SlotResult>> recorded(const DataFolder& folder, const units::Slot& slot)

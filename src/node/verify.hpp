@@ -35,6 +35,9 @@ Result<void> recompute(const DataFolder& folder, const Recompute& what, const st
 /// The checkpoints of a process in a data folder whose roots are those of the recorded results, oldest first. @return store.*
 Result<std::vector<compute::Images::State>> checkpoints(const DataFolder& folder, const ProcessId& process);
 
+/// A checkpoint of somebody else's that the node goes on from. @return store.*
+Result<std::optional<store::TrustedRecord>> trusted(const DataFolder& folder, const ProcessId& process);
+
 /// What a node recorded for a slot; nothing if it has not computed it. @return store.*
 Result<std::optional<units::SlotResult>> recorded(const DataFolder& folder, const units::Slot& slot);
 

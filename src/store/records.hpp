@@ -116,6 +116,17 @@ struct ImageRecord {
     std::uint64_t cron = 0;
 };
 
+/// A state that nobody computed here: somebody's checkpoint, taken in on trust. Results of the process begin after it.
+struct TrustedRecord {
+    ProcessId process;
+    std::uint64_t nonce = 0;  ///< after which slot
+    Digest state_root;
+    ItemId item;  ///< that brought it
+    std::string signer;
+    bool verified = false;  ///< the log was computed up to it here since, and gives it
+    friend bool operator==(const TrustedRecord&, const TrustedRecord&) = default;
+};
+
 /// Which results of a process: after one place and up to another, in the order of slots and their cron or against it.
 struct ResultQuery {
     ProcessId process{};
@@ -222,7 +233,7 @@ public:
     virtual Result<std::optional<ResultRecord>> result(const ProcessId& process, std::uint64_t nonce, std::uint64_t cron = 0) = 0;
     virtual Result<std::vector<ResultRecord>> results(const ResultQuery& query) = 0;
     virtual Result<std::vector<OutboxRecord>> outbox(const ProcessId& process, std::uint64_t nonce, std::uint64_t cron = 0) = 0;
-    /// How many slots, from 0, have results of their messages without a gap.
+    /// The slot after the last one that has a result of its message, without a gap from slot 0 on, or from what was taken in.
     virtual Result<std::uint64_t> results_end(const ProcessId& process) = 0;
     /// What was kept beside a slot's result, because it differed.
     virtual Result<std::vector<ResultRecord>> disagreements(const ProcessId& process) = 0;
@@ -231,6 +242,10 @@ public:
     virtual Result<void> remove_image(const ImageRecord& image) = 0;
     /// Images of a process, newest first.
     virtual Result<std::vector<ImageRecord>> images(const ProcessId& process) = 0;
+
+    /// The newest state that was taken in for a process; there is at most one.
+    virtual Result<std::optional<TrustedRecord>> trusted(const ProcessId& process) = 0;
+    virtual Result<void> put_trusted(const TrustedRecord& trusted) = 0;  ///< new, or in place of the one before
 };
 
 }  // namespace altiplano::store

@@ -327,6 +327,25 @@ TEST_P(AnyStore, lists_results_of_messages_and_cron_between_two_places)
     EXPECT_EQ(cache->results_end(process).value(), 2U);
 }
 
+TEST_P(AnyStore, counts_results_from_what_was_taken_in_on_trust)
+{
+    const auto process = id<ProcessId>(1);
+    EXPECT_FALSE(cache->trusted(process).value());
+    ASSERT_TRUE(cache->put_result({process, 0, 0, "", id<Digest>(5), 0}, {}));
+    const TrustedRecord taken{process, 6, id<Digest>(7), id<ItemId>(8), "somebody"};
+    ASSERT_TRUE(cache->put_trusted(taken));
+    EXPECT_EQ(cache->trusted(process).value(), taken);
+    EXPECT_EQ(cache->results_end(process).value(), 7U) << "whatever has results before it";
+    ASSERT_TRUE(cache->put_result({process, 7, 0, "", id<Digest>(5), 0}, {}));
+    EXPECT_EQ(cache->results_end(process).value(), 8U);
+    ASSERT_TRUE(cache->put_result({process, 9, 0, "", id<Digest>(5), 0}, {}));
+    EXPECT_EQ(cache->results_end(process).value(), 8U) << "slot 8 is missing";
+    const TrustedRecord later{process, 20, id<Digest>(9), id<ItemId>(8), "somebody", true};
+    ASSERT_TRUE(cache->put_trusted(later));
+    EXPECT_EQ(cache->trusted(process).value(), later);
+    EXPECT_FALSE(cache->trusted(id<ProcessId>(2)).value());
+}
+
 TEST_P(AnyStore, lists_images_newest_first)
 {
     for (std::uint64_t nonce : {3U, 9U, 5U})

@@ -70,6 +70,21 @@ Result<CronReach> HttpCompute::cron(const CronRequest& request)
         .until_ms = *number("until")};
 }
 
+Result<std::optional<Slot>> HttpCompute::begins_after(const ProcessId& process)
+{
+    TRY(const bool ours, unit_.speaks_ours());
+    if (!ours)
+        return std::optional<Slot>{};
+    TRY(const auto answer, unit_.ask("GET", fmt::format("/~altiplano/trusted/{}", process.text())));
+    if (answer.status == 204)
+        return std::optional<Slot>{};
+    TRY(const auto json, JsonView::parse(answer.body));
+    const auto slot = json.find("slot") ? json.find("slot")->integer() : std::nullopt;
+    if (!slot || *slot < 0)
+        return fail(errors::bad_answer, "the compute unit does not say where results begin");
+    return std::optional(Slot{process, static_cast<std::uint64_t>(*slot)});
+}
+
 Result<SlotResult> HttpCompute::dry_run(const DryRun& run)
 {
     TRY(const bool ours, unit_.speaks_ours());

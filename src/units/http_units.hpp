@@ -79,6 +79,7 @@ public:
     Result<std::optional<SlotResult>> stored(const Slot& slot) override;
     Result<CronReach> cron(const CronRequest& request) override;
     Result<SlotResult> dry_run(const DryRun& run) override;
+    Result<std::optional<Slot>> begins_after(const ProcessId& process) override;
     /// What a guest prints stays at its unit: nothing is ever called.
     std::shared_ptr<void> watch(const ProcessId& process, std::function<void(const ConsolePiece&)> listener) override;
 

@@ -26,6 +26,11 @@ Result<ItemId> Messenger::push(const Slot&, std::uint64_t)
 }
 
 Result<void> Messenger::monitor(const item::DataItem&)
+Result<std::optional<Slot>> Compute::begins_after(const ProcessId&)
+{
+    return std::optional<Slot>{};
+}
+
 {
     return fail(errors::not_offered, "this messenger does not look after cron");
 }

@@ -59,6 +59,9 @@ public:
     /// What the newest state answers to a message that changes nothing: evaluates the log to its end first.
     /// @return as `result`; compute.bad_dry_run; scheduler.unknown_process
     virtual Result<SlotResult> dry_run(const DryRun& run) = 0;
+    /// Where results of a process begin: after this evaluation, whose state came from somebody else. Nothing: at slot 0.
+    virtual Result<std::optional<Slot>> begins_after(const ProcessId& process);
+
 
     /// Calls `listener` for what the guest prints while slots of `process` run, from any thread, until the returned
     /// handle is destroyed (which waits for a call under way). Pieces printed before are not repeated.

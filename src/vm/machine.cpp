@@ -110,6 +110,7 @@ struct Machine::Private {
 
     Result<void> usable() const;
     Result<void> again();
+    Result<void> anew();
 };
 
 Machine::Machine()
@@ -204,11 +205,18 @@ Result<void> Machine::roll_back()
     return private_->again();
 }
 
-/// The state of the last commit, with a new instance over it: memory cannot shrink under an old one.
+/// The state of the last commit.
 Result<void> Machine::Private::again()
 {
     lost = true;
     TRY_OK(guest->region().roll_back());
+    return anew();
+}
+
+/// A new instance over the memory that is there, since it cannot change its length under an old one.
+Result<void> Machine::Private::anew()
+{
+    lost = true;
     TRY(const auto there, on_stack<void>([&] { return guest->instantiate(); }));
     if (!there)
         return fail(errors::host_engine, "a module that could be instantiated no longer can: " + there.error().sentence);
@@ -216,6 +224,38 @@ Result<void> Machine::Private::again()
         return fail(errors::host_engine, "a machine's own globals no longer fit it");
     lost = false;
     return {};
+}
+
+Result<Digest> Machine::take_memory(const File& memory, std::uint64_t length_bytes)
+{
+    TRY_OK(private_->usable());
+    auto& guest = *private_->guest;
+    auto& region = guest.region();
+    if (length_bytes % wasm_page_bytes != 0 || length_bytes < region.bytes().size())
+        return fail(errors::bad_image,
+            fmt::format("a memory of {} bytes is none that the module can have: it begins with {}, in pages of {}", length_bytes,
+                region.bytes().size(), wasm_page_bytes));
+    if (length_bytes > guest.memory_bytes_max())
+        return fail(errors::memory_over_limit,
+            fmt::format("the memory has {} bytes; the process may have {}", length_bytes, guest.memory_bytes_max()));
+    private_->lost = true;
+    const auto begun_bytes = region.bytes().size();
+    TRY_OK(region.grow(length_bytes));
+    Buffer piece(std::size_t{1} << 20);
+    for (std::uint64_t at = 0; at < length_bytes; at += piece.size()) {
+        const auto part = std::span(piece).first(std::min<std::uint64_t>(piece.size(), length_bytes - at));
+        TRY(const auto got, memory.read_at(at, part));
+        std::ranges::fill(part.subspan(got), std::byte{});  // the file may end with a hole
+        for (std::size_t page = 0; page < part.size(); page += memory::page_bytes) {
+            const auto there = part.subspan(page, memory::page_bytes);
+            // Behind what the constructors had are zeros. They stay untouched, so that they go on costing nothing.
+            if (at + page >= begun_bytes && std::ranges::all_of(there, [](std::byte byte) { return byte == std::byte{}; }))
+                continue;
+            std::ranges::copy(there, region.bytes().subspan(at + page, memory::page_bytes).begin());
+        }
+    }
+    TRY_OK(private_->anew());
+    return commit();
 }
 
 Result<memory::SavedImage> Machine::save(

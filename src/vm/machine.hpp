@@ -79,6 +79,10 @@ public:
     Result<Digest> commit();
     /// Forgets what was written since the last commit (or creation).
     Result<void> roll_back();
+    /// Takes a linear memory over, as AO's loader does when it goes on from a checkpoint: what else is state stays as the
+    /// constructors left it. For a machine that has only begun. @param memory  whole wasm pages, no fewer than there are
+    /// @return the state root; vm.bad_image when the process cannot have such a memory, vm.*, base.*
+    Result<Digest> take_memory(const File& memory, std::uint64_t length_bytes);
     /// The state root of the last commit.
     Digest root() const noexcept;
     std::uint64_t memory_bytes() const noexcept;

@@ -1,6 +1,7 @@
 #include "vm/test_machine.hpp"
 
 #include "base/hash.hpp"
+#include "base/test_folder.hpp"
 #include "memory/errors.hpp"
 
 #include <filesystem>
@@ -60,6 +61,56 @@ TEST(State, after_a_fault_or_a_roll_back_is_that_of_the_last_commit)
     EXPECT_EQ(machine->commit().value(), root);
     // The memory that grows again is zero again, and the count goes on where it was.
     EXPECT_EQ(text(run(*machine, "grow")), "102");
+}
+
+TEST(State, is_that_of_another_machine_whose_memory_was_taken_over)
+{
+    // A guest whose whole state is in its memory, as AO's are: grows by a wasm page and counts there, behind a gap of zeros.
+    const std::string in_memory = guest_wat(R"(
+        (local $at i64)
+        (local.set $at (i64.sub (i64.mul (memory.size) (i64.const 65536)) (i64.const 8)))
+        (i64.store (local.get $at) (i64.add (i64.load (i64.const 32768)) (i64.const 1)))
+        (i64.store (i64.const 32768) (i64.load (local.get $at)))
+        (drop (memory.grow (i64.const 40)))
+        (call $number_text (i64.load (i64.const 32768))))",
+        number_text);
+    auto one = machine_of(in_memory);
+    run(*one);
+    const auto begun = one->commit().value();
+    run(*one);
+    const auto root = one->commit().value();
+    TestFolder folder;
+    const auto file = system_files().open(folder / "memory", Files::Mode::create_new).value();
+    const auto bytes = one->memory_bytes();
+    {
+        // The memory, from an image: pages between the runs are holes of the file.
+        ASSERT_TRUE(one->save(system_files(), folder / "image"));
+        const auto saved = system_files().open(folder / "image", Files::Mode::read).value();
+        const auto image = memory::read_image(*saved).value();
+        auto at = image.front_bytes;
+        Buffer page(memory::page_bytes);
+        for (const auto& range : image.runs)
+            for (std::uint64_t i = 0; i < range.count; ++i, at += page.size()) {
+                ASSERT_EQ(saved->read_at(at, page).value(), page.size());
+                ASSERT_TRUE(file->write_at((range.first + i) * page.size(), page));
+            }
+        ASSERT_TRUE(file->truncate(bytes));
+    }
+    auto other = machine_of(in_memory);
+    EXPECT_EQ(other->take_memory(*file, bytes).value(), root);
+    EXPECT_EQ(other->memory_bytes(), bytes);
+    EXPECT_EQ(text(run(*other)), "3");
+    EXPECT_EQ(text(run(*one)), "3");
+    EXPECT_EQ(other->commit().value(), one->commit().value());
+    EXPECT_NE(root, begun);
+
+    auto refusing = machine_of(in_memory, {.memory_bytes = 2 * 65536});
+    const auto before = refusing->root();
+    EXPECT_EQ(refusing->take_memory(*file, bytes).error().code, errors::memory_over_limit);
+    EXPECT_EQ(refusing->take_memory(*file, bytes - 1).error().code, errors::bad_image);
+    EXPECT_EQ(refusing->take_memory(*file, 0).error().code, errors::bad_image);
+    EXPECT_EQ(refusing->root(), before);
+    EXPECT_EQ(text(run(*refusing)), "1") << "what was refused changed nothing";
 }
 
 TEST(State, has_a_root_that_follows_from_the_messages_alone)

@@ -146,13 +146,56 @@ Result<Reply> checkpoint(Node& node, const Request& request)
     TRY(const auto info, node.scheduler().process(slot.process));
     TRY(const auto entry, node.scheduler().entry(slot));
     TRY(const auto checkpoint, local->ao_checkpoint(slot));
+    TRY(const auto root, local->images().root_after(slot));
+    ENSURE(root, "the state was compared with the root that was recorded");
     JsonWriter json;
     json.begin_object().key("tags").begin_array();
-    for (const auto& tag : compute::ao_checkpoint_tags(entry, info.module, checkpoint))
+    for (const auto& tag : compute::ao_checkpoint_tags(entry, info.module, checkpoint, *root))
         json.begin_object().member("name", std::string_view(tag.name)).member("value", std::string_view(tag.value)).end_object();
     json.end_array().member("sha256", std::string_view(checkpoint.sha256)).member("memory_bytes", checkpoint.memory_bytes);
     json.member("data", std::string_view(base64url(checkpoint.gzip))).end_object();
     return json_reply(std::move(json));
+}
+
+Reply trusted_reply(const store::TrustedRecord& taken)
+{
+    JsonWriter json;
+    json.begin_object()
+        .member("process", std::string_view(taken.process.text()))
+        .member("slot", taken.nonce)
+        .member("state_root", std::string_view(taken.state_root.text()));
+    json.member("checkpoint", std::string_view(taken.item.text()))
+        .member("signer", std::string_view(taken.signer))
+        .member("verified", taken.verified)
+        .end_object();
+    return json_reply(std::move(json));
+}
+
+/// What this node goes on from without having computed it.
+Result<Reply> trusted(Node& node, const Request& request)
+{
+    TRY(const auto process, ProcessId::parse(request.parameter("process")));
+    TRY(auto* const local, machines(node));
+    TRY(const auto taken, local->trusted(process));
+    return taken ? trusted_reply(*taken) : Reply{.status = 204};
+}
+
+Result<Reply> take_in(Node& node, const Request& request)
+{
+    TRY(const auto id, ItemId::parse(request.parameter("item")));
+    TRY(auto* const local, machines(node));
+    TRY_OK(node.catch_up());
+    TRY(const auto item, node.item(id));  // which may come from elsewhere just now
+    TRY(const auto taken, local->take_in(item.header.id()));
+    return trusted_reply(taken);
+}
+
+Result<Reply> verify_trusted(Node& node, const Request& request)
+{
+    TRY(const auto process, ProcessId::parse(request.parameter("process")));
+    TRY(auto* const local, machines(node));
+    TRY(const auto taken, local->verify_trusted(process));
+    return trusted_reply(taken);
 }
 
 /// What this node offers to processes, and what it does with them now.
@@ -232,6 +275,13 @@ void add_past_routes(Router& router, Node& node)
     router.get("/~altiplano/checkpoint/{process}/{slot}",
         "the memory after a slot as AO's compute units exchange it: tags and gzip",
         [&node](const Request& request) { return checkpoint(node, request); });
+    router.get("/~altiplano/trusted/{process}", "the checkpoint that a process goes on from here without having been computed",
+        [&node](const Request& request) { return trusted(node, request); });
+    router.on("POST", "/~altiplano/trusted/{process}/verify", "computes the log up to that checkpoint, and compares",
+        [&node](const Request& request) { return verify_trusted(node, request); });
+    router.on("POST", "/~altiplano/take-in/{item}",
+        "goes on from a checkpoint in AO's format that a signer whom the node trusts has signed",
+        [&node](const Request& request) { return take_in(node, request); });
     router.on(
         "POST", "/~altiplano/read/{process}/{slot}", "what the state after a slot answers to a message that changes nothing",
         [&node](const Request& request) { return read(node, request); }, body_bytes_max);

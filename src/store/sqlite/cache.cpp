@@ -24,6 +24,8 @@ constexpr const char* schema = R"(
         gas INTEGER NOT NULL, cron INTEGER NOT NULL, time_ms INTEGER NOT NULL, cron_name BLOB NOT NULL, gas_used INTEGER NOT NULL DEFAULT 0);
     CREATE TABLE IF NOT EXISTS images (process BLOB NOT NULL, nonce INTEGER NOT NULL, file BLOB NOT NULL, state_root BLOB NOT NULL, cron INTEGER NOT NULL,
         PRIMARY KEY (process, nonce, cron)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS trusted (process BLOB NOT NULL PRIMARY KEY, nonce INTEGER NOT NULL, state_root BLOB NOT NULL, item BLOB NOT NULL,
+        signer BLOB NOT NULL, verified INTEGER NOT NULL) WITHOUT ROWID;
 )";
 
 Result<ResultRecord> read_result(const Statement& row)
@@ -65,6 +67,18 @@ Result<std::optional<ResultRecord>> find_result(
         return std::optional<ResultRecord>{};
     TRY(auto result, read_result(statement));
     return std::optional<ResultRecord>(std::move(result));
+}
+
+Result<std::optional<TrustedRecord>> find_trusted(Database& database, const ProcessId& process)
+{
+    auto statement = database.prepare("SELECT nonce, state_root, item, signer, verified FROM trusted WHERE process = ?");
+    TRY(const auto there, statement.bind(process).step());
+    if (!there)
+        return std::optional<TrustedRecord>{};
+    TRY(const auto root, statement.id<Digest>(1));
+    TRY(const auto item, statement.id<ItemId>(2));
+    return std::optional(
+        TrustedRecord{process, statement.unsigned_number(0), root, item, statement.text(3), statement.number(4) != 0});
 }
 
 Statement& bind_result(Statement& statement, const ResultRecord& result)
@@ -205,14 +219,15 @@ public:
     Result<std::uint64_t> results_end(const ProcessId& process) override
     {
         const std::lock_guard lock(reading_);
+        TRY(const auto taken, find_trusted(*readers_, process));
+        auto end = taken ? taken->nonce + 1 : 0;
         // The smallest nonce without a successor; results are written in order, so there is at most one gap to find.
-        auto statement =
-            readers_->prepare("SELECT count(*), coalesce(max(nonce) + 1, 0) FROM results WHERE process = ? AND cron = 0");
-        TRY(const auto there, statement.bind(process).step());
+        auto statement = readers_->prepare(
+            "SELECT count(*), coalesce(max(nonce) + 1, 0) FROM results WHERE process = ? AND cron = 0 AND nonce >= ?");
+        TRY(const auto there, statement.bind(process).bind(end).step());
         ENSURE(there, "an aggregate gives a row");
-        if (statement.number(0) == statement.number(1))
-            return statement.unsigned_number(1);
-        std::uint64_t end = 0;
+        if (statement.number(0) == 0 || end + statement.unsigned_number(0) == statement.unsigned_number(1))
+            return end + statement.unsigned_number(0);
         for (;;) {
             TRY(const auto found, find_result(*readers_, process, end, 0));
             if (!found)
@@ -270,6 +285,25 @@ public:
             TRY(const auto root, statement.id<Digest>(2));
             found.push_back({process, statement.unsigned_number(0), statement.text(1), root, statement.unsigned_number(3)});
         }
+    }
+
+    Result<std::optional<TrustedRecord>> trusted(const ProcessId& process) override
+    {
+        const std::lock_guard lock(reading_);
+        return find_trusted(*readers_, process);
+    }
+    Result<void> put_trusted(const TrustedRecord& trusted) override
+    {
+        return writer_.write([&](Database& database) {
+            return database.prepare("INSERT OR REPLACE INTO trusted VALUES (?, ?, ?, ?, ?, ?)")
+                .bind(trusted.process)
+                .bind(trusted.nonce)
+                .bind(trusted.state_root)
+                .bind(trusted.item)
+                .bind(std::string_view(trusted.signer))
+                .bind(std::int64_t{trusted.verified ? 1 : 0})
+                .run();
+        });
     }
 
 private:
