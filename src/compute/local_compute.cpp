@@ -31,7 +31,7 @@ LocalCompute::LocalCompute(
     , images_(cache, files, options_.folder / "images", background_.get(), options_.history_states)
     , results_(cache)
     , pool_(files, options_.start, options_.modules, options_.tracker, options_.idle_workers)
-    , turns_(options_.workers)
+    , turns_(options_.workers, clock, options_.shares)
 {
 }
 

@@ -26,6 +26,7 @@ public:
         Path modules{};  ///< where compiled modules are kept; may be shared by nodes of one user. Empty: modules/ in `folder`
         WorkerStart start{};
         std::size_t workers = 1;  ///< evaluations at once
+        Turns::Shares shares{};  ///< of the turns, by account; whoever is not named has 1
         std::size_t warm_max = 8;  ///< workers that wait with their machine; the rest is put to sleep as images
         std::uint64_t warm_bytes_max = UINT64_MAX;  ///< what they may keep in memory, all together
         std::size_t idle_workers = 4;  ///< workers kept without a machine; 0: no worker ever serves a second process
@@ -48,9 +49,9 @@ public:
         /// is parked: `cron` with `parked_too` goes on.
         std::uint64_t cron_unasked_max = 20'000;
         memory::Tracker tracker = memory::Tracker::automatic;
-        /// Recorded as trusted by new processes that name authorities, but not this one; for development.
         /// Addresses whose checkpoints `take_in` believes.
         std::vector<std::string> checkpoint_signers{};
+        /// Recorded as trusted by new processes that name authorities, but not this one; for development.
         std::optional<Address> authority{};
     };
 
@@ -97,6 +98,19 @@ public:
     /// The pages that differ between the states after two slots, `from` before `to`, as ranges.
     Result<std::vector<memory::PageRange>> changes(const ProcessId& process, std::uint64_t from, std::uint64_t to);
 
+    // What somebody else computed (local_compute_trust.cpp).
+
+    /// Goes on from the memory in an item as AO's compute units publish it, in place of computing the log up to there. Trusts
+    /// whoever signed it until the log was computed. Durable when it returns.
+    /// @return compute.signer_not_trusted, compute.bad_ao_checkpoint, compute.computed_already, scheduler.*, weave.*, vm.*:
+    /// nothing is changed then
+    Result<store::TrustedRecord> take_in(const ItemId& checkpoint);
+    Result<std::optional<store::TrustedRecord>> trusted(const ProcessId& process);
+    /// Computes the log up to what was taken in. @return compute.disagreement: it gives another state, and the process is not
+    /// served any more; compute.unknown_slot when nothing was taken in
+    Result<store::TrustedRecord> verify_trusted(const ProcessId& process);
+    Result<std::optional<units::Slot>> begins_after(const ProcessId& process) override;
+
     struct Life {
         std::size_t known = 0;  ///< processes that were used since the node started
         std::size_t awake = 0;
@@ -125,6 +139,7 @@ private:
         }
         const ProcessId process;
         std::mutex mutex;
+        std::optional<std::string> account{};  ///< that its turns are counted for, once it had one
         std::optional<Context> context;
         std::unique_ptr<WorkerClient> worker;
         bool has_machine = false;
@@ -176,6 +191,7 @@ private:
     LogWalk::Source source_of(const ProcessId& process);
     Result<void> wake(Lane& lane, const std::optional<units::Slot>& at);
     Result<void> replay(Lane& lane, const units::Slot& at);
+    Result<void> meet(Lane& lane, store::TrustedRecord taken);
     Result<units::SlotResult> run(Lane& lane, const LogWalk& walk, const LogWalk::Step& step);
     Result<void> take_priority_back(Lane& lane);
     Result<void> save_image(Lane& lane, bool durable);
@@ -191,7 +207,6 @@ private:
     std::optional<Address> authority_for(const item::Tags& tags) const;
 
     Options options_;
-    Result<void> meet(Lane& lane, store::TrustedRecord taken);
     std::unique_ptr<Executor> background_;  ///< drained by the destructor, before images_ goes
     Images images_;
     ResultQueue results_;

@@ -263,7 +263,11 @@ Result<Evaluated> LocalCompute::evaluate(Lane& lane, const Work& work, std::uint
 {
     const drive::Reader reader{
         .process = lane.context->item.tags(), .module = lane.context->code->header.tags(), .height = height};
-    Turns::Turn turn(turns_, lane.context->item.owner().text());
+    if (!lane.account) {
+        const auto account = scheduler_.account(lane.process);
+        lane.account = account ? account->text() : lane.context->item.owner().text();
+    }
+    Turns::Turn turn(turns_, *lane.account);
     // What takes long goes on beside the others, at low priority. A message ends only by its own limits.
     bool is_long = false;
     const WhenLong when_long{.clock = &clock_, .after_ms = options_.long_ms, .note = [&] {

@@ -31,14 +31,26 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
     if (const auto text = config.text("warm_memory"); !text.empty()) {
         TRY(warm_bytes, compute::memory_size(text, "warm_memory"));
     }
+    std::map<std::string, std::uint64_t> shares;
+    for (const auto& [account, text] : config.map("shares")) {
+        const auto share = whole_number(text);
+        if (!share || *share < 1 || *share > 1000)
+            return fail(errors::bad_config, fmt::format("{}: the share of {} is '{}'", config.origin("shares"), account, text),
+                "shares are numbers from 1 to 1000");
+        shares[account] = *share;
+    }
     TRY(const auto memory_offer, compute::memory_size(config.text("memory_offer"), "memory_offer"));
     return Node::Options{.data = config.text("data"),
         .modules = config.text("modules"),
         .program = worker.empty() ? program : Path(worker),
         .workers = workers == 0 ? processors : workers,
         .warm_max = config.number("warm"),
+        .shares = std::move(shares),
+        .processes_per_owner = config.number("processes_per_owner"),
+        .spawns_per_hour = config.number("spawns_per_hour"),
         .image_gas = config.number("image_gas"),
         .history_states = config.number("checkpoints"),
+        .checkpoint_signers = config.list("checkpoint_signers"),
         .warm_bytes_max = warm_bytes,
         .memory_offer_bytes = std::min(memory_offer, memory::Region::memory_bytes_max),
         .waiting_max = config.number("waiting"),
@@ -50,7 +62,6 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
         .cron_poll_ms = static_cast<std::int64_t>(config.number("cron_poll_ms")),
         .cron_unasked_max = config.number("cron_unasked"),
         .tracker = tracker == "kernel" ? memory::Tracker::kernel
-        .checkpoint_signers = config.list("checkpoint_signers"),
             : tracker == "fault"       ? memory::Tracker::fault
             : tracker == "compare"     ? memory::Tracker::compare
                                        : memory::Tracker::automatic,

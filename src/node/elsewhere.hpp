@@ -29,6 +29,7 @@ public:
         return inner_->slot_of(process, message);
     }
     Result<units::ProcessInfo> process(const ProcessId& id) override { return inner_->process(id); }
+    Result<Address> account(const ProcessId& id) override { return inner_->account(id); }
     Result<std::vector<ProcessId>> processes() override { return inner_->processes(); }
     Address address() const override { return inner_->address(); }
 
@@ -49,8 +50,8 @@ public:
     Result<units::SlotResult> result(const units::Slot& slot) override;
     Result<std::optional<units::SlotResult>> stored(const units::Slot& slot) override;
     Result<units::CronReach> cron(const units::CronRequest& request) override { return inner_->cron(request); }
-    Result<units::SlotResult> dry_run(const units::DryRun& run) override { return inner_->dry_run(run); }
     Result<std::optional<units::Slot>> begins_after(const ProcessId& process) override { return inner_->begins_after(process); }
+    Result<units::SlotResult> dry_run(const units::DryRun& run) override { return inner_->dry_run(run); }
     std::shared_ptr<void> watch(const ProcessId& process, std::function<void(const units::ConsolePiece&)> listener) override
     {
         return inner_->watch(process, std::move(listener));

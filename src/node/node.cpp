@@ -89,7 +89,10 @@ Result<void> Node::open_scheduler()
         // A new process is admitted by the compute unit, since that will have to run it.
         scheduler_ = std::make_unique<scheduler::LocalScheduler>(*weave_, *records_, *scheduler_key_, clock_,
             scheduler::LocalScheduler::Options{.admit = [this](const item::DataItem& process) { return admit(process); },
-                .any_scheduler = options_.any_scheduler});
+                .any_scheduler = options_.any_scheduler,
+                .quota = {.processes = options_.processes_per_owner,
+                    .spawns_per_hour = options_.spawns_per_hour,
+                    .exempt = door_wallet_ ? std::set<std::string>{door_wallet_->address().text()} : std::set<std::string>{}}});
         return {};
     }
     if (options_.scheduler_url.empty())
@@ -118,6 +121,7 @@ Result<void> Node::open_compute(Files& files)
                     .modules = options_.modules,
                     .start = options_.start_worker ? options_.start_worker : compute::worker_process(options_.program),
                     .workers = options_.workers,
+                    .shares = options_.shares,
                     .warm_max = options_.warm_max,
                     .warm_bytes_max = options_.warm_bytes_max,
                     .image_gas = options_.image_gas,
@@ -128,11 +132,11 @@ Result<void> Node::open_compute(Files& files)
                                   const ItemId& id) { return offered.has(id); },
                     .cron_unasked_max = options_.cron_unasked_max,
                     .tracker = options_.tracker,
+                    .checkpoint_signers = options_.checkpoint_signers,
                     .authority = options_.any_scheduler ? std::optional(authority()) : std::nullopt}));
         local_compute_ = local.get();
         compute_ = std::move(local);
         return {};
-                    .checkpoint_signers = options_.checkpoint_signers,
     }
     if (options_.compute_url.empty())
         return fail(
@@ -180,14 +184,14 @@ void Node::open_door(Random& random)
         options_.door);
 }
 
-Result<units::Assignment::Semantics> Node::admit(const item::DataItem& process)
-{
-    TRY_OK(catch_up());  // its module may have been stored just now
 Result<void> Node::catch_up()
 {
     return follower_ ? follower_->catch_up() : Result<void>{};
 }
 
+Result<units::Assignment::Semantics> Node::admit(const item::DataItem& process)
+{
+    TRY_OK(catch_up());  // its module may have been stored just now
     return local_compute_ ? local_compute_->admit(process) : kept_compute_->admit(process);
 }
 

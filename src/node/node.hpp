@@ -26,12 +26,15 @@ public:
         std::size_t messenger_threads = 0;  ///< 0: enough for all workers to be waited for
         std::size_t workers = 1;
         std::size_t warm_max = 8;
+        std::map<std::string, std::uint64_t> shares{};  ///< of processor time when several wait, by account; 1 for the others
+        std::uint64_t processes_per_owner = 0;  ///< 0: no limit, as below
+        std::uint64_t spawns_per_hour = 0;
         std::uint64_t image_gas = 20'000'000'000;
         std::size_t history_states = 0;  ///< checkpoints kept of a process besides the newest
+        std::vector<std::string> checkpoint_signers{};  ///< whose checkpoints are taken in
         std::uint64_t warm_bytes_max = UINT64_MAX;  ///< what awake machines may keep in memory, all together
         std::uint64_t memory_offer_bytes = std::uint64_t{16} << 30;  ///< the most memory that a process may come to need here
         std::size_t waiting_max = 4096;  ///< requests that wait for results at once
-        std::vector<std::string> checkpoint_signers{};  ///< whose checkpoints are taken in
         bool any_scheduler = true;  ///< takes processes that name another scheduler; for development
         std::string scheduler_key = "ed25519";  ///< kind of a key that is made: "ed25519", "arweave" or "ethereum"
         std::string authority_key = "ed25519";
@@ -76,11 +79,11 @@ public:
     Result<weave::Transactions::Found> transaction(const ItemId& id);
     /// Whether the weave is a copy of another node's: then what is to be written into it is sent there.
     bool follows() const noexcept { return follower_ != nullptr; }
+    /// Copies what is new at the node that is followed; nothing to do for a weave of its own. @return net.*, weave.cannot_follow
+    Result<void> catch_up();
     /// Sends a request that writes to the weave to the node that is followed, and copies what became of it.
     /// @param target  path and query @return the other node's answer; net.*, weave.cannot_follow
     Result<net::Response> write_elsewhere(const std::string& method, const std::string& target, Bytes body);
-    /// Copies what is new at the node that is followed; nothing to do for a weave of its own. @return net.*, weave.cannot_follow
-    Result<void> catch_up();
     store::Records& records() noexcept { return *records_; }
     store::Cache& cache() noexcept { return *cache_; }
     units::Scheduler& scheduler() noexcept { return *scheduler_; }

@@ -12,6 +12,7 @@ inline constexpr std::string_view not_settled = "scheduler.not_settled";  ///< t
 inline constexpr std::string_view missing_tag = "scheduler.missing_tag";
 inline constexpr std::string_view bad_tag = "scheduler.bad_tag";
 inline constexpr std::string_view over_limit = "scheduler.over_limit";  ///< a message larger than this scheduler takes
+inline constexpr std::string_view over_quota = "scheduler.over_quota";  ///< one process more than an account may have here
 inline constexpr std::string_view other_scheduler = "scheduler.other_scheduler";  ///< the process names another one
 inline constexpr std::string_view no_target = "scheduler.no_target";
 inline constexpr std::string_view broken_log = "scheduler.broken_log";  ///< the log and its items disagree

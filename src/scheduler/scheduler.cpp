@@ -72,6 +72,8 @@ Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
     Entry entry{.process = process, .message = item.id()};
     if (spawns) {
         TRY(entry.spawned, admit(item));
+        TRY(entry.account, account_for(item));
+        TRY_OK(quota_.check(records_, entry.account, clock_.wall_ms()));  // before it costs a compilation
         TRY(entry.semantics, options_.admit(item));
         // An alias may have led to another module than the one that is named.
         entry.spawned->module = entry.semantics->module.value_or(entry.spawned->module);
@@ -120,6 +122,44 @@ Result<store::ProcessRecord> LocalScheduler::admit(const item::DataItem& item)
     return record;
 }
 
+/// Whom a process trusts as a forwarder.
+struct LocalScheduler::Trust {
+    item::Tags tags;
+    std::optional<Address> added;  ///< by slot 0
+    bool by(std::string_view address) const
+    {
+        return (added && added->text() == address) || units::names_authority(tags, address);
+    }
+};
+Result<LocalScheduler::Trust> LocalScheduler::trust_of(const ProcessId& process)
+{
+    TRY(const auto spawn, weave_.item(ItemId(process)));
+    TRY(const auto first, records_.log(process, 0));
+    ENSURE(first, "a process has slot 0 from the transaction that made it");
+    TRY(const auto admitted, read_stored(weave_, first->assignment));
+    return Trust{.tags = spawn.header.tags(), .added = admitted.semantics ? admitted.semantics->authority : std::nullopt};
+}
+
+/// A spawn that a process sent is signed by its messenger, which would otherwise answer for all of them.
+Result<std::string> LocalScheduler::account_for(const item::DataItem& spawn)
+{
+    auto signer = spawn.owner().text();
+    const auto parent = ProcessId::parse(spawn.tags().first("From-Process").value_or(""));
+    if (!parent)
+        return signer;
+    TRY(const auto there, records_.process(*parent));
+    if (!there)
+        return signer;
+    TRY(const auto trusted, trust_of(*parent));
+    return trusted.by(signer) ? Quota::account_of(records_, *parent) : Result<std::string>(std::move(signer));
+}
+
+Result<Address> LocalScheduler::account(const ProcessId& id)
+{
+    TRY(auto account, Quota::account_of(records_, real(id)));
+    return Address(std::move(account));
+}
+
 /// For messages that processes sent. Whoever a process trusts as a forwarder may say that, and nobody else may pretend to be one
 /// (4.2). What two forwarders bring, or one of them twice under another signature, is one message: its deep hash, without owner
 /// and Pushed-For, tells (3.2). Only forwarders can use a hash up, so that no stranger keeps a message out by bringing it first.
@@ -128,17 +168,9 @@ Result<std::optional<Digest>> LocalScheduler::deep_hash_of_pushed(const item::Da
     const auto from = item.tags().first("From-Process");
     if (!from)
         return std::optional<Digest>{};
-    TRY(const auto spawn, weave_.item(ItemId(process)));
-    TRY(const auto first, records_.log(process, 0));
-    ENSURE(first, "a process has slot 0 from the transaction that made it");
-    TRY(const auto admitted, read_stored(weave_, first->assignment));
-    const auto trusted = [&](std::string_view address) {
-        if (admitted.semantics && admitted.semantics->authority && admitted.semantics->authority->text() == address)
-            return true;
-        return units::names_authority(spawn.header.tags(), address);
-    };
-    if (!trusted(item.owner().text())) {
-        if (trusted(*from))
+    TRY(const auto trusted, trust_of(process));
+    if (!trusted.by(item.owner().text())) {
+        if (trusted.by(*from))
             return fail(errors::bad_tag,
                 fmt::format("Invalid From-Process value.: {} is trusted by the process {} and did not sign the item {}", *from,
                     process.text(), item.id().text()));
@@ -256,6 +288,7 @@ Result<units::Assignment> LocalScheduler::append(const Entry& entry)
             .sent_to = entry.sent_to};
         if (entry.spawned) {
             TRY_OK(records.put_process(*entry.spawned));
+            TRY_OK(quota_.charge(records, *entry.spawned, entry.account, fields.timestamp_ms));
         } else {
             TRY(const auto there, records.process(entry.process));
             ENSURE(there && there->slots > 0, "a process has slot 0 from the transaction that made it");

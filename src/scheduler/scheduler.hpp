@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "item/signer.hpp"
+#include "scheduler/quota.hpp"
 #include "units/units.hpp"
 #include "weave/weave.hpp"
 
@@ -20,6 +21,7 @@ public:
         /// Takes processes that name another scheduler as its own, so that clients with a built-in one work. For development.
         bool any_scheduler = false;
         std::uint64_t message_bytes_max = 0;  ///< of a whole item; 0: what HTTP lets in
+        Quota::Limits quota{};
     };
     LocalScheduler(weave::Weave& weave, store::Records& records, const item::Signer& key, Clock& clock, Options options)
         : weave_(weave)
@@ -27,6 +29,7 @@ public:
         , key_(key)
         , clock_(clock)
         , options_(std::move(options))
+        , quota_(options_.quota)
     {
     }
 
@@ -37,6 +40,7 @@ public:
     Result<units::Slot> slot_of(const ProcessId& process, const ItemId& message) override;
     Result<units::Closing> close(const ProcessId& process, std::int64_t until_ms) override;
     Result<units::ProcessInfo> process(const ProcessId& id) override;
+    Result<Address> account(const ProcessId& id) override;
     Result<std::vector<ProcessId>> processes() override { return records_.processes(); }
     Address address() const override { return key_.address(); }
 
@@ -47,6 +51,7 @@ private:
         ItemId message;
         std::optional<weave::NewItem> item{};
         std::optional<store::ProcessRecord> spawned{};
+        std::string account{};  ///< that answers for what is spawned
         std::optional<units::Assignment::Semantics> semantics{};
         std::vector<std::string> exclude{};
         std::optional<ItemId> sent_to{};
@@ -62,6 +67,9 @@ private:
     };
     Result<Link> link_of(store::RecordsWriter& records, const ProcessId& process, const AssignmentId& assignment);
     Result<store::ProcessRecord> admit(const item::DataItem& item);
+    Result<std::string> account_for(const item::DataItem& spawn);
+    struct Trust;
+    Result<Trust> trust_of(const ProcessId& process);
     Result<std::optional<Digest>> deep_hash_of_pushed(const item::DataItem& item, const ProcessId& process);
     Result<units::Assignment> append(const Entry& entry);
 
@@ -70,6 +78,7 @@ private:
     const item::Signer& key_;
     Clock& clock_;
     Options options_;
+    Quota quota_;
     std::map<ProcessId, Link> links_;  ///< the ends of logs that were appended to lately
 };
 

@@ -218,3 +218,121 @@ TEST_F(AScheduler, notices_an_entry_that_does_not_link)
     EXPECT_EQ(reader.check_entry(two, &zero.assignment, key.address().text()).error().code, errors::broken_log);
     EXPECT_EQ(reader.check_entry(zero, nullptr, "another scheduler").error().code, errors::broken_log);
 }
+
+// ---- quotas
+
+namespace {
+
+class AQuota : public AScheduler {
+protected:
+    class OurClock final : public Clock {
+    public:
+        std::int64_t wall_ms() const override { return now_ms; }
+        std::int64_t monotonic_ns() const override { return now_ms * 1'000'000; }
+        void sleep_ms(std::int64_t duration_ms) override { now_ms += duration_ms; }
+        std::int64_t now_ms = 1'700'000'000'000;
+    };
+    void limit(Quota::Limits limits)
+    {
+        scheduler = std::make_unique<LocalScheduler>(*weave, *records, key, clock,
+            LocalScheduler::Options{.admit =
+                                        [this](const item::DataItem&) {
+                                            ++admitted;
+                                            return admit();
+                                        },
+                .quota = std::move(limits)});
+    }
+    item::DataItem one(const item::Signer& signer, item::Tags more = {})
+    {
+        item::Tags tags{{"Data-Protocol", "ao"}, {"Type", "Process"}, {"Module", ModuleId{}.text()},
+            {"Scheduler", key.address().text()}, {"Number", std::to_string(++made)}};
+        for (const auto& tag : more)
+            tags.add(tag.name, tag.value);
+        return item::build({.tags = std::move(tags)}, signer).value();
+    }
+    std::string code(const item::DataItem& item)
+    {
+        const auto assigned = scheduler->assign(item);
+        return assigned ? "" : std::string(assigned.error().code);
+    }
+
+    OurClock clock;
+    item::Ed25519Signer other = item::Ed25519Signer::generate(system_random());
+    int made = 0;
+    int admitted = 0;
+};
+
+}  // namespace
+
+TEST_F(AQuota, lets_an_owner_have_so_many_processes_and_says_how_many)
+{
+    limit({.processes = 2});
+    const auto first = one(wallet);
+    EXPECT_EQ(code(first), "");
+    EXPECT_EQ(code(one(wallet)), "");
+    const auto height = weave->tip().value().height;
+    const auto refused = scheduler->assign(one(wallet));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, errors::over_quota);
+    EXPECT_NE(refused.error().sentence.find("2 processes here and would for 3; at most 2"), std::string::npos)
+        << refused.error().sentence;
+    EXPECT_EQ(weave->tip().value().height, height) << "nothing was stored";
+    EXPECT_EQ(admitted, 2) << "nor compiled";
+    EXPECT_EQ(code(first), "") << "what is there gets its answer again";
+    EXPECT_EQ(code(message(ProcessId(first.id()), "x")), "") << "and its messages";
+    EXPECT_EQ(code(one(other)), "");
+    // It holds after a start, and a larger one lets more in.
+    limit({.processes = 2});
+    EXPECT_EQ(code(one(wallet)), errors::over_quota);
+    limit({.processes = 3});
+    EXPECT_EQ(code(one(wallet)), "");
+    EXPECT_EQ(code(one(wallet)), errors::over_quota);
+    limit({.processes = 3, .exempt = {wallet.address().text()}});
+    EXPECT_EQ(code(one(wallet)), "");
+}
+
+TEST_F(AQuota, counts_what_a_process_spawns_for_whoever_answers_for_the_process)
+{
+    limit({.processes = 4});
+    item::Ed25519Signer authority = item::Ed25519Signer::generate(system_random());
+    const auto parent = one(wallet, {{"Authority", authority.address().text()}});
+    EXPECT_EQ(code(parent), "");
+    const auto child_of = [&](const item::DataItem& of) {
+        return one(authority, {{"From-Process", of.id().text()}, {"Authority", authority.address().text()}});
+    };
+    const auto child = child_of(parent);
+    EXPECT_EQ(code(child), "");
+    EXPECT_EQ(scheduler->process(ProcessId(child.id())).value().owner, authority.address());
+    EXPECT_EQ(scheduler->account(ProcessId(child.id())).value(), wallet.address());
+    const auto grandchild = child_of(child);
+    EXPECT_EQ(code(grandchild), "");
+    EXPECT_EQ(scheduler->account(ProcessId(grandchild.id())).value(), wallet.address());
+    EXPECT_EQ(code(child_of(grandchild)), "");
+    EXPECT_EQ(code(child_of(grandchild)), errors::over_quota);
+    EXPECT_EQ(code(one(wallet)), errors::over_quota);
+
+    // Whoever only says that a process of somebody else's sent it answers for it.
+    const auto pretended = one(other, {{"From-Process", child.id().text()}});
+    EXPECT_EQ(code(pretended), "");
+    EXPECT_EQ(scheduler->account(ProcessId(pretended.id())).value(), other.address());
+    EXPECT_EQ(scheduler->account(ProcessId{}).error().code, errors::unknown_process);
+}
+
+TEST_F(AQuota, lets_an_owner_spawn_so_many_in_an_hour)
+{
+    limit({.spawns_per_hour = 2});
+    clock.now_ms = 1'700'000'000'000 / 3'600'000 * 3'600'000;
+    for (int hour = 0; hour < 3; ++hour) {
+        EXPECT_EQ(code(one(wallet)), "");
+        clock.now_ms += 1'800'000;
+        EXPECT_EQ(code(one(wallet)), "");
+        const auto refused = scheduler->assign(one(wallet));
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code, errors::over_quota);
+        EXPECT_NE(refused.error().hint.find("in 1801 s"), std::string::npos) << refused.error().hint;
+        // A clock that goes back opens nothing.
+        clock.now_ms -= 7'200'000;
+        EXPECT_EQ(code(one(wallet)), errors::over_quota);
+        clock.now_ms += 7'200'000 + 1'800'000;
+    }
+}

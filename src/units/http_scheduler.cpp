@@ -172,6 +172,17 @@ Result<Slot> HttpScheduler::slot_of(const ProcessId& process, const ItemId& mess
     return entry.assignment.slot;
 }
 
+Result<Address> HttpScheduler::account(const ProcessId& id)
+{
+    TRY(const bool ours, unit_.speaks_ours());
+    if (!ours)
+        return Scheduler::account(id);
+    TRY(const auto answer, unit_.ask("GET", "/~altiplano/process/" + id.text()));
+    TRY(const auto json, JsonView::parse(answer.body));
+    const auto account = json.find("account") ? json.find("account")->string() : std::nullopt;
+    return account ? Result<Address>(Address(*account)) : Scheduler::account(id);
+}
+
 Result<ProcessInfo> HttpScheduler::process(const ProcessId& id)
 {
     TRY(const bool ours, unit_.speaks_ours());

@@ -53,6 +53,7 @@ public:
     /// By AO's wire nothing is promised: units.not_offered.
     Result<Closing> close(const ProcessId& process, std::int64_t until_ms) override;
     Result<ProcessInfo> process(const ProcessId& id) override;
+    Result<Address> account(const ProcessId& id) override;
     /// AO's wire has no such list: nothing is known then.
     Result<std::vector<ProcessId>> processes() override;
     /// Empty while it never answered.
@@ -78,8 +79,8 @@ public:
     /// By AO's wire nothing is known to be stored.
     Result<std::optional<SlotResult>> stored(const Slot& slot) override;
     Result<CronReach> cron(const CronRequest& request) override;
-    Result<SlotResult> dry_run(const DryRun& run) override;
     Result<std::optional<Slot>> begins_after(const ProcessId& process) override;
+    Result<SlotResult> dry_run(const DryRun& run) override;
     /// What a guest prints stays at its unit: nothing is ever called.
     std::shared_ptr<void> watch(const ProcessId& process, std::function<void(const ConsolePiece&)> listener) override;
 

@@ -33,6 +33,9 @@ public:
     virtual Result<Closing> close(const ProcessId& process, std::int64_t until_ms);
     /// @return scheduler.unknown_process
     virtual Result<ProcessInfo> process(const ProcessId& id) = 0;
+    /// Who answers for what a process takes of this node: whoever signed its spawn, or when a process spawned it, whoever answers
+    /// for that one. @return scheduler.unknown_process
+    virtual Result<Address> account(const ProcessId& process);
     /// Every process, by id.
     virtual Result<std::vector<ProcessId>> processes() = 0;
     virtual Address address() const = 0;
@@ -56,12 +59,12 @@ public:
     /// @return as `result`; compute.cron_parked, units.not_offered
     virtual Result<CronReach> cron(const CronRequest& request);
 
-    /// What the newest state answers to a message that changes nothing: evaluates the log to its end first.
-    /// @return as `result`; compute.bad_dry_run; scheduler.unknown_process
-    virtual Result<SlotResult> dry_run(const DryRun& run) = 0;
     /// Where results of a process begin: after this evaluation, whose state came from somebody else. Nothing: at slot 0.
     virtual Result<std::optional<Slot>> begins_after(const ProcessId& process);
 
+    /// What the newest state answers to a message that changes nothing: evaluates the log to its end first.
+    /// @return as `result`; compute.bad_dry_run; scheduler.unknown_process
+    virtual Result<SlotResult> dry_run(const DryRun& run) = 0;
 
     /// Calls `listener` for what the guest prints while slots of `process` run, from any thread, until the returned
     /// handle is destroyed (which waits for a call under way). Pieces printed before are not repeated.

@@ -120,12 +120,14 @@ Result<Reply> process(Node& node, const Request& request)
 {
     TRY(const auto id, ProcessId::parse(request.parameter("process")));
     TRY(const auto info, node.scheduler().process(id));
+    TRY(const auto account, node.scheduler().account(id));
     JsonWriter json;
     json.begin_object()
         .member("process", std::string_view(info.id.text()))
         .member("module", std::string_view(info.module.text()))
         .member("owner", std::string_view(info.owner.text()))
         .member("scheduler", std::string_view(info.scheduler.text()))
+        .member("account", std::string_view(account.text()))
         .member("slots", info.slots)
         .end_object();
     return json_reply(std::move(json));
