@@ -9,8 +9,8 @@ struct Arguments {
     std::size_t points = 150;  ///< of a sample
     bool all = false;
     std::uint64_t seed = 1;
-    std::size_t messages = 12;
-    std::size_t rounds = 2;
+    std::size_t messages = 14;
+    std::size_t rounds = 3;
     std::size_t shard = 0;  ///< which of `shards` parts, for as many programs at once
     std::size_t shards = 1;
     std::optional<std::size_t> point{};

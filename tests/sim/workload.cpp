@@ -108,7 +108,9 @@ compute::WorkerStart worker_thread(Recorder* recorder)
     };
 }
 
-Result<std::unique_ptr<node::Node>> open(const Setting& setting, Files& files, Clock& clock, Random& random, Recorder* recorder)
+/// @param image_gas  after which a checkpoint is due: 1 for one after each slot, more lets results wait for each other
+Result<std::unique_ptr<node::Node>> open(
+    const Setting& setting, Files& files, Clock& clock, Random& random, Recorder* recorder, std::uint64_t image_gas = 1)
 {
     return node::Node::open({.data = setting.data,
                                 .modules = setting.modules,
@@ -117,7 +119,8 @@ Result<std::unique_ptr<node::Node>> open(const Setting& setting, Files& files, C
                                 .messenger_threads = 1,
                                 .workers = 1,
                                 .warm_max = 2,
-                                .image_gas = 1,
+                                .image_gas = image_gas,
+                                .history_states = 1,
                                 .outer = {}},
         files, clock, random);
 }
@@ -175,9 +178,9 @@ public:
         }
     }
 
-    Result<void> open()
+    Result<void> open(std::uint64_t image_gas = 1)
     {
-        TRY(node_, insist([&] { return sim::open(setting_, recorder_.files(), clock_, random_, &recorder_); }));
+        TRY(node_, insist([&] { return sim::open(setting_, recorder_.files(), clock_, random_, &recorder_, image_gas); }));
         if (!told_.opened_at) {
             told_.scheduler = node_->scheduler().address();
             told_.authority = node_->authority();
@@ -219,6 +222,50 @@ public:
         return *accepted.slot;
     }
 
+    /// Some items that share a block.
+    Result<void> put_together(std::size_t count)
+    {
+        std::vector<item::DataItem> items;
+        for (std::size_t i = 0; i < count; ++i) {
+            TRY(auto one,
+                item::build({.anchor = anchor(), .tags = {{"Name", "one of several"}}, .data = to_buffer(anchor())}, key_));
+            items.push_back(std::move(one));
+        }
+        TRY_OK(insist([&]() -> Result<void> {
+            std::vector<weave::NewItem> staged;
+            for (const auto& one : items) {
+                TRY(auto next, weave::stage(one, node_->weave().blobs()));
+                staged.push_back(std::move(next));
+            }
+            TRY(const auto block, node_->weave().put(std::move(staged)));
+            return {};
+        }));
+        for (const auto& one : items)
+            told_.stored.push_back({recorder_.size(), one.id(), sha256(one.data())});
+        return {};
+    }
+    /// Messages that are all in the log before the first is evaluated: their results become durable together.
+    Result<void> send_together(const ProcessId& to, std::size_t count, const item::Tags& tags)
+    {
+        std::vector<units::Slot> slots;
+        for (std::size_t i = 0; i < count; ++i) {
+            clock_.move(10);
+            TRY(auto item,
+                item::build({.target = Digest(to), .anchor = anchor(), .tags = tags, .data = to_buffer("count")}, key_));
+            TRY(const auto assignment, insist([&] { return node_->scheduler().assign(item); }));
+            slots.push_back(assignment.slot);
+            told_.slots.push_back({recorder_.size(), assignment.slot, assignment.id, std::move(item)});
+        }
+        TRY(const auto last, insist([&] { return node_->compute().result(slots.back()); }));
+        const auto at = recorder_.size();
+        for (const auto& slot : slots) {
+            TRY(const auto result, insist([&] { return node_->compute().result(slot); }));
+            told_.answers.push_back({at, result});
+        }
+        node_->messenger().look_at(to);
+        return settle(*node_, patience_ms());
+    }
+
     Result<void> run()
     {
         TRY_OK(open());
@@ -236,9 +283,16 @@ public:
         for (std::size_t round = 0; round < setting_.rounds; ++round) {
             if (round > 0) {
                 close();
-                TRY_OK(open());
+                TRY_OK(open(round % 2 == 0 ? 1 : rare_image_gas));
                 TRY_OK(settle(*node_, patience_ms()));
+                Buffer another(store::Blobs::size_min + 1000 * round);
+                random_.fill(another);
+                TRY_OK(put(std::move(another), {{"Name", "another blob"}}));
+                TRY_OK(put_together(3));
+                TRY(const auto c, send({}, "", process));
+                TRY_OK(send_together(c.process, 4, message));
             }
+            TRY_OK(send_together(a.process, 5, message));
             for (std::size_t i = 0; i < setting_.messages; ++i) {
                 const auto& to = i % 3 == 2 ? b.process : a.process;
                 const auto& other = i % 3 == 2 ? a.process : b.process;
@@ -255,6 +309,7 @@ public:
     }
 
 private:
+    static constexpr std::uint64_t rare_image_gas = 30'000;  // that of a few messages
     int patience_ms() const { return setting_.insists ? 30'000 : 300; }
     std::string anchor()
     {

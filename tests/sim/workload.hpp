@@ -69,15 +69,16 @@ private:
 struct Setting {
     Path data;
     Path modules;  ///< compiled ones, kept for all restarts
-    std::size_t messages = 12;  ///< sent from outside in each of the script's rounds
-    std::size_t rounds = 2;  ///< the node is closed and opened between them
+    std::size_t messages = 14;  ///< sent from outside in each of the script's rounds
+    std::size_t rounds = 3;  ///< the node is closed and opened between them
     std::uint64_t seed = 1;
     bool insists = true;  ///< a client whose call fails calls again, up to ten times; else the script ends there
     bool faulty = false;  ///< calls may fail: time goes on while the node waits to try again
 };
 
-/// Runs the script: items and a blob stored, processes spawned, messages that are sent on, spawn, fail and trap, images and
-/// overlays after each slot. A call that fails is made again by its client, up to ten times.
+/// Runs the script: items and blobs stored, processes spawned, messages that are sent on, spawn, fail and trap, rows of messages
+/// whose results become durable together; images and overlays after each slot, or in every second round now and then. A call that
+/// fails is made again by its client, up to ten times.
 /// @param told  is filled as it goes on @return the first thing that is wrong
 Result<void> run_script(const Setting& setting, Recorder& recorder, Told& told);
 
