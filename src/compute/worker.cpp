@@ -220,7 +220,8 @@ private:
             return fail(errors::worker_protocol, fmt::format("a worker was given the format {}", as_text(format_name)));
         TRY(const auto wasm, fields.text());
         const Path modules{std::string(as_text(folder))};
-        TRY(auto offered, read_announced(fields, modules.parent_path() / "accelerators"));
+        References references;
+        TRY(auto offered, read_announced(fields, modules.parent_path() / "accelerators", references));
         // Read before the sandbox closes the way to any file.
         const auto other = options_.instead ? options_.instead(wasm) : Buffer{};
         TRY_OK(system_files().make_directories(modules));
@@ -238,13 +239,17 @@ private:
         if (options_.sandboxed)
             within.emplace(socket_, options_.compile);
         TRY(module_, cache_->compile(other.empty() ? wasm : Bytes(other), *format));
+        for (const auto& [hash, reference] : references)
+            vm::prepare_reference(*engine_, hash, reference);
         malloc_trim(0);  // what a compiler used, which this process is never again
         return Frame{.type = FrameType::loaded};
     }
 
+    using References = std::vector<std::pair<Digest, Buffer>>;
     /// This program's extensions, and those that the process asks for, as its item announced them.
     /// @param accelerators  folder of native code that the operator has put there, by specification
-    static Result<vm::Extensions> read_announced(Unpacker& fields, const Path& accelerators)
+    /// @param references  is given the modules that will run for want of one
+    static Result<vm::Extensions> read_announced(Unpacker& fields, const Path& accelerators, References& references)
     {
         auto all = extensions();
         TRY(const auto count, fields.number());
@@ -266,6 +271,8 @@ private:
                 log::error("{}", accelerator.error().sentence);
                 accelerator = nullptr;
             }
+            if (!*accelerator)
+                references.emplace_back(what.wasm_sha256, what.wasm);
             all.push_back(announced::extension(std::move(what), *std::move(accelerator)));
         }
         return all;

@@ -160,6 +160,10 @@ public:
 /// The rewriting pass as reference modules go through it: what a module is refused for follows from its bytes.
 /// @return module.*
 Result<Buffer> rewrite_reference(Bytes wasm);
+class Engine;
+/// Compiles a reference module before it is called, where that can be limited (`run_reference`, `run_announced`). What does not
+/// compile is found again by the call, whose outcome it is.
+void prepare_reference(Engine& engine, const Digest& hash, Bytes wasm);
 
 /// A named set of imports, shared by all machines: `call` may run on several threads at once.
 class Extension {

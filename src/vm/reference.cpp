@@ -61,6 +61,11 @@ Result<Buffer> rewrite_reference(Bytes wasm)
     return made;
 }
 
+void prepare_reference(Engine& engine, const Digest& hash, Bytes wasm)
+{
+    (void)compiled(engine.native(), hash, wasm).has_value();
+}
+
 Answer<Value> CallContext::run_announced(const Digest&, Bytes, std::string_view, Value, std::span<const Value>, std::uint64_t)
 {
     return broken("cannot run", "there is no machine");
