@@ -2,10 +2,10 @@
 #include "recorder.hpp"
 
 #include "base/errors.hpp"
+#include "store/sqlite/pass_through.hpp"
 
 #include <atomic>
 #include <cstring>
-#include <sqlite3.h>
 
 namespace altiplano::sim {
 
@@ -24,9 +24,10 @@ struct ShimFile {
     char path[240];
     sqlite3_file* inner() { return reinterpret_cast<sqlite3_file*>(this + 1); }
 };
+using Inner = store::sqlite::PassThrough<ShimFile>;
 ShimFile& of(sqlite3_file* file)
 {
-    return *reinterpret_cast<ShimFile*>(file);
+    return Inner::of(file);
 }
 
 int code_of(const Result<void>& done, int otherwise)
@@ -43,19 +44,10 @@ Result<void> inner(int code)
     return fail("sim.sqlite", std::to_string(code));
 }
 
-int close_file(sqlite3_file* file)
-{
-    const int code = of(file).inner()->pMethods ? of(file).inner()->pMethods->xClose(of(file).inner()) : SQLITE_OK;
-    return code;
-}
-int read_file(sqlite3_file* file, void* into, int bytes, sqlite3_int64 offset)
-{
-    return of(file).inner()->pMethods->xRead(of(file).inner(), into, bytes, offset);
-}
 int write_file(sqlite3_file* file, const void* from, int bytes, sqlite3_int64 offset)
 {
     auto& f = of(file);
-    const auto act = [&] { return f.inner()->pMethods->xWrite(f.inner(), from, bytes, offset); };
+    const auto act = [&] { return Inner::write(file, from, bytes, offset); };
     if (!f.recorder)
         return act();
     const auto* const begin = static_cast<const std::byte*>(from);
@@ -70,7 +62,7 @@ int write_file(sqlite3_file* file, const void* from, int bytes, sqlite3_int64 of
 int truncate_file(sqlite3_file* file, sqlite3_int64 size)
 {
     auto& f = of(file);
-    const auto act = [&] { return f.inner()->pMethods->xTruncate(f.inner(), size); };
+    const auto act = [&] { return Inner::truncate(file, size); };
     if (!f.recorder)
         return act();
     return code_of(
@@ -82,7 +74,7 @@ int sync_file(sqlite3_file* file, int flags)
 {
     auto& f = of(file);
     if (!f.recorder)
-        return f.inner()->pMethods->xSync(f.inner(), flags);
+        return Inner::sync(file, flags);
     const auto nothing = [] { return Result<void>{}; };
     const int code =
         code_of(f.recorder->op({.kind = Op::Kind::sync, .file = f.number, .path = f.path}, nothing), SQLITE_IOERR_FSYNC);
@@ -95,54 +87,13 @@ int sync_file(sqlite3_file* file, int flags)
         f.recorder->op({.kind = Op::Kind::sync_directory, .path = slash == path.npos ? "" : path.substr(0, slash)}, nothing),
         SQLITE_IOERR_DIR_FSYNC);
 }
-int file_size(sqlite3_file* file, sqlite3_int64* size)
-{
-    return of(file).inner()->pMethods->xFileSize(of(file).inner(), size);
-}
-int lock_file(sqlite3_file* file, int level)
-{
-    return of(file).inner()->pMethods->xLock(of(file).inner(), level);
-}
-int unlock_file(sqlite3_file* file, int level)
-{
-    return of(file).inner()->pMethods->xUnlock(of(file).inner(), level);
-}
-int is_reserved(sqlite3_file* file, int* out)
-{
-    return of(file).inner()->pMethods->xCheckReservedLock(of(file).inner(), out);
-}
-int control(sqlite3_file* file, int what, void* argument)
-{
-    return of(file).inner()->pMethods->xFileControl(of(file).inner(), what, argument);
-}
-int sector_size(sqlite3_file* file)
-{
-    return of(file).inner()->pMethods->xSectorSize(of(file).inner());
-}
-int characteristics(sqlite3_file* file)
-{
-    return of(file).inner()->pMethods->xDeviceCharacteristics(of(file).inner());
-}
-int map_shared(sqlite3_file* file, int page, int bytes, int extend, void volatile** out)
-{
-    return of(file).inner()->pMethods->xShmMap(of(file).inner(), page, bytes, extend, out);
-}
-int lock_shared(sqlite3_file* file, int offset, int count, int flags)
-{
-    return of(file).inner()->pMethods->xShmLock(of(file).inner(), offset, count, flags);
-}
-void barrier(sqlite3_file* file)
-{
-    of(file).inner()->pMethods->xShmBarrier(of(file).inner());
-}
-int unmap_shared(sqlite3_file* file, int remove)
-{
-    return of(file).inner()->pMethods->xShmUnmap(of(file).inner(), remove);
-}
-
-constexpr sqlite3_io_methods methods{2, close_file, read_file, write_file, truncate_file, sync_file, file_size, lock_file,
-    unlock_file, is_reserved, control, sector_size, characteristics, map_shared, lock_shared, barrier, unmap_shared, nullptr,
-    nullptr};
+constexpr sqlite3_io_methods methods = [] {
+    auto all = Inner::methods;
+    all.xWrite = write_file;
+    all.xTruncate = truncate_file;
+    all.xSync = sync_file;
+    return all;
+}();
 
 int open_file(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags)
 {

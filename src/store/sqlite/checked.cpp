@@ -2,12 +2,12 @@
 
 #include "base/bytes.hpp"
 #include "base/log.hpp"
+#include "store/sqlite/pass_through.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <set>
-#include <sqlite3.h>
 #include <utility>
 #include <vector>
 
@@ -46,9 +46,10 @@ struct CheckedFile {
     Gathered* gathered;  ///< of a write-ahead log whose writes go together; null: each goes at once
     sqlite3_file* inner() { return reinterpret_cast<sqlite3_file*>(this + 1); }
 };
+using Inner = PassThrough<CheckedFile>;
 CheckedFile& of(sqlite3_file* file)
 {
-    return *reinterpret_cast<CheckedFile*>(file);
+    return Inner::of(file);
 }
 
 /// Two sums over 32-bit words, each into the other, as SQLite has them in its write-ahead log; begun with the place, so that a
@@ -108,7 +109,7 @@ int close_file(sqlite3_file* file)
 {
     const int written = write_gathered(of(file));
     delete std::exchange(of(file).gathered, nullptr);
-    const int closed = of(file).inner()->pMethods->xClose(of(file).inner());
+    const int closed = Inner::close(file);
     return written != SQLITE_OK ? written : closed;
 }
 int read_file(sqlite3_file* file, void* into, int bytes, sqlite3_int64 offset)
@@ -116,7 +117,7 @@ int read_file(sqlite3_file* file, void* into, int bytes, sqlite3_int64 offset)
     auto& f = of(file);
     if (const int written = write_gathered(f); written != SQLITE_OK)
         return written;
-    const int code = f.inner()->pMethods->xRead(f.inner(), into, bytes, offset);
+    const int code = Inner::read(file, into, bytes, offset);
     if (code != SQLITE_OK || !f.database)
         return code;
     if (offset == 0 && bytes >= 100 && !f.checks)
@@ -144,12 +145,12 @@ int write_file(sqlite3_file* file, const void* from, int bytes, sqlite3_int64 of
     if (f.database && offset == 0 && bytes >= 512)
         look_at_header(f, from);
     if (!f.checks || !is_page(bytes, offset))
-        return f.inner()->pMethods->xWrite(f.inner(), from, bytes, offset);
+        return Inner::write(file, from, bytes, offset);
     unsigned char page[page_bytes_max];
     std::memcpy(page, from, static_cast<std::size_t>(bytes));
     const auto sum = checksum(page, bytes, offset);
     std::memcpy(page + bytes - reserved_bytes, &sum, sizeof sum);
-    return f.inner()->pMethods->xWrite(f.inner(), page, bytes, offset);
+    return Inner::write(file, page, bytes, offset);
 }
 int control(sqlite3_file* file, int what, void* argument)
 {
@@ -157,69 +158,39 @@ int control(sqlite3_file* file, int what, void* argument)
         of(file).ignores = true;
         return SQLITE_OK;
     }
-    return of(file).inner()->pMethods->xFileControl(of(file).inner(), what, argument);
+    return Inner::control(file, what, argument);
 }
 
-// The rest goes straight on, after what is gathered.
+// What is gathered goes first.
 int truncate_file(sqlite3_file* file, sqlite3_int64 size)
 {
     if (const int written = write_gathered(of(file)); written != SQLITE_OK)
         return written;
-    return of(file).inner()->pMethods->xTruncate(of(file).inner(), size);
+    return Inner::truncate(file, size);
 }
 int sync_file(sqlite3_file* file, int flags)
 {
     if (const int written = write_gathered(of(file)); written != SQLITE_OK)
         return written;
-    return of(file).inner()->pMethods->xSync(of(file).inner(), flags);
+    return Inner::sync(file, flags);
 }
 int file_size(sqlite3_file* file, sqlite3_int64* size)
 {
     if (const int written = write_gathered(of(file)); written != SQLITE_OK)
         return written;
-    return of(file).inner()->pMethods->xFileSize(of(file).inner(), size);
+    return Inner::size(file, size);
 }
-int lock_file(sqlite3_file* file, int level)
-{
-    return of(file).inner()->pMethods->xLock(of(file).inner(), level);
-}
-int unlock_file(sqlite3_file* file, int level)
-{
-    return of(file).inner()->pMethods->xUnlock(of(file).inner(), level);
-}
-int is_reserved(sqlite3_file* file, int* out)
-{
-    return of(file).inner()->pMethods->xCheckReservedLock(of(file).inner(), out);
-}
-int sector_size(sqlite3_file* file)
-{
-    return of(file).inner()->pMethods->xSectorSize(of(file).inner());
-}
-int characteristics(sqlite3_file* file)
-{
-    return of(file).inner()->pMethods->xDeviceCharacteristics(of(file).inner());
-}
-int map_shared(sqlite3_file* file, int page, int bytes, int extend, void volatile** out)
-{
-    return of(file).inner()->pMethods->xShmMap(of(file).inner(), page, bytes, extend, out);
-}
-int lock_shared(sqlite3_file* file, int offset, int count, int flags)
-{
-    return of(file).inner()->pMethods->xShmLock(of(file).inner(), offset, count, flags);
-}
-void barrier(sqlite3_file* file)
-{
-    of(file).inner()->pMethods->xShmBarrier(of(file).inner());
-}
-int unmap_shared(sqlite3_file* file, int remove)
-{
-    return of(file).inner()->pMethods->xShmUnmap(of(file).inner(), remove);
-}
-
-// Version 2: with shared memory for the write-ahead log, without mapped reads, which would pass the checks by.
-constexpr sqlite3_io_methods methods{2, close_file, read_file, write_file, truncate_file, sync_file, file_size, lock_file,
-    unlock_file, is_reserved, control, sector_size, characteristics, map_shared, lock_shared, barrier, unmap_shared, nullptr,
-    nullptr};
+constexpr sqlite3_io_methods methods = [] {
+    auto all = Inner::methods;
+    all.xClose = close_file;
+    all.xRead = read_file;
+    all.xWrite = write_file;
+    all.xTruncate = truncate_file;
+    all.xSync = sync_file;
+    all.xFileSize = file_size;
+    all.xFileControl = control;
+    return all;
+}();
 
 int open_file(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags)
 {
@@ -258,7 +229,7 @@ void gather_log_writes(sqlite3* database)
     sqlite3_file* main = nullptr;
     sqlite3_file_control(database, "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&main));
     // Where a sector may be torn, SQLite fills up the log's last one after the sync, and names those pages to readers.
-    if (!main || (characteristics(main) & SQLITE_IOCAP_POWERSAFE_OVERWRITE) == 0)
+    if (!main || (Inner::characteristics(main) & SQLITE_IOCAP_POWERSAFE_OVERWRITE) == 0)
         return;
     if (log && log->pMethods == &methods && !of(log).database && !of(log).gathered)
         of(log).gathered = new Gathered;
