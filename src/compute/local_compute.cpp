@@ -180,10 +180,15 @@ Result<units::SlotResult> LocalCompute::result(const units::Slot& slot)
                 slot.process.text(), taken->item.text(), taken->nonce),
             "ask a node that computed the log from its beginning");
 
-    TRY_OK(with_lane(slot.process, [&](Lane& lane) -> Result<void> {
-        TRY_OK(advance(lane, {.slot = slot}));
-        return {};
-    }));
+    {
+        std::optional<Wanted::Place> place(std::in_place, lane(slot.process)->wanted, slot);
+        place->come_first();
+        TRY_OK(with_lane(slot.process, [&](Lane& lane) -> Result<void> {
+            TRY_OK(advance(lane, {.slot = slot, .ahead = true}));
+            place.reset();  // the next one may prepare to come
+            return {};
+        }));
+    }
     TRY(there, stored(slot));
     if (!there && slot.cron > 0)
         return fail(errors::unknown_slot,
@@ -253,7 +258,7 @@ Result<LocalCompute::CronState> LocalCompute::cron_state(const ProcessId& proces
     if (!idle)
         return CronState{};  // it is being evaluated
     TRY_OK(load_walk(*lane));
-    CronState state{.crons = lane->context->crons.size(), .evaluated = lane->walk->at()};
+    CronState state{.crons = lane->context->crons.size(), .evaluated = newest(*lane)};
     if (state.crons > 0) {
         TRY(const auto* const next, lane->walk->peek());
         state.due = next ? lane->walk->ticks_due() : 0;

@@ -6,10 +6,12 @@
 #include "compute/log_walk.hpp"
 #include "compute/result_queue.hpp"
 #include "compute/turns.hpp"
+#include "compute/wanted.hpp"
 #include "compute/worker_pool.hpp"
 #include "store/records.hpp"
 #include "units/units.hpp"
 
+#include <deque>
 #include <list>
 #include <map>
 #include <mutex>
@@ -131,20 +133,28 @@ public:
     std::vector<std::int64_t> worker_processes();
 
 private:
-    /// A process and its machine, if it is awake. `mutex` is held while a slot is evaluated.
+    /// A step of the log that the worker has, and where the walk stood before.
+    struct Begun {
+        LogWalk::Step step;  ///< without its message
+        std::optional<units::Slot> after;
+    };
+    /// A process and its machine, if it is awake. `mutex` is held while a slot is evaluated; who frees it may leave one behind
+    /// that has begun and that somebody waits for.
     struct Lane {
         explicit Lane(ProcessId id)
             : process(id)
         {
         }
         const ProcessId process;
+        Wanted wanted;
         std::mutex mutex;
         std::optional<std::string> account{};  ///< that its turns are counted for, once it had one
         std::optional<Context> context;
         std::unique_ptr<WorkerClient> worker;
         bool has_machine = false;
         std::optional<units::Slot> at;  ///< what the machine evaluated last; nothing: it has only begun
-        std::unique_ptr<LogWalk> walk;  ///< stands after the newest result, durable or pending
+        std::unique_ptr<LogWalk> walk;  ///< stands after what has begun, or else after the newest result, durable or pending
+        std::deque<Begun> begun;  ///< what the worker has, in order; two at most
         std::optional<units::Slot> evaluated{};  ///< where the walk stood when the process went to sleep
         std::vector<std::shared_ptr<ResultQueue::Pending>> pending;  ///< results on their way to the cache
         Digest root;  ///< of its state
@@ -170,7 +180,9 @@ private:
     std::vector<std::shared_ptr<Lane>> awake_lanes();
     Result<void> load_context(Lane& lane);
     Result<void> start_worker(Lane& lane);
+    const std::string& account(Lane& lane);
     Result<Evaluated> evaluate(Lane& lane, const Work& work, std::uint64_t height, const WorkerClient::Console& console);
+    Result<Evaluated> evaluated(Lane& lane, Turns::Turn& turn, std::uint64_t height, const WorkerClient::Console& console);
     Result<void> with_state(const units::Slot& slot, const std::function<Result<void>(Lane& lane)>& work);
     void sleep(Lane& lane);
     /// Does something with a lane that nobody else uses meanwhile; again when its worker died.
@@ -181,9 +193,16 @@ private:
         std::int64_t until_ms = INT64_MAX;
         std::uint64_t evaluations_max = UINT64_MAX;
         bool parked_too = false;
+        bool ahead = false;  ///< the worker may begin what somebody else waits for
     };
     /// @return how many it evaluated
     Result<std::uint64_t> advance(Lane& lane, const Goal& goal);
+    Result<bool> come_to_next(Lane& lane, const Goal& goal);
+    Result<void> begin(Lane& lane, const Work& work);
+    void begin_ahead(Lane& lane);
+    Result<void> end_first(Lane& lane, Turns::Turn& turn);
+    Result<void> end_all(Lane& lane);
+    static const std::optional<units::Slot>& newest(const Lane& lane);
     Result<void> load_walk(Lane& lane);
     /// Waits until the results that this lane has pending are durable. @return store.*, compute.disagreement: some are not
     Result<void> settle(Lane& lane);
@@ -193,6 +212,7 @@ private:
     Result<void> replay(Lane& lane, const units::Slot& at);
     Result<void> meet(Lane& lane, store::TrustedRecord taken);
     Result<units::SlotResult> run(Lane& lane, const LogWalk& walk, const LogWalk::Step& step);
+    static units::SlotResult stands_after(Lane& lane, const LogWalk::Step& step, Evaluated done);
     Result<void> take_priority_back(Lane& lane);
     Result<void> save_image(Lane& lane, bool durable);
     void drop_worker(Lane& lane);

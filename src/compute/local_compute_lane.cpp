@@ -16,41 +16,124 @@ namespace {
 // In a long row of evaluations, results become durable together: this many, or those of this time.
 constexpr std::size_t pending_max = 64;
 constexpr std::int64_t pending_ns = 5'000'000;
+
+Work work_of(const LogWalk::Step& step, const LogWalk& walk, const Context& context)
+{
+    return step.message ? work_of(*step.message, context) : work_of(*step.tick, step.slot, walk.left(), context);
+}
 }  // namespace
 
-/// Evaluates, in order, what has no result yet.
+/// Evaluates, in order, what has no result yet. While the worker evaluates one message it is given the next, if somebody waits
+/// for that one: so it never waits for us, and whoever has the lane next finds a message begun.
 Result<std::uint64_t> LocalCompute::advance(Lane& lane, const Goal& goal)
 {
     TRY_OK(load_walk(lane));
+    if (!goal.ahead)
+        TRY_OK(end_all(lane));
     for (std::uint64_t evaluated = 0;; ++evaluated) {
-        if (evaluated == goal.evaluations_max || (goal.slot && lane.walk->at() && *lane.walk->at() >= *goal.slot))
+        const auto& at = newest(lane);
+        if (evaluated == goal.evaluations_max || (goal.slot && at && *at >= *goal.slot))
             return evaluated;
-        TRY(const auto* const step, lane.walk->peek());
-        if (!step || (goal.slot && step->slot > *goal.slot) || step->time_ms > goal.until_ms)
-            return evaluated;
-        if (!goal.parked_too && lane.walk->ticks_due() > options_.cron_unasked_max)
-            return fail(errors::cron_parked,
-                fmt::format(
-                    "the process {} is parked: {} cron evaluations are due after slot {}, more than the {} that are done unasked",
-                    lane.process.text(), lane.walk->ticks_due(), step->slot.nonce, options_.cron_unasked_max),
-                fmt::format("`altiplano cron {}` evaluates them", lane.process.text()));
-
-        TRY_OK(take_priority_back(lane));
-        TRY_OK(wake(lane, lane.walk->at()));
-        TRY(const auto result, run(lane, *lane.walk, *step));
-        const auto now_ns = clock_.monotonic_ns();
-        std::erase_if(lane.pending, [](const auto& one) { return one->done && one->outcome; });
-        lane.pending.push_back(results_.add({.result = to_record(result), .outbox = outbox_of(result)}, now_ns));
-        lane.walk->pop();
+        if (lane.begun.empty()) {
+            TRY(const auto there, come_to_next(lane, goal));
+            if (!there)
+                return evaluated;
+        }
+        {
+            Turns::Turn turn(turns_, account(lane));
+            if (lane.begun.empty()) {
+                TRY(const auto* const step, lane.walk->peek());
+                TRY_OK(begin(lane, work_of(*step, *lane.walk, *lane.context)));
+            }
+            if (goal.ahead)
+                begin_ahead(lane);
+            TRY_OK(end_first(lane, turn));
+        }
         const bool is_due = checkpoint_is_due(lane);
-        if (is_due || lane.pending.size() >= pending_max || now_ns - lane.pending.front()->since_ns >= pending_ns)
+        const bool is_old = clock_.monotonic_ns() - lane.pending.front()->since_ns >= pending_ns && !results_.is_writing();
+        if (is_due || is_old || lane.pending.size() >= pending_max)
             TRY_OK(settle(lane));
         if (is_due)
-            if (const auto saved = save_image(lane, true); !saved)
+            if (const auto saved = save_image(lane, true); !saved) {
                 log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
+                if (!lane.walk)
+                    return std::unexpected(saved.error());
+            }
         if (stopping_)
             return fail(errors::stopping, "the node is going down", "ask again when it is back: nothing is lost");
     }
+}
+
+/// Makes the machine stand before the next step of the log. @return false when there is none on the way to the goal
+Result<bool> LocalCompute::come_to_next(Lane& lane, const Goal& goal)
+{
+    TRY(const auto* const step, lane.walk->peek());
+    if (!step || (goal.slot && step->slot > *goal.slot) || step->time_ms > goal.until_ms)
+        return false;
+    if (!goal.parked_too && lane.walk->ticks_due() > options_.cron_unasked_max)
+        return fail(errors::cron_parked,
+            fmt::format(
+                "the process {} is parked: {} cron evaluations are due after slot {}, more than the {} that are done unasked",
+                lane.process.text(), lane.walk->ticks_due(), step->slot.nonce, options_.cron_unasked_max),
+            fmt::format("`altiplano cron {}` evaluates them", lane.process.text()));
+    TRY_OK(take_priority_back(lane));
+    TRY_OK(wake(lane, lane.walk->at()));
+    return true;
+}
+
+/// Gives the worker the step that the walk stands before.
+Result<void> LocalCompute::begin(Lane& lane, const Work& work)
+{
+    TRY_OK(lane.worker->hand_over(work));
+    const auto after = lane.walk->at();
+    auto step = lane.walk->take();
+    step.message.reset();
+    lane.begun.push_back({.step = std::move(step), .after = after});
+    return {};
+}
+
+/// Gives the worker what comes after the step that it evaluates. Not where others wait for a turn, or where this one may be long;
+/// and whatever else keeps us from it, there is time for it later.
+void LocalCompute::begin_ahead(Lane& lane)
+{
+    if (lane.begun.size() != 1 || lane.worker->gives_way() || turns_.waiting() > 0
+        || !lane.wanted.beyond(lane.begun.front().step.slot))
+        return;
+    const auto step = lane.walk->peek();
+    if (!step || *step == nullptr || !lane.wanted.reaches((*step)->slot) || lane.walk->ticks_due() > options_.cron_unasked_max)
+        return;
+    const auto work = work_of(**step, *lane.walk, *lane.context);
+    if (WorkerClient::may_wait(work))
+        (void)begin(lane, work).has_value();  // a worker that is gone says so when it is asked for its answer
+}
+
+/// Takes the result of what the worker got first.
+Result<void> LocalCompute::end_first(Lane& lane, Turns::Turn& turn)
+{
+    const auto& step = lane.begun.front().step;
+    const auto console = [this, slot = step.slot](
+                             int fd, std::string_view text) { tell({.slot = slot, .stream = fd, .text = std::string(text)}); };
+    TRY(auto done, evaluated(lane, turn, step.height, console));
+    const auto result = stands_after(lane, step, std::move(done));
+    lane.begun.pop_front();
+    std::erase_if(lane.pending, [](const auto& one) { return one->done && one->outcome; });
+    lane.pending.push_back(results_.add({.result = to_record(result), .outbox = outbox_of(result)}, clock_.monotonic_ns()));
+    return {};
+}
+
+Result<void> LocalCompute::end_all(Lane& lane)
+{
+    while (!lane.begun.empty()) {
+        Turns::Turn turn(turns_, account(lane));
+        TRY_OK(end_first(lane, turn));
+    }
+    return {};
+}
+
+/// After what there is a result, durable or pending.
+const std::optional<units::Slot>& LocalCompute::newest(const Lane& lane)
+{
+    return lane.begun.empty() ? lane.walk->at() : lane.begun.front().after;
 }
 
 Result<void> LocalCompute::settle(Lane& lane)
@@ -65,6 +148,8 @@ Result<void> LocalCompute::settle(Lane& lane)
 /// A result did not come to be durable: what was evaluated since counts for nothing.
 Result<void> LocalCompute::refused(Lane& lane, const Error& error)
 {
+    if (!lane.begun.empty())
+        drop_worker(lane);
     lane.walk.reset();
     lane.evaluated.reset();
     if (error.code == store::errors::result_differs)
@@ -156,6 +241,11 @@ void LocalCompute::drop_worker(Lane& lane)
     lane.at.reset();
     lane.restored_from.reset();
     lane.resident_bytes = 0;
+    if (!lane.begun.empty()) {
+        lane.evaluated = lane.begun.front().after;
+        lane.begun.clear();
+        lane.walk.reset();
+    }
     const std::lock_guard lock(mutex_);
     std::erase_if(awake_, [&](const auto& one) { return one.get() == &lane; });
 }
@@ -258,16 +348,30 @@ Result<void> LocalCompute::replay(Lane& lane, const units::Slot& at)
     return {};
 }
 
-/// One message on the lane's machine, in a turn of whoever answers for the process.
-Result<Evaluated> LocalCompute::evaluate(Lane& lane, const Work& work, std::uint64_t height, const WorkerClient::Console& console)
+/// Who answers for the process, of whose turns it takes.
+const std::string& LocalCompute::account(Lane& lane)
 {
-    const drive::Reader reader{
-        .process = lane.context->item.tags(), .module = lane.context->code->header.tags(), .height = height};
     if (!lane.account) {
         const auto account = scheduler_.account(lane.process);
         lane.account = account ? account->text() : lane.context->item.owner().text();
     }
-    Turns::Turn turn(turns_, *lane.account);
+    return *lane.account;
+}
+
+/// One message on the lane's machine, in a turn of whoever answers for the process.
+Result<Evaluated> LocalCompute::evaluate(Lane& lane, const Work& work, std::uint64_t height, const WorkerClient::Console& console)
+{
+    Turns::Turn turn(turns_, account(lane));
+    TRY_OK(lane.worker->hand_over(work));
+    return evaluated(lane, turn, height, console);
+}
+
+/// What became of what the worker got first.
+Result<Evaluated> LocalCompute::evaluated(
+    Lane& lane, Turns::Turn& turn, std::uint64_t height, const WorkerClient::Console& console)
+{
+    const drive::Reader reader{
+        .process = lane.context->item.tags(), .module = lane.context->code->header.tags(), .height = height};
     // What takes long goes on beside the others, at low priority. A message ends only by its own limits.
     bool is_long = false;
     const WhenLong when_long{.clock = &clock_, .after_ms = options_.long_ms, .note = [&] {
@@ -281,8 +385,8 @@ Result<Evaluated> LocalCompute::evaluate(Lane& lane, const Work& work, std::uint
                                  lane.worker->give_way();
                                  turn.end();
                              }};
-    auto done = lane.worker->evaluate(
-        work, [&](std::string_view path, bool) { return drive::open_path(weave_, reader, path); }, console, when_long);
+    auto done = lane.worker->evaluated(
+        [&](std::string_view path, bool) { return drive::open_path(weave_, reader, path); }, console, when_long);
     if (is_long)
         --long_now_;
     if (done)
@@ -293,13 +397,17 @@ Result<Evaluated> LocalCompute::evaluate(Lane& lane, const Work& work, std::uint
 /// Evaluates the next step of a walk on the machine that stands where the walk does.
 Result<units::SlotResult> LocalCompute::run(Lane& lane, const LogWalk& walk, const LogWalk::Step& step)
 {
-    const auto work =
-        step.message ? work_of(*step.message, *lane.context) : work_of(*step.tick, step.slot, walk.left(), *lane.context);
+    const auto work = work_of(step, walk, *lane.context);
     const auto console = [&](int fd, std::string_view text) {
         tell({.slot = step.slot, .stream = fd, .text = std::string(text)});
     };
     TRY(auto done, evaluate(lane, work, step.height, lane.past ? WorkerClient::Console{} : console));
+    return stands_after(lane, step, std::move(done));
+}
 
+/// The machine has evaluated a step.
+units::SlotResult LocalCompute::stands_after(Lane& lane, const LogWalk::Step& step, Evaluated done)
+{
     lane.at = step.slot;
     lane.root = done.state_root;
     lane.gas_since_image += done.gas;
@@ -323,7 +431,10 @@ Result<void> LocalCompute::take_priority_back(Lane& lane)
 /// Writes what the machine is now. Nothing when an image of this slot is there.
 Result<void> LocalCompute::save_image(Lane& lane, bool durable)
 {
-    if (!lane.has_machine || !lane.at || lane.past)
+    if (!lane.has_machine || lane.past)
+        return {};
+    TRY_OK(end_all(lane));
+    if (!lane.at)
         return {};
     TRY_OK(settle(lane));
     TRY_OK(images_.put(*lane.at, lane.root, durable,
@@ -354,7 +465,7 @@ void LocalCompute::put_others_to_sleep()
         if (count <= options_.warm_max && bytes <= options_.warm_bytes_max)
             return;
         const std::unique_lock busy(lane->mutex, std::try_to_lock);
-        if (!busy || !lane->worker)
+        if (!busy || !lane->worker || !lane->begun.empty())
             continue;
         --count;
         bytes -= std::min<std::uint64_t>(bytes, lane->resident_bytes);

@@ -166,6 +166,44 @@ WorkerStart silent_worker(std::atomic<int>& started)
     };
 }
 
+/// Workers on threads of this process, each until the next `kill`.
+class MortalWorkers {
+public:
+    explicit MortalWorkers(std::atomic<int>& started)
+        : start_(worker_thread(started))
+    {
+    }
+    ~MortalWorkers() { forget(); }
+    MortalWorkers(const MortalWorkers&) = delete;
+    MortalWorkers& operator=(const MortalWorkers&) = delete;
+    WorkerStart start()
+    {
+        return [this]() -> Result<StartedWorker> {
+            TRY(auto worker, start_());
+            const std::lock_guard lock(mutex_);
+            forget();
+            newest_ = dup(worker.socket);
+            return worker;
+        };
+    }
+    void kill()
+    {
+        const std::lock_guard lock(mutex_);
+        if (newest_ >= 0)
+            shutdown(newest_, SHUT_RDWR);
+    }
+
+private:
+    void forget()
+    {
+        if (newest_ >= 0)
+            close(newest_);
+    }
+    WorkerStart start_;
+    std::mutex mutex_;
+    int newest_ = -1;
+};
+
 class ACompute : public testing::Test {
 protected:
     ACompute()
@@ -248,6 +286,34 @@ protected:
         for (const auto* data : {"one", "!e", "two", "!t", "three", "!l", "four"})
             send(process, data);
         return process;
+    }
+
+    /// A longer one, with prints and messages of a size that is not handed over ahead.
+    ProcessId long_log(std::uint64_t messages)
+    {
+        const auto process = spawn({{"Compute-Limit", "1000000"}});
+        const std::string kinds[] = {"one", "!e", "!p", "!t", std::string(40'000, 'x'), "two", "!l"};
+        for (std::uint64_t i = 0; i < messages; ++i)
+            send(process, kinds[i % std::size(kinds)]);
+        return process;
+    }
+    /// The results of a process, asked for by eight at once, each beginning elsewhere.
+    std::vector<units::SlotResult> all_at_once(
+        LocalCompute& by, const ProcessId& process, std::uint64_t slots,
+        const std::function<void(std::uint64_t)>& each = [](std::uint64_t) { })
+    {
+        std::vector<units::SlotResult> found(slots);
+        const auto pool = thread_pool("callers", 8);
+        for (std::uint64_t caller = 0; caller < 8; ++caller)
+            pool->post([&, caller] {
+                for (std::uint64_t i = caller; i < slots; i += 8) {
+                    // Not in the log's order, though nearly.
+                    const auto nonce = std::min(i ^ 3, slots - 1);
+                    each(nonce);
+                    found[nonce] = by.result({process, nonce}).value();
+                }
+            });
+        return found;
     }
 
     /// A counter with cron every four seconds, from second 1 on.
@@ -738,6 +804,51 @@ TEST_F(ACompute, lets_the_others_go_on_beside_a_long_evaluation)
     EXPECT_TRUE(fair->result({quick, 0})) << "with the only turn given back";
     const bool overtaken = !ended;
     EXPECT_TRUE(overtaken);
+}
+
+TEST_F(ACompute, gives_many_at_once_what_it_gives_one_after_the_other)
+{
+    constexpr std::uint64_t slots = 64;  // a multiple of eight
+    const auto process = long_log(slots - 1);
+    const auto expected = all(*compute, process, slots);
+    auto plain = open("plain");
+    expect_equal(all_at_once(*plain, process, slots), expected);
+    auto saving = open("saving", {.warm_max = 0, .image_gas = 1});
+    expect_equal(all_at_once(*saving, process, slots), expected);
+    EXPECT_EQ(saving->state({process, slots - 1}).value().root, expected.back().state_root);
+}
+
+TEST_F(ACompute, gives_many_at_once_their_results_though_workers_die)
+{
+    constexpr std::uint64_t slots = 64;
+    const auto process = long_log(slots - 1);
+    const auto expected = all(*compute, process, slots);
+    MortalWorkers workers(started);
+    auto shaken = open("shaken", {.start = workers.start()});
+    const auto before = started.load();
+    expect_equal(all_at_once(*shaken, process, slots,
+                     [&](std::uint64_t nonce) {
+                         if (nonce == 20 || nonce == 40)
+                             workers.kill();
+                     }),
+        expected);
+    EXPECT_GT(started.load(), before);
+    shaken.reset();
+}
+
+TEST_F(ACompute, evaluates_cron_between_messages_that_are_asked_for_at_once)
+{
+    const auto process = cron_process();
+    for (std::int64_t second : {3, 10, 11, 30, 31, 32, 50}) {
+        scheduler->now_ms = second * 1000;
+        send(process, "x");
+    }
+    const auto found = all_at_once(*compute, process, 8);
+    const auto expected = recomputed(process);
+    expect_equal(
+        listed(process), std::vector(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(listed(process).size())));
+    EXPECT_EQ(found.back().slot.nonce, 7U);
+    EXPECT_GT(expected.size(), 12U);
 }
 
 TEST_F(ACompute, sweeps_away_files_that_no_record_names)

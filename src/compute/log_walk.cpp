@@ -52,9 +52,9 @@ Result<const LogWalk::Step*> LogWalk::peek()
     return &*step_;
 }
 
-void LogWalk::pop()
+LogWalk::Step LogWalk::take()
 {
-    ENSURE(step_, "pop follows peek");
+    ENSURE(step_, "what is taken was peeked at");
     at_ = step_->slot;
     if (step_->message) {
         if (!origin_ && at_->nonce == 0)
@@ -64,7 +64,7 @@ void LogWalk::pop()
             left_ = std::move(step_->message->assignment);
         ticks_.reset();
     }
-    step_.reset();
+    return *std::exchange(step_, std::nullopt);
 }
 
 Result<void> LogWalk::begin_ticks()

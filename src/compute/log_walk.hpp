@@ -31,7 +31,9 @@ public:
     /// What comes next; null when the log has not come further yet. Valid until `pop`.
     /// @return what the source returns; compute.disagreement when there is no evaluation `at`
     Result<const Step*> peek();
-    void pop();
+    void pop() { (void)take(); }
+    /// `pop`, for who goes on with the step; what it has of a message is not its assignment where there is cron.
+    Step take();
     const std::optional<units::Slot>& at() const noexcept { return at_; }
     /// The message before the next step. Only when that is a tick.
     const units::Assignment& left() const { return *left_; }

@@ -42,4 +42,10 @@ Result<void> ResultQueue::wait(Pending& pending)
     return pending.outcome;
 }
 
+bool ResultQueue::is_writing()
+{
+    const std::lock_guard lock(mutex_);
+    return writing_;
+}
+
 }  // namespace altiplano::compute

@@ -29,6 +29,8 @@ public:
     std::shared_ptr<Pending> add(store::Evaluation evaluation, std::int64_t now_ns = 0);
     /// Waits until the result is durable.
     Result<void> wait(Pending& pending);
+    /// Whether some are being written now.
+    bool is_writing();
 
 private:
     store::Cache& cache_;

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <charconv>
+#include <deque>
 #include <fmt/format.h>
 #include <malloc.h>
 #include <unistd.h>
@@ -22,8 +23,10 @@ namespace {
 /// The files of the guest, opened by the node: an item comes as a descriptor, or as bytes when it is small.
 class NodeFiles final : public vm::GuestFiles {
 public:
-    explicit NodeFiles(Channel& channel)
+    /// @param early  where frames are put that came before the answer: messages to be evaluated next
+    NodeFiles(Channel& channel, std::deque<Frame>& early)
         : channel_(channel)
+        , early_(early)
     {
     }
 
@@ -35,6 +38,10 @@ private:
     {
         TRY_OK(channel_.send(FrameType::item, Packer().text(path).number(mapped ? 1 : 0).bytes()));
         TRY(auto reply, channel_.receive());
+        while (reply.type == FrameType::evaluate) {
+            early_.push_back(std::move(reply));
+            TRY(reply, channel_.receive());
+        }
         if (reply.type == FrameType::failed)
             return std::unexpected(unpack_error(reply.payload));
         Unpacker fields(reply.payload);
@@ -45,6 +52,7 @@ private:
         return drive::file_of(path, std::move(data));
     }
     Channel& channel_;
+    std::deque<Frame>& early_;
 };
 
 /// Gives one open descriptor to whoever writes "a file": the node names it, renames it and syncs its folder.
@@ -84,7 +92,7 @@ public:
     Worker(int socket, WorkerOptions options)
         : channel_(socket)
         , socket_(socket)
-        , files_(channel_)
+        , files_(channel_, early_)
         , options_(std::move(options))
     {
     }
@@ -92,7 +100,7 @@ public:
     int run()
     {
         for (;;) {
-            auto frame = channel_.receive();
+            auto frame = next();
             if (!frame)
                 return frame.error().code == errors::worker_died ? 0 : 1;  // the node is gone, which is how this life ends
             if (frame->type == FrameType::layer) {
@@ -114,6 +122,15 @@ public:
     }
 
 private:
+    Result<Frame> next()
+    {
+        if (early_.empty())
+            return channel_.receive();
+        auto frame = std::move(early_.front());
+        early_.pop_front();
+        return frame;
+    }
+
     Result<Frame> serve(Frame& frame)
     {
         switch (frame.type) {
@@ -342,6 +359,7 @@ private:
 
     Channel channel_;
     int socket_;  ///< the channel's
+    std::deque<Frame> early_;
     NodeFiles files_;
     WorkerOptions options_;
     vm::Machine::Limits limits_;

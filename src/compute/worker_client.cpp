@@ -68,6 +68,8 @@ bool set_share(std::int64_t process, const Share& share)
     return all;
 }
 
+constexpr std::size_t waiting_bytes_max = 32 << 10;  // a socket keeps 200 KiB and more
+
 Result<StartedWorker> start_process(const Path& program)
 {
     int ends[2];
@@ -181,10 +183,14 @@ Result<Digest> WorkerClient::restore(
     return Unpacker(started.payload).id<Digest>();
 }
 
-Result<Evaluated> WorkerClient::evaluate(
-    const Work& work, const OpenItem& open, const Console& console, const WhenLong& when_long)
+bool WorkerClient::may_wait(const Work& work)
 {
-    TRY_OK(channel_.send(FrameType::evaluate,
+    return work.message_json.size() + work.env_json.size() <= waiting_bytes_max;
+}
+
+Result<void> WorkerClient::hand_over(const Work& work)
+{
+    return channel_.send(FrameType::evaluate,
         Packer()
             .text(work.message_json)
             .text(work.env_json)
@@ -192,7 +198,11 @@ Result<Evaluated> WorkerClient::evaluate(
             .text(work.seed.bytes())
             .number(work.gas_limit)
             .number(work.dry_run ? 1 : 0)
-            .bytes()));
+            .bytes());
+}
+
+Result<Evaluated> WorkerClient::evaluated(const OpenItem& open, const Console& console, const WhenLong& when_long)
+{
     TRY(const auto frame, answer(FrameType::evaluated, open, console, when_long));
     Unpacker fields(frame.payload);
     Evaluated done;

@@ -46,8 +46,13 @@ public:
     Result<Digest> fill(const File& memory, std::uint64_t length_bytes);
     /// Lets the machine go, with its memory. @return false when the worker is gone
     bool forget();
-    /// @return a HostFault: compute.worker_died, vm.*, whatever `open` returned
-    Result<Evaluated> evaluate(const Work& work, const OpenItem& open, const Console& console, const WhenLong& when_long = {});
+    /// Hands over a message to be evaluated after those before; it begins at once where there is none. @return compute.worker_died
+    Result<void> hand_over(const Work& work);
+    /// Whether a message is so small that it may be handed over while the one before is evaluated: it fits what the kernel
+    /// keeps for the worker, so that nobody waits for whom it keeps waiting.
+    static bool may_wait(const Work& work);
+    /// What became of the first that was handed over. @return a HostFault: compute.worker_died, vm.*, whatever `open` returned
+    Result<Evaluated> evaluated(const OpenItem& open, const Console& console, const WhenLong& when_long = {});
     /// Writes the state into `file` and syncs it: whole, or if that is worth it what changed since the state `base`.
     /// @param durable  without, a crash may leave less of it, which is found when it is used
     Result<memory::SavedImage> save(const File& file, const std::optional<Digest>& base, bool durable);
