@@ -105,6 +105,11 @@ public:
         ++polls;
         return units::CronReach{};
     }
+    Result<std::optional<units::Slot>> begins_after(const ProcessId& process) override
+    {
+        return begins && begins->process == process ? begins : std::nullopt;
+    }
+    std::optional<units::Slot> begins{};  ///< where a process goes on from what somebody else computed
     std::mutex mutex;
     std::map<units::Slot, std::int64_t> ticks;  ///< what cron evaluated, and when it was due
     std::atomic<int> polls = 0;
@@ -269,6 +274,28 @@ TEST_F(ADelivery, waits_for_an_evaluation_that_fails_at_times)
     ASSERT_TRUE(messenger->accept(item));
     EXPECT_TRUE(comes([&] { return is(State::accepted, sender, 0, 0); }));
     EXPECT_EQ(scheduler->texts(receiver), (std::vector<std::string>{"at last"}));
+}
+
+TEST_F(ADelivery, begins_behind_the_state_that_somebody_else_computed)
+{
+    const auto item = process_item("sender");
+    const ProcessId sender(item.id());
+    sends(sender, 2, {to(receiver, "after")});
+    compute.begins = units::Slot{sender, 1};
+    compute.before = [&](const units::Slot& slot) -> Result<void> {
+        if (slot.process == sender && slot <= *compute.begins)
+            return fail(compute_begins_later, "this node goes on from a checkpoint");
+        return {};
+    };
+    ASSERT_TRUE(messenger->accept(item));
+    for (const auto* data : {"one", "two"})
+        ASSERT_TRUE(messenger->accept(item::build({.target = Digest(sender),
+                                                      .tags = {{"Data-Protocol", "ao"}, {"Type", "Message"}},
+                                                      .data = to_buffer(std::string_view(data))},
+            wallet)
+                .value()));
+    ASSERT_TRUE(comes([&] { return records->meta("delivered " + sender.text()).value() == "2.1"; }));
+    EXPECT_EQ(scheduler->texts(receiver), (std::vector<std::string>{"after"}));
 }
 
 TEST_F(ADelivery, under_way_when_the_messenger_ends_is_finished_first)

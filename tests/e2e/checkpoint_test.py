@@ -39,9 +39,11 @@ def one_node_computes_what_another_s_checkpoint_leads_to():
                 assert ours == theirs, (slot, ours, theirs)
             early = second.json("result", pid, "--slot", BEGINS_AT - 1, status=3)
             assert early["code"] == "compute.before_checkpoint" and id in early["error"], early
+            assert second.get(f"/~altiplano/process/{pid}")["trusted"] == {"slot": BEGINS_AT, "checkpoint": id, "signer": signer}
             # Once it computed the log itself it knows.
             assert second.json("checkpoint", "verify", pid)["verified"]
             assert second.get(f"/~altiplano/trusted/{pid}")["verified"]
+            assert "trusted" not in second.get(f"/~altiplano/process/{pid}")
             assert second.json("checkpoint", "import", id, status=4)["code"] == "compute.computed_already"
 
 

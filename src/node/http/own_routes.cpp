@@ -95,6 +95,15 @@ Result<Reply> process(Node& node, const ProcessId& id)
     if (auto* const local = node.local_compute()) {
         TRY(cron, local->cron_state(id));
     }
+    // Nothing that the process says since is worth more than this.
+    TRY(const auto taken, node.cache().trusted(id));
+    if (taken && !taken->verified)
+        json.key("trusted")
+            .begin_object()
+            .member("slot", taken->nonce)
+            .member("checkpoint", std::string_view(taken->item.text()))
+            .member("signer", std::string_view(taken->signer))
+            .end_object();
     if (cron.crons > 0)
         json.key("cron")
             .begin_object()
