@@ -59,7 +59,7 @@ void add(std::vector<PageRange>& found, std::uint64_t page)
 class KernelTracker final : public DirtyTracker {
 public:
     static constexpr std::uint64_t chunk_pages = (std::uint64_t{64} << 20) / page_bytes;
-    static constexpr std::uint8_t patience = 4;  ///< commits without a write before a chunk is closed
+    static constexpr std::uint8_t patience = 2;  ///< commits without a write before a chunk is closed
     static constexpr std::uint8_t closed_chunk = 255;
     static constexpr std::uint64_t few_chunks = 4;  ///< a memory this small is simply listed
 
@@ -183,7 +183,7 @@ private:
         request.start = address(range.first);
         request.end = address(range.first + range.count);
         request.vec = reinterpret_cast<std::uint64_t>(ranges.data());
-        request.vec_len = ranges.size();
+        request.vec_len = std::min<std::uint64_t>(ranges.size(), range.count / 2 + 1);  // the kernel allocates as many
         // To the kernel, what was never armed counts as written, even where nothing is. What the guest wrote is a private
         // copy, somewhere, and no page of the file behind.
         request.category_mask = page_is_written | page_is_file;

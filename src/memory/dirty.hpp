@@ -35,7 +35,7 @@ public:
     virtual Result<PageRange> track(PageRange range) = 0;
     /// Adds what was written in `range` since it was armed.
     virtual Result<void> written(PageRange range, std::vector<PageRange>& found) const = 0;
-    /// From now on, writes to these pages count anew.
+    /// From now on, writes to these pages count anew. Among them may be pages that were not written.
     /// @param closed  ranges that changed their openness are added
     virtual Result<void> arm(std::span<const PageRange> runs, std::vector<PageRange>& closed) = 0;
     /// After each commit: the ascending pages that were written. May close what has not been written for long.

@@ -29,17 +29,23 @@ void Region::Private::note_unsaved(std::uint64_t page, std::uint8_t also)
     note |= unsaved | also;
 }
 
-/// Pages as they are now into the memory file. Hot ones are copied there; what that costs in memory was paid by the commits
-/// before.
+/// Pages as they are now into the memory file. Scattered ones that it has already are copied there without a call, and so are
+/// hot ones; what that costs in memory was paid by the commits before.
 Result<void> Region::Private::keep(PageRange run)
 {
+    const bool scattered = run.count <= kept_by_page;
+    const auto is_copied = [&](std::uint64_t page) {
+        return heat[page] >= hot || (scattered && (notes[page] & kept_before) != 0);
+    };
     for (auto page = run.first; page < end_of(run);) {
         const auto first = page;
-        const bool is_hot = heat[page] >= hot;
-        while (page < end_of(run) && (heat[page] >= hot) == is_hot)
+        const bool copied = is_copied(page);
+        while (page < end_of(run) && is_copied(page) == copied)
             ++page;
         const auto bytes = (page - first) * page_bytes;
-        if (!is_hot) {
+        if (!copied) {
+            for (auto i = first; i < page; ++i)
+                notes[i] |= kept_before;
             TRY_OK(write_all(delta, {at(first), bytes}, first * page_bytes));
             continue;
         }
@@ -76,17 +82,22 @@ void Region::Private::warm(std::span<const std::uint64_t> dirty, const std::vect
     heated = std::move(now);
 }
 
-/// Watches all dirty pages again but the hot ones.
+/// Watches all dirty pages again but the hot ones. Scattered pages that lie near are watched in one call: what lies between was
+/// not written, so watching it changes nothing.
 Result<void> Region::Private::arm(std::span<const std::uint64_t> dirty)
 {
     std::vector<PageRange> runs;
+    bool apart = true;  // a hot page lies before this one
     for (const auto page : dirty) {
-        if (heat[page] >= hot)
+        if (heat[page] >= hot) {
+            apart = true;
             continue;
-        if (!runs.empty() && end_of(runs.back()) == page)
-            ++runs.back().count;
+        }
+        if (!apart && page - end_of(runs.back()) < armed_together)
+            runs.back().count = page + 1 - runs.back().first;
         else
             runs.push_back({page, 1});
+        apart = false;
     }
     std::vector<PageRange> watchable;
     if (mappings.empty())

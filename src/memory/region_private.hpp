@@ -20,11 +20,15 @@
 namespace altiplano::memory {
 
 inline constexpr std::uint64_t check_pages_min = 16;  ///< what one group of page hashes covers
+/// Pages between two written ones: walking over them costs less than a call.
+inline constexpr std::uint64_t armed_together = 128;
+inline constexpr std::uint64_t kept_by_page = 16;  ///< pages; a longer run is written in one call
 inline constexpr std::uint8_t hot = 4;  ///< commits in a row that changed a page, before it is no longer watched
 
 // What is noted of a page.
 inline constexpr std::uint8_t in_delta = 1;  ///< committed since its image: the memory file has it
 inline constexpr std::uint8_t unsaved = 2;
+inline constexpr std::uint8_t kept_before = 4;  ///< written to the memory file before
 
 /// A descriptor that is closed when the last mapping of it is forgotten.
 class Descriptor {
