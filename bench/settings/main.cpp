@@ -117,7 +117,7 @@ int main(int count, char** values)
     }
     const auto wasm = must(read_file(system_files(), given.rest[0]));
     const auto sent = messages_of(heavy, given.smoke);
-    const auto turns = given.smoke ? 1 : 5;
+    const auto turns = given.smoke ? 1 : 3;
     const auto ours = compile(wasm);
     std::vector<bench::Row> rows;
     for (const auto& setting : settings)
