@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 namespace altiplano::compute {
@@ -50,6 +51,21 @@ bool set_share(id_t thread, int nice, std::uint64_t slice_ns)
             return true;
     }
     return setpriority(PRIO_PROCESS, thread, nice) == 0;
+}
+
+/// Whether a thread that was lowered can be raised again: a privilege (CAP_SYS_NICE, RLIMIT_NICE) that most services lack. Tried
+/// once, on a thread that ends.
+bool can_be_raised()
+{
+    static const bool can = [] {
+        bool raised = false;
+        std::thread([&] {
+            const int own = getpriority(PRIO_PROCESS, 0);
+            raised = set_share(0, std::min(own + 1, 19), whole.slice_ns) && set_share(0, own, whole.slice_ns);
+        }).join();
+        return raised;
+    }();
+    return can;
 }
 
 /// For every thread of a process; those that it starts later take it over.
@@ -282,7 +298,9 @@ Result<std::vector<memory::PageRange>> WorkerClient::changes()
 void WorkerClient::give_way()
 {
     gives_way_ = true;
-    (void)set_share(worker_.process, small);
+    // Where it could not be raised again, a worker would be of no use after its first long evaluation: long slices alone then
+    // let whoever wakes go first.
+    (void)set_share(worker_.process, can_be_raised() ? small : Share{.steps_back = 0, .slice_ns = small.slice_ns});
 }
 
 bool WorkerClient::be_normal()
