@@ -94,6 +94,8 @@ wasmtime_error_t* new_memory(void*, const wasm_memorytype_t*, std::size_t minimu
     return nullptr;
 }
 
+}  // namespace
+
 // ---- settings
 
 wasm_config_t* settings(std::uint64_t reservation_bytes, const Tuning& tuning)
@@ -137,6 +139,8 @@ wasm_config_t* settings(std::uint64_t reservation_bytes, const Tuning& tuning)
         wasmtime_config_cranelift_flag_set(c, name.c_str(), value.c_str());
     return c;
 }
+
+namespace {
 
 /// What compiled code may depend on, as this machine's CPU states it.
 Buffer cpu_features()
@@ -304,6 +308,7 @@ Result<std::shared_ptr<Engine>> Engine::create(std::uint64_t reservation_bytes, 
     memory::install_fault_handler();
     std::shared_ptr<Engine> engine(new Engine);
     engine->native_->reservation_bytes = reservation_bytes;
+    engine->native_->tuning = tuning;
     engine->native_->counts_gas = tuning.gas;
     engine->native_->counts_depth = tuning.call_depth;
     engine->native_->engine.reset(wasm_engine_new_with_config(settings(reservation_bytes, tuning)));

@@ -161,7 +161,7 @@ public:
 /// @return module.*
 Result<Buffer> rewrite_reference(Bytes wasm);
 class Engine;
-/// Compiles a reference module before it is called, where that can be limited (`run_reference`, `run_announced`). What does not
+/// Compiles a reference module before it is called, where that can be limited (`run_announced`). What does not
 /// compile is found again by the call, whose outcome it is.
 void prepare_reference(Engine& engine, const Digest& hash, Bytes wasm);
 

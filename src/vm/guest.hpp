@@ -127,8 +127,11 @@ private:
     Answer<Value> call(const wasmtime_func_t& function, std::initializer_list<Value> arguments);
     std::optional<wasmtime_extern_t> exported(std::string_view name);
 
-    /// A reference module's instance over this memory, of this store.
+    /// A reference module's instance over this memory.
     struct Reference {
+        OwnedStore store{};  ///< that it is of, if it is one of ours; else it is of the guest's
+        wasmtime_context_t* context = nullptr;
+        std::size_t memory_bytes = 0;  ///< as long as the memory was when it was made
         wasmtime_instance_t instance{};
         wasmtime_global_t depth{};
         wasmtime_global_t mapped{};
@@ -139,7 +142,7 @@ private:
     /// @param announced  whether the module is somebody else's: then what is wrong with it is a fault of the guest that called it
     Answer<Value> run_beside(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
         std::span<const Value> arguments, std::uint64_t fuel, bool announced);
-    std::expected<Reference, std::string> reference_of(const wasmtime_module_t* code);
+    std::expected<Reference, std::string> reference_of(const wasmtime_module_t* code, bool announced);
     bool too_deep();
     std::int64_t meter_left() const noexcept;
     void note_mapped();
@@ -156,7 +159,7 @@ private:
     wasmtime_global_t mapped_{};
     wasmtime_global_t meter_{};  ///< of modules that the rewriting pass meters
     std::vector<wasmtime_global_t> globals_;
-    std::map<Digest, Reference> references_;
+    std::map<std::pair<bool, Digest>, Reference> references_;  ///< announced ones and our own
 
     // What `invoke_*` needs, looked up once per instance.
     wasmtime_func_t stack_save_{};

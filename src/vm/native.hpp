@@ -32,6 +32,8 @@ using OwnedInstancePre = std::unique_ptr<wasmtime_instance_pre_t, FreeWith<wasmt
 using OwnedError = std::unique_ptr<wasmtime_error_t, FreeWith<wasmtime_error_delete>>;
 using OwnedTrap = std::unique_ptr<wasm_trap_t, FreeWith<wasm_trap_delete>>;
 
+wasm_config_t* settings(std::uint64_t reservation_bytes, const Tuning& tuning);
+
 std::string message_of(const wasmtime_error_t* error);
 std::string message_of(const wasm_trap_t* trap);
 
@@ -53,9 +55,13 @@ inline constexpr std::uint64_t memory_guard_bytes = std::uint64_t{2} << 30;
 inline constexpr std::uint64_t gc_reservation_bytes = (std::uint64_t{64} << 20) + wasm_page_bytes;
 
 struct Engine::Native {
+    Tuning tuning{};
     OwnedEngine engine;
     std::mutex references_mutex{};
     std::map<Digest, OwnedModule> references{};  ///< compiled reference modules; each lives as long as the engine
+    /// For our own reference modules, which need neither fuel nor NaNs of one kind: made when the first one runs.
+    OwnedEngine own_engine{};
+    std::map<Digest, OwnedModule> own_references{};
     std::uint64_t reservation_bytes = 0;
     bool counts_gas = true;  ///< always, but where that is measured; so does the next
     bool counts_depth = true;

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
-// Reference modules: the specification of an extension as wasm, run in the guest's store over the guest's memory.
+// Reference modules: the specification of an extension as wasm, run over the guest's memory: somebody else's in the guest's
+// store, our own in one of another engine, whose code burns no fuel and leaves NaNs as they are. Their work is bounded by what
+// they check first, and no bit of a NaN is ever a result of theirs.
 namespace altiplano::vm {
 namespace {
 
@@ -18,19 +20,29 @@ std::unexpected<Stop> broken(std::string_view what, const std::string& why)
 }
 
 /// The rewritten and compiled module, from the engine's keeping or made for it.
-Answer<const wasmtime_module_t*> compiled(Engine::Native& engine, const Digest& hash, Bytes wasm)
+Answer<const wasmtime_module_t*> compiled(Engine::Native& engine, const Digest& hash, Bytes wasm, bool announced)
 {
     const std::lock_guard lock(engine.references_mutex);
-    if (const auto found = engine.references.find(hash); found != engine.references.end())
+    auto& references = announced ? engine.references : engine.own_references;
+    if (const auto found = references.find(hash); found != references.end())
         return found->second.get();
+    if (!announced && !engine.own_engine) {
+        auto tuning = engine.tuning;
+        tuning.gas = tuning.one_nan = false;
+        tuning.code.emplace_back("enable_heap_access_spectre_mitigation", "false");  // no stranger's code is in there
+        engine.own_engine.reset(wasm_engine_new_with_config(settings(engine.reservation_bytes, tuning)));
+    }
+    auto* const compiler = announced ? engine.engine.get() : engine.own_engine.get();
+    if (compiler == nullptr)
+        return broken("has no engine", "Wasmtime refused our settings");
     const auto rewritten = rewrite_reference(wasm);
     if (!rewritten)
         return broken("is refused", rewritten.error().sentence);
     wasmtime_module_t* raw = nullptr;
-    if (const OwnedError e{wasmtime_module_new(
-            engine.engine.get(), reinterpret_cast<const std::uint8_t*>(rewritten->data()), rewritten->size(), &raw)})
+    if (const OwnedError e{
+            wasmtime_module_new(compiler, reinterpret_cast<const std::uint8_t*>(rewritten->data()), rewritten->size(), &raw)})
         return broken("does not compile", message_of(e.get()));
-    return engine.references.emplace(hash, OwnedModule(raw)).first->second.get();
+    return references.emplace(hash, OwnedModule(raw)).first->second.get();
 }
 
 /// `altiplano.check_write`, for the reference modules that write in bulk.
@@ -63,7 +75,7 @@ Result<Buffer> rewrite_reference(Bytes wasm)
 
 void prepare_reference(Engine& engine, const Digest& hash, Bytes wasm)
 {
-    (void)compiled(engine.native(), hash, wasm).has_value();
+    (void)compiled(engine.native(), hash, wasm, true).has_value();
 }
 
 Answer<Value> CallContext::run_announced(const Digest&, Bytes, std::string_view, Value, std::span<const Value>, std::uint64_t)
@@ -74,8 +86,7 @@ Answer<Value> CallContext::run_announced(const Digest&, Bytes, std::string_view,
 Answer<Value> Guest::run_reference(
     const Digest& hash, Bytes wasm, std::string_view function, Value stack_top, std::span<const Value> arguments)
 {
-    // What it spends is nobody's: the extension's formula was charged before.
-    return run_beside(hash, wasm, function, stack_top, arguments, INT64_MAX, false);
+    return run_beside(hash, wasm, function, stack_top, arguments, 0, false);
 }
 
 Answer<Value> Guest::run_announced(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
@@ -85,32 +96,66 @@ Answer<Value> Guest::run_announced(const Digest& hash, Bytes wasm, std::string_v
 }
 
 /// An instance over this memory, or why there is none.
-std::expected<Guest::Reference, std::string> Guest::reference_of(const wasmtime_module_t* code)
+std::expected<Guest::Reference, std::string> Guest::reference_of(const wasmtime_module_t* code, bool announced)
 {
-    const auto memory = exported("altiplano:memory");
+    auto memory = exported("altiplano:memory");
     ENSURE(memory, "the rewriting pass exports the memory");
+    Reference made;
+    made.context = context();
+    made.memory_bytes = region_.bytes().size();
+    if (!announced) {
+        auto* const engine = module_->native().engine->native().own_engine.get();
+        made.store.reset(wasmtime_store_new(engine, this, nullptr));
+        if (!made.store)
+            return std::unexpected("Wasmtime gave no store");
+        made.context = wasmtime_store_context(made.store.get());
+        // The same bytes once more, as long as they are now. Memories of modules come from us, those that a host makes do not.
+        const std::unique_ptr<wasm_memorytype_t, FreeWith<wasm_memorytype_delete>> of_guest(
+            wasmtime_memory_type(context(), &memory->of.memory));
+        std::uint64_t most = 0;
+        const bool has_most = wasmtime_memorytype_maximum(of_guest.get(), &most);
+        const auto wat = fmt::format("(module (memory (export \"m\") i64 {} {}))", made.memory_bytes / wasm_page_bytes,
+            has_most ? fmt::format("{}", most) : std::string());
+        OwnedBytes holder;
+        wasmtime_module_t* raw = nullptr;
+        wasmtime_instance_t instance;
+        wasm_trap_t* trap = nullptr;
+        OwnedError error(wasmtime_wat2wasm(wat.data(), wat.size(), &holder.vec));
+        if (!error)
+            error.reset(
+                wasmtime_module_new(engine, reinterpret_cast<const std::uint8_t*>(holder.vec.data), holder.vec.size, &raw));
+        const OwnedModule module(raw);
+        const OfferMemory offer(*this);
+        if (!error)
+            error.reset(wasmtime_instance_new(made.context, raw, nullptr, 0, &instance, &trap));
+        const OwnedTrap owned(trap);
+        if (error || owned || !wasmtime_instance_export_get(made.context, &instance, "m", 1, &*memory))
+            return std::unexpected(error ? message_of(error.get()) : std::string("its memory cannot be shown once more"));
+        ENSURE(wasmtime_memory_data(made.context, &memory->of.memory)
+                == reinterpret_cast<const std::uint8_t*>(region_.bytes().data()),
+            "the engine takes memory from us");
+    }
     // The memory first: what the rewriting pass adds comes last.
     std::vector<wasmtime_extern_t> imports{*memory};
     wasm_importtype_vec_t types{};
     wasmtime_module_imports(code, &types);
     if (types.size > 1) {
         wasmtime_extern_t check{.kind = WASMTIME_EXTERN_FUNC, .of = {}};
-        wasmtime_func_new_unchecked(context(), wasm_externtype_as_functype_const(wasm_importtype_type(types.data[1])),
+        wasmtime_func_new_unchecked(made.context, wasm_externtype_as_functype_const(wasm_importtype_type(types.data[1])),
             call_import, const_cast<BoundImport*>(&bound_check_write()), nullptr, &check.of.func);
         imports.push_back(check);
     }
     wasm_importtype_vec_delete(&types);
 
-    Reference made;
     wasm_trap_t* trap = nullptr;
-    const OwnedError error(wasmtime_instance_new(context(), code, imports.data(), imports.size(), &made.instance, &trap));
+    const OwnedError error(wasmtime_instance_new(made.context, code, imports.data(), imports.size(), &made.instance, &trap));
     const OwnedTrap owned(trap);
     if (error || owned)
         return std::unexpected(error ? message_of(error.get()) : message_of(owned.get()));
     char* name = nullptr;
     std::size_t length = 0;
     wasmtime_extern_t found;
-    for (std::size_t i = 0; wasmtime_instance_export_nth(context(), &made.instance, i, &name, &length, &found); ++i) {
+    for (std::size_t i = 0; wasmtime_instance_export_nth(made.context, &made.instance, i, &name, &length, &found); ++i) {
         const std::string_view text(name, length);
         if (text == "altiplano:depth") {
             made.depth = found.of.global;
@@ -118,7 +163,7 @@ std::expected<Guest::Reference, std::string> Guest::reference_of(const wasmtime_
             made.mapped = found.of.global;
         } else if (text.starts_with("altiplano:global:")) {
             wasmtime_val_t value;
-            wasmtime_global_get(context(), &found.of.global, &value);
+            wasmtime_global_get(made.context, &found.of.global, &value);
             made.globals.emplace_back(found.of.global, value);
         }
     }
@@ -135,55 +180,63 @@ Answer<Value> Guest::run_beside(const Digest& hash, Bytes wasm, std::string_view
     };
     if (!wasm64())
         return refuse("cannot run", "the guest's memory has 32-bit addresses");
-    auto known = references_.find(hash);
+    auto known = references_.find({announced, hash});
+    // Another store does not notice when the guest's memory grows.
+    if (known != references_.end() && !announced && known->second.memory_bytes != region_.bytes().size()) {
+        references_.erase(known);
+        known = references_.end();
+    }
     if (known == references_.end()) {
-        const auto code = compiled(module_->native().engine->native(), hash, wasm);
+        const auto code = compiled(module_->native().engine->native(), hash, wasm, announced);
         if (!code)
             return announced ? std::unexpected<Stop>(refuse("does not compile", {})) : std::unexpected(code.error());
-        auto made = reference_of(*code);
+        auto made = reference_of(*code, announced);
         if (!made)
             return refuse("cannot be instantiated", made.error());
-        known = references_.emplace(hash, *std::move(made)).first;
+        known = references_.emplace(std::pair(announced, hash), *std::move(made)).first;
     }
 
     // As it was when it was new: what its globals kept from an earlier call would differ between a warm machine and a restored
     // one.
     auto& instance = known->second.instance;
+    auto* const where = known->second.context;
     for (const auto& [global, value] : known->second.globals)
-        if (const OwnedError e{wasmtime_global_set(context(), &global, &value)})
+        if (const OwnedError e{wasmtime_global_set(where, &global, &value)})
             return refuse("has a global that cannot be set", message_of(e.get()));
     const wasmtime_val_t start{
         .kind = WASMTIME_I32, .of = {.i32 = static_cast<std::int32_t>(altiplano_depth_limit() - reference_depth_bytes)}};
     const wasmtime_val_t mapped{.kind = WASMTIME_I32, .of = {.i32 = region_.mapped_ranges().empty() ? 0 : 1}};
     for (const auto& [global, value] : {std::pair{&known->second.depth, &start}, {&known->second.mapped, &mapped}}) {
-        const OwnedError error(wasmtime_global_set(context(), global, value));
+        const OwnedError error(wasmtime_global_set(where, global, value));
         ENSURE(!error, "the globals are ours: mutable i32");
     }
     wasmtime_extern_t stack_pointer;
     wasmtime_extern_t called;
     constexpr std::string_view stack_name = "__stack_pointer";
-    if (!wasmtime_instance_export_get(context(), &instance, stack_name.data(), stack_name.size(), &stack_pointer)
+    if (!wasmtime_instance_export_get(where, &instance, stack_name.data(), stack_name.size(), &stack_pointer)
         || stack_pointer.kind != WASMTIME_EXTERN_GLOBAL
-        || !wasmtime_instance_export_get(context(), &instance, function.data(), function.size(), &called)
+        || !wasmtime_instance_export_get(where, &instance, function.data(), function.size(), &called)
         || called.kind != WASMTIME_EXTERN_FUNC)
         return refuse("lacks an export", fmt::format("{} or {}", stack_name, function));
     const wasmtime_val_t top{.kind = WASMTIME_I64, .of = {.i64 = static_cast<std::int64_t>(stack_top)}};
-    if (const OwnedError e{wasmtime_global_set(context(), &stack_pointer.of.global, &top)})
+    if (const OwnedError e{wasmtime_global_set(where, &stack_pointer.of.global, &top)})
         return refuse("has another stack pointer", message_of(e.get()));
 
     const auto gas = gas_left();
-    if (const OwnedError e{wasmtime_context_set_fuel(context(), fuel)})
-        return refuse("gets no fuel", message_of(e.get()));
+    if (announced)
+        if (const OwnedError e{wasmtime_context_set_fuel(context(), fuel)})
+            return refuse("gets no fuel", message_of(e.get()));
     wasmtime_val_t values[8];
     ENSURE(arguments.size() <= std::size(values), "no reference function has more");
     std::ranges::transform(arguments, values,
         [](Value v) { return wasmtime_val_t{.kind = WASMTIME_I64, .of = {.i64 = static_cast<std::int64_t>(v)}}; });
     wasmtime_val_t result;
     wasm_trap_t* trap = nullptr;
-    OwnedError error(wasmtime_func_call(context(), &called.of.func, values, arguments.size(), &result, 1, &trap));
+    OwnedError error(wasmtime_func_call(where, &called.of.func, values, arguments.size(), &result, 1, &trap));
     OwnedTrap owned(trap);
-    if (const OwnedError e{wasmtime_context_set_fuel(context(), gas)})
-        return refuse("leaves no fuel", message_of(e.get()));
+    if (announced)
+        if (const OwnedError e{wasmtime_context_set_fuel(context(), gas)})
+            return refuse("leaves no fuel", message_of(e.get()));
     if (announced && owned)
         return std::unexpected(stop_of(std::move(error), std::move(owned)));
     if (error || owned)
