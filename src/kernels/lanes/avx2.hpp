@@ -112,6 +112,18 @@ inline PieceI larger(PieceI a, PieceI b)
 {
     return {_mm256_max_epi32(a.v, b.v)};
 }
+inline std::int32_t sum(PieceI x)
+{
+    auto s = _mm_add_epi32(_mm256_castsi256_si128(x.v), _mm256_extracti128_si256(x.v, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
+inline std::int32_t largest(PieceI x)
+{
+    auto m = _mm_max_epi32(_mm256_castsi256_si128(x.v), _mm256_extracti128_si256(x.v, 1));
+    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1)));
+}
 inline void store_codes(std::int8_t* p, PieceI x)
 {
     const auto words = _mm_packs_epi32(_mm256_castsi256_si128(x.v), _mm256_extracti128_si256(x.v, 1));

@@ -112,6 +112,14 @@ inline PieceI larger(PieceI a, PieceI b)
 {
     return {_mm512_max_epi32(a.v, b.v)};
 }
+inline std::int32_t sum(PieceI x)
+{
+    return _mm512_reduce_add_epi32(x.v);
+}
+inline std::int32_t largest(PieceI x)
+{
+    return _mm512_reduce_max_epi32(x.v);
+}
 inline void store_codes(std::int8_t* p, PieceI x)
 {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x.v));

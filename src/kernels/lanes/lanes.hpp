@@ -159,21 +159,18 @@ template <int Bits> ALTIPLANO_LANES I16x dot16(I16x acc, const I16x* w, const st
 
 ALTIPLANO_LANES std::int32_t sum_of(I16x x)
 {
-    std::int32_t lanes[16];
-    store16(lanes, x);
-    std::int32_t sum = 0;
-    for (const auto lane : lanes)
-        sum += lane;
-    return sum;
+    auto s = x.p[0];
+    for (int i = 1; i < pieces; ++i)
+        s = s + x.p[i];
+    return sum(s);
 }
+/// Of magnitudes: none is below zero.
 ALTIPLANO_LANES std::uint32_t largest_of(I16x x)
 {
-    std::int32_t lanes[16];
-    store16(lanes, x);
-    std::int32_t largest = 0;
-    for (const auto lane : lanes)
-        largest = lane > largest ? lane : largest;
-    return static_cast<std::uint32_t>(largest);
+    auto m = x.p[0];
+    for (int i = 1; i < pieces; ++i)
+        m = larger(m, x.p[i]);
+    return static_cast<std::uint32_t>(largest(m));
 }
 ALTIPLANO_LANES I16x magnitude(F16x x)
 {
@@ -185,19 +182,23 @@ ALTIPLANO_LANES float tree16(F16x x)
     store16(lanes, x);
     return tree(lanes);
 }
-/// The trees of sixteen vectors, one per lane.
-ALTIPLANO_LANES F16x trees(const F16x* x)
+/// Sixteen vectors across: f[i] has lane i of all sixteen.
+ALTIPLANO_LANES void transpose16(const F16x* x, F16x* f)
 {
-    // Transposed, the tree's steps add whole vectors: t[i] has lane i of all sixteen.
     float rows[16][16];
     for (int i = 0; i < 16; ++i)
         store16(rows[i], x[i]);
     I16x t[16];
     for (int g = 0; g < 4; ++g)
         load_columns(reinterpret_cast<const std::byte*>(&rows[0][4 * g]), 64, t + 4 * g);
-    F16x f[16];
     for (int i = 0; i < 16; ++i)
         f[i] = floats(t[i]);
+}
+/// The trees of sixteen vectors, one per lane.
+ALTIPLANO_LANES F16x trees(const F16x* x)
+{
+    F16x f[16];
+    transpose16(x, f);  // so that the tree's steps add whole vectors
     for (int s = 8; s > 0; s /= 2)
         for (int i = 0; i < s; ++i)
             f[i] = f[i] + f[i + s];

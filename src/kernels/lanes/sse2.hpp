@@ -117,6 +117,17 @@ inline PieceI larger(PieceI a, PieceI b)
     const auto m = _mm_cmpgt_epi32(a.v, b.v);
     return {_mm_or_si128(_mm_and_si128(m, a.v), _mm_andnot_si128(m, b.v))};
 }
+/// Of all lanes.
+inline std::int32_t sum(PieceI x)
+{
+    const auto s = x + PieceI{_mm_shuffle_epi32(x.v, 0x4e)};
+    return _mm_cvtsi128_si32((s + PieceI{_mm_shuffle_epi32(s.v, 0xb1)}).v);
+}
+inline std::int32_t largest(PieceI x)
+{
+    const auto m = larger(x, {_mm_shuffle_epi32(x.v, 0x4e)});
+    return _mm_cvtsi128_si32(larger(m, {_mm_shuffle_epi32(m.v, 0xb1)}).v);
+}
 /// The low byte of each lane.
 inline void store_codes(std::int8_t* p, PieceI x)
 {

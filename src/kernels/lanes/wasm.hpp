@@ -112,6 +112,18 @@ inline PieceI larger(PieceI a, PieceI b)
 {
     return {wasm_i32x4_max(a.v, b.v)};
 }
+inline std::int32_t sum(PieceI x)
+{
+    const auto s = wasm_i32x4_add(x.v, wasm_i64x2_shuffle(x.v, x.v, 1, 0));
+    return wasm_i32x4_extract_lane(s, 0) + wasm_i32x4_extract_lane(s, 1);
+}
+inline std::int32_t largest(PieceI x)
+{
+    const auto m = wasm_i32x4_max(x.v, wasm_i64x2_shuffle(x.v, x.v, 1, 0));
+    const auto a = wasm_i32x4_extract_lane(m, 0);
+    const auto b = wasm_i32x4_extract_lane(m, 1);
+    return a > b ? a : b;
+}
 inline void store_codes(std::int8_t* p, PieceI x)
 {
     const auto words = wasm_i16x8_narrow_i32x4(x.v, x.v);
@@ -164,37 +176,26 @@ inline void transpose(PieceI& a, PieceI& b, PieceI& c, PieceI& d)
     d.v = wasm_i64x2_shuffle(ab_high, cd_high, 1, 3);
 }
 
-inline v128_t pairs_of(v128_t low, v128_t high)
-{
-    return wasm_i32x4_add(wasm_i32x4_shuffle(low, high, 0, 2, 4, 6), wasm_i32x4_shuffle(low, high, 1, 3, 5, 7));
-}
 /// Each byte, below 16, becomes the byte of that number of a codebook of sixteen.
 inline PieceI look_up(PieceI x, std::uint64_t low, std::uint64_t high)
 {
     return {wasm_i8x16_swizzle(wasm_u64x2_make(low, high), x.v)};
 }
 
-/// Up to five bits, sums of four products of a half block stay in 16 bits: 4 * 31 * 127 = 15,748.
+/// Even and odd bytes apart, in 16 bits: then one instruction multiplies and adds pairs. Compilers keep both halves of the
+/// weights for all columns, and those of the activations for all rows.
 template <int Bits> inline PieceI dot_half(PieceI acc, const PieceI* w, const std::int8_t* q)
 {
-    if constexpr (Bits <= 5) {
-        auto low = wasm_i16x8_splat(0);
-        auto high = wasm_i16x8_splat(0);
-        for (int g = 0; g < 4; ++g) {
-            const auto x = wasm_v128_load32_splat(q + 4 * g);
-            low = wasm_i16x8_add(low, wasm_i16x8_extmul_low_i8x16(w[g].v, x));
-            high = wasm_i16x8_add(high, wasm_i16x8_extmul_high_i8x16(w[g].v, x));
-        }
-        return acc + PieceI{pairs_of(wasm_i32x4_extadd_pairwise_i16x8(low), wasm_i32x4_extadd_pairwise_i16x8(high))};
-    }
-    auto low = wasm_i32x4_splat(0);
-    auto high = wasm_i32x4_splat(0);
-    for (int g = 0; g < 4; ++g) {  // the weights fit signed bytes whatever their Bits
+    for (int g = 0; g < 4; ++g) {
         const auto x = wasm_v128_load32_splat(q + 4 * g);
-        low = wasm_i32x4_add(low, wasm_i32x4_extadd_pairwise_i16x8(wasm_i16x8_extmul_low_i8x16(w[g].v, x)));
-        high = wasm_i32x4_add(high, wasm_i32x4_extadd_pairwise_i16x8(wasm_i16x8_extmul_high_i8x16(w[g].v, x)));
+        const auto even = wasm_i16x8_shr(wasm_i16x8_shl(x, 8), 8);
+        const auto odd = wasm_i16x8_shr(x, 8);
+        const auto w_even =
+            Bits == 8 ? wasm_i16x8_shr(wasm_i16x8_shl(w[g].v, 8), 8) : wasm_v128_and(w[g].v, wasm_i16x8_splat(0x00ff));
+        const auto w_odd = Bits == 8 ? wasm_i16x8_shr(w[g].v, 8) : wasm_u16x8_shr(w[g].v, 8);
+        acc = acc + PieceI{wasm_i32x4_add(wasm_i32x4_dot_i16x8(w_even, even), wasm_i32x4_dot_i16x8(w_odd, odd))};
     }
-    return acc + PieceI{pairs_of(low, high)};
+    return acc;
 }
 
 }  // namespace

@@ -8,6 +8,8 @@ namespace altiplano::kernels {
 namespace {
 
 constexpr int attention_rows = 32;  ///< queries of one group of heads that meet the same keys and values at once
+constexpr int across_min = 4;  ///< rows that pay for laying keys across: an element of sixteen cells in lanes
+constexpr unsigned score_rows = pieces == 1 ? 4 : 1, value_rows = pieces == 1 ? 2 : 1;  ///< that share what is loaded
 
 struct AttentionRow {
     const float* query;
@@ -39,17 +41,35 @@ struct AttentionTile {
     bool sinks;
     AttentionRow* rows;
     int count;
-    bool finite = true;
+    I16x worst = all(0);  ///< magnitudes that must be finite
 
     // Not set before they are computed: clearing them would cost more than a token.
 
-    alignas(64) float cells[cell_group * head_max];  ///< keys or values of sixteen cells, widened
+    alignas(64) float cells[cell_group * head_max];  ///< keys or values of sixteen cells, widened: cell by cell, or across
     alignas(64) float scores[attention_rows * segment_cells];
     alignas(64) float outputs[attention_rows * head_max];
+    alignas(64) float maxima[attention_rows * 16];  ///< of the segment's scores, lane by lane
     std::uint32_t live[attention_rows];  ///< a bit per group of cells that the row sees
-    float segment_maximum[attention_rows];
     float factor[attention_rows];
+
+    float* output(int r) { return outputs + r * width; }
 };
+
+/// Calls `some` with the rows that see a group of cells, `Most` at a time and at last one by one.
+template <unsigned Most, class Some> ALTIPLANO_LANES void for_live(const AttentionTile& t, int group, Some some)
+{
+    int rows[attention_rows];
+    unsigned count = 0;
+    for (int r = 0; r < t.count; ++r)
+        if ((t.live[r] >> group & 1U) != 0)
+            rows[count++] = r;
+    unsigned i = 0;
+    for (; i + Most <= count; i += Most)
+        some.template operator()<Most>(rows + i);
+    if constexpr (Most > 1)
+        for (; i < count; ++i)
+            some.template operator()<1>(rows + i);
+}
 
 /// Which groups of sixteen cells each row sees; rows of one query share their mask. @return what any of them sees
 inline std::uint32_t find_live(AttentionTile& t, std::int64_t begin, std::int64_t end)
@@ -72,48 +92,116 @@ inline std::uint32_t find_live(AttentionTile& t, std::int64_t begin, std::int64_
     return any;
 }
 
+// Extents and pointers are taken out of the tile first: the compiler must think that every store changes them.
+
 inline void widen(AttentionTile& t, const Tensor& from, std::int64_t cell)
 {
-    auto worst = all(0);
-    for (int i = 0; i < cell_group; ++i) {
-        const auto* at = row_of(from, cell + i, t.group);
-        for (std::int64_t d = 0; d < t.width; d += 16) {
+    const auto width = t.width;
+    const auto stride = from.stride[1];
+    const auto* at = row_of(from, cell, t.group);
+    auto* to = t.cells;
+    auto worst = t.worst;
+    for (int i = 0; i < cell_group; ++i, at += stride, to += width)
+        for (std::int64_t d = 0; d < width; d += 16) {
             const auto x = load_halves(at + 2 * d);
             worst = larger(worst, magnitude(x));
-            store16(t.cells + i * head_max + d, x);
+            store16(to + d, x);
         }
-    }
-    t.finite &= largest_of(worst) < infinity_bits;
+    t.worst = worst;
 }
 
-inline void score_group(AttentionTile& t, std::int64_t cell, int group)
+inline void widen_across(AttentionTile& t, const Tensor& from, std::int64_t cell)
 {
-    for (int r = 0; r < t.count; ++r) {
-        if ((t.live[r] >> group & 1U) == 0)
-            continue;
-        const auto* query = t.rows[r].query;
-        F16x products[16];
-        for (int i = 0; i < 16; ++i)
-            products[i] = load16(query) * load16(t.cells + i * head_max);
-        for (std::int64_t d = 16; d < t.width; d += 16) {
-            const auto q = load16(query + d);
-            for (int i = 0; i < 16; ++i)
-                products[i] = products[i] + q * load16(t.cells + i * head_max + d);
+    const auto width = t.width;
+    const auto stride = from.stride[1];
+    const auto* at = row_of(from, cell, t.group);
+    auto* to = t.cells;
+    auto worst = t.worst;
+    for (std::int64_t d = 0; d < width; d += 16, at += 32) {
+        F16x x[16];
+        for (int i = 0; i < cell_group; ++i) {
+            x[i] = load_halves(at + i * stride);
+            worst = larger(worst, magnitude(x[i]));
         }
-        auto s = trees(products) * all(t.scale);
-        if (t.cap != 0.0F)
-            s = tanh16(s) * all(t.cap);
-        const auto mask = load_halves(t.rows[r].mask + 2 * cell);
-        const auto unseen = all(-__builtin_inff());
-        s = s + all(t.rows[r].slope) * mask;
-        t.finite &= largest_of(magnitude(if_greater(mask, unseen, s, all(0.0F)))) < infinity_bits;
-        s = if_greater(mask, unseen, s, unseen);
-        store16(t.scores + r * segment_cells + group * cell_group, s);
-        float lanes[16];
-        store16(lanes, s);
-        for (const auto lane : lanes)
-            t.segment_maximum[r] = lane > t.segment_maximum[r] ? lane : t.segment_maximum[r];
+        F16x across[16];
+        transpose16(x, across);
+        for (int i = 0; i < 16; ++i, to += cell_group)
+            store16(to, across[i]);
     }
+    t.worst = worst;
+}
+
+/// Products of a query with sixteen keys that lie cell by cell.
+ALTIPLANO_LANES F16x products_along(const AttentionTile& t, const float* query)
+{
+    const auto width = t.width;
+    F16x products[16];
+    for (int i = 0; i < 16; ++i)
+        products[i] = load16(query) * load16(t.cells + i * width);
+    for (std::int64_t d = 16; d < width; d += 16) {
+        const auto q = load16(query + d);
+        for (int i = 0; i < 16; ++i)
+            products[i] = products[i] + q * load16(t.cells + i * width + d);
+    }
+    return trees(products);
+}
+
+/// The same for some queries and keys that lie across: what the tree has made of the lanes Lane, Lane + Step, Lane + 2 * Step...
+template <unsigned Rows, int Step, int Lane>
+ALTIPLANO_LANES void products_across(const AttentionTile& t, const float* const* query, F16x* sums)
+{
+    if constexpr (Step == 16) {
+        const auto first = load16(t.cells + Lane * cell_group);
+        for (unsigned r = 0; r < Rows; ++r)
+            sums[r] = all(query[r][Lane]) * first;
+        for (std::int64_t d = Lane + 16; d < t.width; d += 16) {
+            const auto key = load16(t.cells + d * cell_group);
+            for (unsigned r = 0; r < Rows; ++r)
+                sums[r] = sums[r] + all(query[r][d]) * key;
+        }
+    } else {
+        products_across<Rows, 2 * Step, Lane>(t, query, sums);
+        F16x others[Rows];
+        products_across<Rows, 2 * Step, Lane + Step>(t, query, others);
+        for (unsigned r = 0; r < Rows; ++r)
+            sums[r] = sums[r] + others[r];
+    }
+}
+
+/// What a row's products with sixteen cells weigh, before the exponential.
+ALTIPLANO_LANES void put_scores(AttentionTile& t, int r, std::int64_t cell, int group, F16x products)
+{
+    auto s = products * all(t.scale);
+    if (t.cap != 0.0F)
+        s = tanh16(s) * all(t.cap);
+    const auto mask = load_halves(t.rows[r].mask + 2 * cell);
+    const auto unseen = all(-__builtin_inff());
+    s = s + all(t.rows[r].slope) * mask;
+    t.worst = larger(t.worst, magnitude(if_greater(mask, unseen, s, all(0.0F))));
+    s = if_greater(mask, unseen, s, unseen);
+    store16(t.scores + r * segment_cells + group * cell_group, s);
+    const auto before = load16(t.maxima + 16 * r);
+    store16(t.maxima + 16 * r, if_greater(s, before, s, before));
+}
+
+inline void score_group(AttentionTile& t, const Tensor& keys, std::int64_t cell, int group)
+{
+    if (t.count < across_min) {
+        widen(t, keys, cell);
+        for_live<1>(
+            t, group, [&]<unsigned>(const int* r) { put_scores(t, *r, cell, group, products_along(t, t.rows[*r].query)); });
+        return;
+    }
+    widen_across(t, keys, cell);
+    for_live<score_rows>(t, group, [&]<unsigned Rows>(const int* r) {
+        const float* query[Rows];
+        for (unsigned i = 0; i < Rows; ++i)
+            query[i] = t.rows[r[i]].query;
+        F16x products[Rows];
+        products_across<Rows, 1, 0>(t, query, products);
+        for (unsigned i = 0; i < Rows; ++i)
+            put_scores(t, r[i], cell, group, products[i]);
+    });
 }
 
 /// Scores become weights; each row's running maximum, weight and output make room for the segment.
@@ -123,28 +211,31 @@ inline void weigh(AttentionTile& t)
         if (t.live[r] == 0)
             continue;
         auto& row = t.rows[r];
+        float most = -__builtin_inff();
+        for (int lane = 0; lane < 16; ++lane)
+            most = t.maxima[16 * r + lane] > most ? t.maxima[16 * r + lane] : most;
         auto sums = all(0.0F);
         for (int group = 0; group < 16; ++group) {
             if ((t.live[r] >> group & 1U) == 0)
                 continue;
             auto* at = t.scores + r * segment_cells + group * cell_group;
-            const auto p = exp16(load16(at) - all(t.segment_maximum[r]));
+            const auto p = exp16(load16(at) - all(most));
             store16(at, p);
             sums = sums + p;
         }
         const float weight = tree16(sums);
         for (std::int64_t d = 0; d < t.width; d += 16)
-            store16(t.outputs + r * head_max + d, all(0.0F));
+            store16(t.output(r) + d, all(0.0F));
         if (!row.any) {
             row.any = true;
-            row.maximum = t.segment_maximum[r];
+            row.maximum = most;
             row.weight = weight;
             t.factor[r] = -1.0F;  // the first: its output is taken as it is
             continue;
         }
-        const float next = row.maximum > t.segment_maximum[r] ? row.maximum : t.segment_maximum[r];
+        const float next = row.maximum > most ? row.maximum : most;
         const float before = exp_of(row.maximum - next);
-        t.factor[r] = exp_of(t.segment_maximum[r] - next);
+        t.factor[r] = exp_of(most - next);
         row.weight = row.weight * before + weight * t.factor[r];
         row.maximum = next;
         for (std::int64_t d = 0; d < t.width; d += 16)
@@ -152,31 +243,39 @@ inline void weigh(AttentionTile& t)
     }
 }
 
-template <unsigned Vectors> ALTIPLANO_LANES void gather_values(const float* cells, const float* weights, float* output)
+/// Some elements of some rows' outputs: what the values of sixteen cells add, cell by cell.
+template <unsigned Rows, unsigned Vectors>
+ALTIPLANO_LANES void add_values(AttentionTile& t, const int* r, int group, std::int64_t d)
 {
-    F16x sum[Vectors];
-    for (unsigned v = 0; v < Vectors; ++v)
-        sum[v] = load16(output + 16 * v);
-    for (int i = 0; i < cell_group; ++i)
+    const auto width = t.width;
+    const auto* values = t.cells + d;
+    const float* weights[Rows];
+    F16x sums[Rows][Vectors];
+    for (unsigned i = 0; i < Rows; ++i) {
+        weights[i] = t.scores + r[i] * segment_cells + group * cell_group;
         for (unsigned v = 0; v < Vectors; ++v)
-            sum[v] = sum[v] + all(weights[i]) * load16(cells + i * head_max + 16 * v);
-    for (unsigned v = 0; v < Vectors; ++v)
-        store16(output + 16 * v, sum[v]);
+            sums[i][v] = load16(t.output(r[i]) + d + 16 * v);
+    }
+    for (int cell = 0; cell < cell_group; ++cell, values += width)
+        for (unsigned v = 0; v < Vectors; ++v) {
+            const auto value = load16(values + 16 * v);
+            for (unsigned i = 0; i < Rows; ++i)
+                sums[i][v] = sums[i][v] + all(weights[i][cell]) * value;
+        }
+    for (unsigned i = 0; i < Rows; ++i)
+        for (unsigned v = 0; v < Vectors; ++v)
+            store16(t.output(r[i]) + d + 16 * v, sums[i][v]);
 }
 
 inline void value_group(AttentionTile& t, int group)
 {
-    for (int r = 0; r < t.count; ++r) {
-        if ((t.live[r] >> group & 1U) == 0)
-            continue;
-        const auto* weights = t.scores + r * segment_cells + group * cell_group;
-        auto* output = t.outputs + r * head_max;
+    for_live<value_rows>(t, group, [&]<unsigned Rows>(const int* r) {
         std::int64_t d = 0;
         for (; d + 64 <= t.width; d += 64)
-            gather_values<4>(t.cells + d, weights, output + d);
+            add_values<Rows, 4>(t, r, group, d);
         for (; d < t.width; d += 16)
-            gather_values<1>(t.cells + d, weights, output + d);
-    }
+            add_values<Rows, 1>(t, r, group, d);
+    });
 }
 
 inline void join(AttentionTile& t)
@@ -185,7 +284,7 @@ inline void join(AttentionTile& t)
         if (t.live[r] == 0)
             continue;
         auto* out = t.rows[r].out;
-        const auto* here = t.outputs + r * head_max;
+        const auto* here = t.output(r);
         for (std::int64_t d = 0; d < t.width; d += 16)
             store16(out + d, t.factor[r] < 0.0F ? load16(here + d) : load16(out + d) + load16(here + d) * all(t.factor[r]));
     }
@@ -200,11 +299,10 @@ inline void attend(AttentionTile& t)
         if (live == 0)
             continue;
         for (int r = 0; r < t.count; ++r)
-            t.segment_maximum[r] = -__builtin_inff();
+            store16(t.maxima + 16 * r, all(-__builtin_inff()));
         for (auto cell = begin; cell < end; cell += cell_group)
             if (const auto group = static_cast<int>((cell - begin) / cell_group); (live >> group & 1U) != 0) {
-                widen(t, t.keys, cell);
-                score_group(t, cell, group);
+                score_group(t, t.keys, cell, group);
             }
         weigh(t);
         for (auto cell = begin; cell < end; cell += cell_group)
@@ -224,13 +322,11 @@ inline void attend(AttentionTile& t)
                 store16(row.out + d, load16(row.out + d) * all(before));
         }
         const float inverse = row.any ? 1.0F / row.weight : 0.0F;
-        auto worst = all(0);
         for (std::int64_t d = 0; d < t.width; d += 16) {
             const auto x = row.any ? load16(row.out + d) * all(inverse) : all(0.0F);
-            worst = larger(worst, magnitude(x));
+            t.worst = larger(t.worst, magnitude(x));
             store16(row.out + d, x);
         }
-        t.finite &= largest_of(worst) < infinity_bits;
     }
 }
 
@@ -261,7 +357,7 @@ inline Outcome flash_attention(const Node& node, Share share)
         }
         AttentionTile tile(node, group, rows, static_cast<int>(end - begin));
         attend(tile);
-        finite &= tile.finite;
+        finite &= largest_of(tile.worst) < infinity_bits;
     }
     return finite ? Outcome::done : Outcome::not_finite;
 }

@@ -121,7 +121,7 @@ template <class Format> ALTIPLANO_LANES I16x block_sum(const Block16& w, const s
             return w.half_scale[0] * first + w.half_scale[1] * second;
     } else {
         const auto first = dot16<Format::bits>(all(-Format::offset * (half_sums[0] + half_sums[1])), w.codes, codes);
-        return first + dot16<Format::bits>(all(0), w.codes + 4, codes + 16);
+        return dot16<Format::bits>(first, w.codes + 4, codes + 16);
     }
 }
 
