@@ -1,6 +1,7 @@
 #include "lib/bench.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -40,6 +41,32 @@ double median(std::vector<double> figures)
     return figures.size() % 2 != 0 ? figures[half] : (figures[half - 1] + figures[half]) / 2;
 }
 
+std::optional<std::pair<double, double>> median_interval(std::vector<double> figures)
+{
+    // How many of n figures lie below the median is a matter of n coins.
+    const auto n = figures.size();
+    double one = std::pow(0.5, static_cast<double>(n));
+    double below = one;
+    std::size_t rank = 0;
+    while (below <= 0.025) {
+        ++rank;
+        one *= static_cast<double>(n - rank + 1) / static_cast<double>(rank);
+        below += one;
+    }
+    if (rank == 0)
+        return std::nullopt;
+    std::ranges::sort(figures);
+    return std::pair(figures[rank - 1], figures[n - rank]);
+}
+
+std::optional<std::pair<double, double>> ratio_interval(const std::vector<double>& above, const std::vector<double>& below)
+{
+    std::vector<double> ratios;
+    for (std::size_t i = 0; i < above.size(); ++i)
+        ratios.push_back(above[i] / below[i]);
+    return median_interval(std::move(ratios));
+}
+
 Row in_turn(std::string name, std::string outside_name, std::string unit, Better better, int runs,
     const std::function<Sample()>& ours, const std::function<Sample()>& outside)
 {
@@ -64,26 +91,33 @@ Row in_turn(std::string name, std::string outside_name, std::string unit, Better
         .ratio = 0,
         .work = {}};
     row.ratio = better == Better::less ? row.outside / row.ours : row.ours / row.outside;
+    row.interval =
+        better == Better::less ? ratio_interval(their_figures, our_figures) : ratio_interval(our_figures, their_figures);
     row.work = our_work == their_work ? fmt::format("{}", our_work) : fmt::format("DIFFERS {} {}", our_work, their_work);
     return row;
 }
 
 void report(const std::vector<Row>& rows, bool json)
 {
+    const auto interval = [](const Row& row, std::string_view opening, std::string_view closing) {
+        return row.interval ? fmt::format("{}{:.4g}, {:.4g}{}", opening, row.interval->first, row.interval->second, closing)
+                            : std::string();
+    };
     if (json) {
         std::string text = "{\"rows\": [";
         for (const auto& row : rows)
             text += fmt::format(
                 "{}{{\"case\": \"{}\", \"ours\": {:.6g}, \"outside\": {:.6g}, \"against\": \"{}\", \"unit\": \"{}\", \"better\": "
-                "\"{}\", \"ratio\": {:.4g}, \"work\": \"{}\"}}",
+                "\"{}\", \"ratio\": {:.4g}{}, \"work\": \"{}\"}}",
                 &row == rows.data() ? "" : ", ", row.name, row.ours, row.outside, row.outside_name, row.unit, row.better,
-                row.ratio, row.work);
+                row.ratio, interval(row, ", \"interval\": [", "]"), row.work);
         fmt::print("{}]}}\n", text);
         return;
     }
     for (const auto& row : rows)
-        fmt::print("{:<34} ours {:>10.5g} {:<10} {:>18} {:>10.5g} {:<10}  better: {}  ratio {:.3g}  work {}\n", row.name,
-            row.ours, row.unit, row.outside_name, row.outside, row.unit, row.better, row.ratio, row.work);
+        fmt::print("{:<34} ours {:>10.5g} {:<10} {:>18} {:>10.5g} {:<10}  better: {}  ratio {:.3g}{}  work {}\n", row.name,
+            row.ours, row.unit, row.outside_name, row.outside, row.unit, row.better, row.ratio, interval(row, " [", "]"),
+            row.work);
 }
 
 Arguments arguments(int count, char** values)

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// Ratios against something outside that a sceptic accepts (docs/performance.md). A ratio above 1 means ours is better.
@@ -26,6 +28,8 @@ struct Row {
     std::string better;  ///< "less" or "more"
     double ratio = 0;
     std::string work;
+    /// In which the ratio of a pair's figures lies in the middle, by 95 in 100; none for few pairs.
+    std::optional<std::pair<double, double>> interval{};
 };
 
 enum class Better { less, more };
@@ -40,6 +44,12 @@ double seconds(const std::function<void()>& body);
 double thread_seconds(const std::function<void()>& body);
 
 double median(std::vector<double> figures);
+
+/// Where the median of what the figures are drawn from lies, by 95 in 100, whatever its distribution: an interval between two of
+/// the figures, by their ranks. Nothing for fewer than six.
+std::optional<std::pair<double, double>> median_interval(std::vector<double> figures);
+/// Of the ratios, pair by pair.
+std::optional<std::pair<double, double>> ratio_interval(const std::vector<double>& above, const std::vector<double>& below);
 
 /// Prints rows as a table, or with `json` as the one document `{"rows": [...]}`.
 void report(const std::vector<Row>& rows, bool json);

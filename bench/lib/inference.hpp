@@ -37,8 +37,9 @@ inline Rates inside(Loaded& model, int prompt_words, int decode_tokens, bool by_
 {
     // A prompt is computed when its first token is asked for, and only what the one before did not begin with: each begins with a
     // number of its own. " one" is one token each for the tokenizers that we know; what the guest counted is what counts.
-    const auto prompt = model.process.eval(fmt::format(
-        "runs = (runs or 0) + 1 local n = llama.setPrompt(runs .. string.rep(' one', {})) llama.next() return n", prompt_words - 1));
+    const auto prompt = model.process.eval(
+        fmt::format("runs = (runs or 0) + 1 local n = llama.setPrompt(runs .. string.rep(' one', {})) llama.next() return n",
+            prompt_words - 1));
     const auto generated = model.process.eval(
         fmt::format("local n = 0 for i = 1, {} do if llama.next() == nil then break end n = n + 1 end return n", decode_tokens));
     const auto rate = [&](const Process::Evaluated& done) {
@@ -95,6 +96,7 @@ private:
             .ratio = 0,
             .work = equal() ? fmt::format("{} tokens", ours_.work) : fmt::format("DIFFERS {} {}", ours_.work, outside_.work)};
         made.ratio = made.ours / made.outside;
+        made.interval = ratio_interval(ours, outside);
         return made;
     }
     Side ours_{}, outside_{};

@@ -83,12 +83,14 @@ public:
         send("Process", "");
     }
 
+    using Console = std::function<void(int, std::string_view)>;
+
     /// What Lua gave as a text, or why it gave nothing.
     struct Said {
         bool fine;
         std::string text;
     };
-    Said say(std::string_view code) { return said(send("Message", code)); }
+    Said say(std::string_view code, const Console& console = {}) { return said(send("Message", code, console)); }
 
     /// What Lua gave, as a number; the CPU seconds of this thread, and those of the clock.
     struct Evaluated {
@@ -138,11 +140,11 @@ private:
         return text ? Said{true, *text} : Said{false, output};
     }
 
-    std::string send(std::string_view type, std::string_view data)
+    std::string send(std::string_view type, std::string_view data, const Console& console = {})
     {
         const auto message = lone_message(type, data, nonce_++);
         const auto work = message.work(UINT64_MAX);
-        const auto done = must(compute::evaluate(*machine_, work, *files_, {}));
+        const auto done = must(compute::evaluate(*machine_, work, *files_, console));
         return done.output;
     }
 

@@ -1,11 +1,14 @@
 // `bench llama`: tokens per second of llama.cpp inside our VM, its graphs computed by the extension `tensor`, against llama.cpp
 // built natively. Prefill and decode apart, one and two threads; and decode with one thread against what the memory could
 // deliver, if a token cost nothing but reading every weight once. The model is mapped on both sides.
-//   bench_llama LLAMA.wasm MODEL.gguf NATIVE_PROGRAM MODULES_FOLDER [--implementation NAME] [--json] [--smoke]
+//   bench_llama LLAMA.wasm MODEL.gguf NATIVE_PROGRAM MODULES_FOLDER [--implementation NAME] [--pairs N] [--json] [--smoke]
 #include "lib/inference.hpp"
 #include "tensor/extension.hpp"
 
 #include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
 
 using namespace altiplano;
 using bench::must;
@@ -41,20 +44,27 @@ int main(int count, char** values)
 {
     auto given = bench::arguments(count, values);
     std::string implementation;
-    if (given.rest.size() == 6 && given.rest[4] == "--implementation") {
-        implementation = given.rest[5];
-        given.rest.resize(4);
+    int pairs = 30;
+    while (given.rest.size() >= 6) {
+        const auto option = given.rest[given.rest.size() - 2];
+        if (option == "--implementation")
+            implementation = given.rest.back();
+        else if (option == "--pairs")
+            pairs = std::max(1, std::atoi(given.rest.back().c_str()));
+        else
+            break;
+        given.rest.resize(given.rest.size() - 2);
     }
     if (given.rest.size() != 4) {
         fmt::print(stderr,
-            "usage: bench_llama LLAMA.wasm MODEL.gguf NATIVE_PROGRAM MODULES_FOLDER [--implementation NAME] [--json] "
-            "[--smoke]\n");
+            "usage: bench_llama LLAMA.wasm MODEL.gguf NATIVE_PROGRAM MODULES_FOLDER [--implementation NAME] [--pairs N] "
+            "[--json] [--smoke]\n");
         return 2;
     }
     const Path model = given.rest[1];
     const int words = given.smoke ? 32 : 512;
     const int tokens = given.smoke ? 4 : 64;
-    const int runs = given.smoke ? 1 : 5;
+    const int runs = given.smoke ? 1 : pairs;
 
     const auto engine = must(vm::Engine::create());
     const auto wasm = must(read_file(system_files(), given.rest[0]));

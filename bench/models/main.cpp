@@ -3,6 +3,7 @@
 // F32, computed natively with F32 keys and values; so is what native llama.cpp expects of the quantised model.
 //   bench_models LLAMA.wasm FOLDER [--json] [--smoke] [ARCHITECTURE...]    FOLDER has the programs `generate` and `native`
 #include "drive/extension.hpp"
+#include "lib/divergence.hpp"
 #include "lib/llama_process.hpp"
 #include "tensor/extension.hpp"
 
@@ -35,34 +36,6 @@ struct Verdict {
 std::string quoted(const Path& path)
 {
     return "'" + path.string() + "'";
-}
-
-std::vector<float> floats(std::string_view bytes)
-{
-    std::vector<float> values(bytes.size() / sizeof(float));
-    std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
-    return values;
-}
-
-double divergence(const std::vector<float>& reference, const std::vector<float>& other, std::size_t width)
-{
-    const auto log_sum = [&](const float* x) {
-        const double largest = *std::max_element(x, x + width);
-        double total = 0;
-        for (std::size_t i = 0; i < width; ++i)
-            total += std::exp(static_cast<double>(x[i]) - largest);
-        return largest + std::log(total);
-    };
-    double sum = 0;
-    for (std::size_t row = 0; row < reference.size(); row += width) {
-        const double a = log_sum(&reference[row]);
-        const double b = log_sum(&other[row]);
-        for (std::size_t i = row; i < row + width; ++i) {
-            const double p = static_cast<double>(reference[i]) - a;
-            sum += std::exp(p) * (p - (static_cast<double>(other[i]) - b));
-        }
-    }
-    return sum / static_cast<double>(reference.size() / width);
 }
 
 std::string from_hex(std::string_view text)
@@ -108,7 +81,7 @@ Verdict judge(const std::shared_ptr<const vm::Module>& module, const Path& fixtu
     const auto width = static_cast<std::size_t>(native.find("vocab")->integer().value());
     verdict.native = native.find("kl")->number().value();
     const auto file = must(read_file(system_files(), folder / "reference.f32"));
-    const auto reference = floats(as_text(file));
+    const auto reference = bench::floats_of(as_text(file));
 
     bench::Process process(module, folder / "model.gguf");
     const auto said = process.say(reading(positions));
@@ -117,7 +90,7 @@ Verdict judge(const std::shared_ptr<const vm::Module>& module, const Path& fixtu
         verdict.why = said.text;
         return verdict;
     }
-    auto ours = floats(from_hex(said.text));
+    auto ours = bench::floats_of(from_hex(said.text));
     if (ours.size() != reference.size() + width) {
         verdict.kind = Verdict::Kind::fails;
         verdict.why = fmt::format("{} logits came, {} were expected", ours.size(), reference.size() + width);
@@ -125,7 +98,7 @@ Verdict judge(const std::shared_ptr<const vm::Module>& module, const Path& fixtu
     }
     verdict.by_chunks = std::memcmp(&ours[reference.size()], &ours[reference.size() - width], width * sizeof(float)) == 0;
     ours.resize(reference.size());
-    verdict.ours = divergence(reference, ours, width);
+    verdict.ours = bench::divergence(reference, ours, width);
     const bool close = verdict.ours <= ratio_max * verdict.native || std::abs(verdict.ours) < equal_below;
     verdict.kind = close ? Verdict::Kind::agrees : Verdict::Kind::differs;
     return verdict;

@@ -3,6 +3,9 @@
 //   native measure MODEL.gguf FOLDER POSITIONS   quantises the model to FOLDER/model.gguf (Q4_0), and runs a fixed text of tokens
 //       through it and through the same weights as F32 with F32 keys and values, which is the reference: FOLDER/reference.f32.
 //       Prints {"vocab": N, "kl": mean divergence of the quantised one from the reference}.
+//   native text MODEL.gguf TEXT FOLDER POSITIONS   the same for a model as it is and the first tokens of a text, which come into
+//       FOLDER/tokens.i32; prints {"vocab": N, "kl": ..., "surprise": nats per token of the text, by the quantised one}
+#include "lib/divergence.hpp"
 #include "llama-arch.h"
 
 #include <ggml.h>
@@ -14,9 +17,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+namespace bench = altiplano::bench;
 
 namespace {
 
@@ -66,9 +72,38 @@ void dequantise(const std::string& from, const std::string& to)
     ggml_free(tensors);
 }
 
-// The logits of every position, row after row.
-std::vector<float> run(const std::string& path, int positions, bool reference, int& vocabulary)
+using Tokens = std::vector<llama_token>;
+
+Tokens made_up(int positions, int vocabulary)
 {
+    Tokens tokens;
+    for (int i = 0; i < positions; i++)
+        tokens.push_back(1 + (i * 7919 + i * i * 13) % (vocabulary - 1));
+    return tokens;
+}
+
+Tokens tokens_of(const std::string& path, const std::string& text, std::size_t positions)
+{
+    auto parameters = llama_model_default_params();
+    parameters.vocab_only = true;
+    auto* model = llama_model_load_from_file(path.c_str(), parameters);
+    if (!model)
+        give_up("native llama.cpp does not load it");
+    Tokens tokens(text.size() + 8);
+    const auto count = llama_tokenize(llama_model_get_vocab(model), text.data(), static_cast<int>(text.size()), tokens.data(),
+        static_cast<int>(tokens.size()), true, false);
+    if (count < 2)
+        give_up("the text has no tokens");
+    tokens.resize(std::min(static_cast<std::size_t>(count), positions));
+    llama_model_free(model);
+    return tokens;
+}
+
+// The logits of every position, row after row. Without tokens: `positions` of made-up ones.
+std::vector<float> run(const std::string& path, Tokens tokens, int positions, bool reference, int& vocabulary)
+{
+    if (!tokens.empty())
+        positions = static_cast<int>(tokens.size());
     auto model_parameters = llama_model_default_params();
     model_parameters.n_gpu_layers = 0;
     auto* model = llama_model_load_from_file(path.c_str(), model_parameters);
@@ -88,9 +123,8 @@ std::vector<float> run(const std::string& path, int positions, bool reference, i
         give_up("native llama.cpp makes no context for it");
     vocabulary = llama_vocab_n_tokens(llama_model_get_vocab(model));
 
-    std::vector<llama_token> tokens;
-    for (int i = 0; i < positions; i++)
-        tokens.push_back(1 + (i * 7919 + i * i * 13) % (vocabulary - 1));
+    if (tokens.empty())
+        tokens = made_up(positions, vocabulary);
     std::vector<std::int8_t> wanted(tokens.size(), 1);
     auto batch = llama_batch_get_one(tokens.data(), positions);
     batch.logits = wanted.data();
@@ -108,28 +142,17 @@ std::vector<float> run(const std::string& path, int positions, bool reference, i
     return logits;
 }
 
-// Mean over the rows of the divergence of `other` from `reference`, in nats.
-double divergence(const std::vector<float>& reference, const std::vector<float>& other, std::size_t width)
+// Writes what the reference expects. @return the divergence
+double compare(const std::string& quantised, const std::string& folder, const Tokens& tokens, int positions, int& vocabulary,
+    std::vector<float>& native)
 {
-    double sum = 0;
-    for (std::size_t row = 0; row < reference.size(); row += width) {
-        const auto log_sum = [&](const float* x) {
-            double largest = -INFINITY;
-            for (std::size_t i = 0; i < width; i++)
-                largest = std::fmax(largest, static_cast<double>(x[i]));
-            double total = 0;
-            for (std::size_t i = 0; i < width; i++)
-                total += std::exp(static_cast<double>(x[i]) - largest);
-            return largest + std::log(total);
-        };
-        const double a = log_sum(&reference[row]);
-        const double b = log_sum(&other[row]);
-        for (std::size_t i = row; i < row + width; i++) {
-            const double p = static_cast<double>(reference[i]) - a;
-            sum += std::exp(p) * (p - (static_cast<double>(other[i]) - b));
-        }
-    }
-    return sum / static_cast<double>(reference.size() / width);
+    dequantise(quantised, folder + "/reference.gguf");
+    const auto reference = run(folder + "/reference.gguf", tokens, positions, true, vocabulary);
+    native = run(quantised, tokens, positions, false, vocabulary);
+    std::ofstream(folder + "/reference.f32", std::ios::binary)
+        .write(reinterpret_cast<const char*>(reference.data()), static_cast<std::streamsize>(reference.size() * sizeof(float)));
+    std::remove((folder + "/reference.gguf").c_str());
+    return bench::divergence(reference, native, static_cast<std::size_t>(vocabulary));
 }
 
 void measure(const std::string& source, const std::string& folder, int positions)
@@ -140,16 +163,24 @@ void measure(const std::string& source, const std::string& folder, int positions
     parameters.nthread = 1;
     if (llama_model_quantize(source.c_str(), quantised.c_str(), &parameters) != 0)
         give_up("llama.cpp does not quantise it");
-    dequantise(quantised, folder + "/reference.gguf");
-
     int vocabulary = 0;
-    const auto reference = run(folder + "/reference.gguf", positions, true, vocabulary);
-    const auto native = run(quantised, positions, false, vocabulary);
-    std::ofstream(folder + "/reference.f32", std::ios::binary)
-        .write(reinterpret_cast<const char*>(reference.data()), static_cast<std::streamsize>(reference.size() * sizeof(float)));
-    std::remove((folder + "/reference.gguf").c_str());
-    std::printf(
-        "{\"vocab\": %d, \"kl\": %.6e}\n", vocabulary, divergence(reference, native, static_cast<std::size_t>(vocabulary)));
+    std::vector<float> native;
+    const double divergence = compare(quantised, folder, {}, positions, vocabulary, native);
+    std::printf("{\"vocab\": %d, \"kl\": %.6e}\n", vocabulary, divergence);
+}
+
+void measure_text(const std::string& model, const std::string& file, const std::string& folder, int positions)
+{
+    std::ifstream stream(file, std::ios::binary);
+    const std::string text((std::istreambuf_iterator<char>(stream)), {});
+    const auto tokens = tokens_of(model, text, static_cast<std::size_t>(positions));
+    std::ofstream(folder + "/tokens.i32", std::ios::binary)
+        .write(reinterpret_cast<const char*>(tokens.data()), static_cast<std::streamsize>(tokens.size() * sizeof(llama_token)));
+    int vocabulary = 0;
+    std::vector<float> native;
+    const double divergence = compare(model, folder, tokens, 0, vocabulary, native);
+    std::printf("{\"vocab\": %d, \"kl\": %.6e, \"surprise\": %.9f}\n", vocabulary, divergence,
+        bench::surprise(native, tokens, static_cast<std::size_t>(vocabulary)));
 }
 
 }  // namespace
@@ -163,12 +194,17 @@ int main(int count, char** values)
                 std::printf("%s\n", llm_arch_name(arch));
         return 0;
     }
-    if (count != 5 || std::strcmp(values[1], "measure") != 0) {
-        std::fprintf(stderr, "usage: %s list | measure MODEL.gguf FOLDER POSITIONS\n", values[0]);
+    const bool made = count == 5 && std::strcmp(values[1], "measure") == 0;
+    if (!made && (count != 6 || std::strcmp(values[1], "text") != 0)) {
+        std::fprintf(
+            stderr, "usage: %s list | measure MODEL.gguf FOLDER POSITIONS | text MODEL.gguf TEXT FOLDER POSITIONS\n", values[0]);
         return 2;
     }
     try {
-        measure(values[2], values[3], std::atoi(values[4]));
+        if (made)
+            measure(values[2], values[3], std::atoi(values[4]));
+        else
+            measure_text(values[2], values[3], values[4], std::atoi(values[5]));
     } catch (const std::exception& thrown) {
         give_up(thrown.what());
     }

@@ -6,8 +6,8 @@ import struct
 MAGIC, VERSION, ALIGNMENT = b"GGUF", 3, 32
 U16, U32, I32, F32, BOOL, TEXT, ARRAY = 2, 4, 5, 6, 7, 8, 9
 SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-BLOCKS = {0: (4, 1), 1: (2, 1), 2: (18, 32), 3: (20, 32), 8: (34, 32), 14: (210, 256)}  # type -> bytes and elements of a block
-Q4_0, Q6_K, F16_TYPE, F32_TYPE = 2, 14, 1, 0
+BLOCKS = {0: (4, 1), 1: (2, 1), 2: (18, 32), 3: (20, 32), 6: (22, 32), 8: (34, 32), 12: (144, 256), 14: (210, 256)}  # type -> bytes and elements of a block
+Q4_0, Q5_0, Q8_0, Q4_K, Q6_K, F16_TYPE, F32_TYPE = 2, 6, 8, 12, 14, 1, 0
 
 
 def text(value):
@@ -104,23 +104,12 @@ def split(path, folder, parts):
     return made
 
 
-def llama3_8b(path, vocabulary):
-    """The shape of Llama 3 8B, with its vocabulary out of `vocabulary` and weights that nobody trained: Q4_0, 4.7 GB, written as it is made."""
-    width, layers, feed, kv, words = 4096, 32, 14336, 1024, 128256
-    source = Model(vocabulary)
-    entries = [e for key, e in source.entries.items() if key.startswith("tokenizer.")]
-    entries += [entry("general.architecture", TEXT, "llama"), entry("general.name", TEXT, "Generated 8B"), entry("general.file_type", U32, 2),
-                entry("llama.context_length", U32, 8192), entry("llama.embedding_length", U32, width), entry("llama.block_count", U32, layers),
-                entry("llama.feed_forward_length", U32, feed), entry("llama.attention.head_count", U32, 32),
-                entry("llama.attention.head_count_kv", U32, 8), entry("llama.rope.freq_base", F32, 500000.0),
-                entry("llama.rope.dimension_count", U32, 128), entry("llama.vocab_size", U32, words),
-                entry("llama.attention.layer_norm_rms_epsilon", F32, 1e-5)]
-    tensors = [("token_embd.weight", [width, words], Q4_0), ("output.weight", [width, words], Q6_K), ("output_norm.weight", [width], F32_TYPE)]
-    for layer in range(layers):
-        for name, extents in (("attn_q", [width, width]), ("attn_k", [width, kv]), ("attn_v", [width, kv]), ("attn_output", [width, width]),
-                              ("ffn_gate", [width, feed]), ("ffn_up", [width, feed]), ("ffn_down", [feed, width])):
-            tensors.append((f"blk.{layer}.{name}.weight", extents, Q4_0))
-        tensors += [(f"blk.{layer}.{name}_norm.weight", [width], F32_TYPE) for name in ("attn", "ffn")]
+def tokenizer(vocabulary):
+    return [e for key, e in Model(vocabulary).entries.items() if key.startswith("tokenizer.")]
+
+
+def generated(path, entries, tensors):
+    """A file with weights that nobody trained, written as it is made. tensors: (name, extents, type)"""
     sized = []
     for name, extents, kind in tensors:
         size, block = BLOCKS[kind]
@@ -135,12 +124,7 @@ def llama3_8b(path, vocabulary):
             else:
                 # One row of blocks with a fitting scale, repeated with another beginning each time: as many different bytes as a page has.
                 block_bytes, _ = BLOCKS[kind]
-                scale = struct.pack("<e", 0.003 if kind == Q4_0 else 0.0003)
-                blocks = []
-                for _ in range(4096):
-                    codes = chance.randbytes(block_bytes - 2)
-                    blocks.append(scale + codes if kind == Q4_0 else codes[:192] + bytes(b % 16 for b in codes[192:]) + scale)
-                row = b"".join(blocks)
+                row = b"".join(block_of(kind, chance) for _ in range(4096))
                 left = size
                 while left:
                     shift = chance.randrange(4096) * block_bytes
@@ -148,3 +132,70 @@ def llama3_8b(path, vocabulary):
                     out.write(piece)
                     left -= len(piece)
             out.write(bytes(aligned(size)))
+
+
+def block_of(kind, chance):
+    """A block of weights around zero, some hundredths large."""
+    half = lambda x: struct.pack("<e", x)
+    if kind == Q4_0:
+        return half(0.003) + chance.randbytes(16)
+    if kind == Q5_0:
+        return half(0.0015) + chance.randbytes(20)
+    if kind == Q8_0:
+        return half(0.0002) + chance.randbytes(32)
+    if kind == Q4_K:  # the minimum is half of what the scale spans
+        return half(0.0002) + half(0.0015) + bytes([15] * 8 + [0xff] * 4) + chance.randbytes(128)
+    return chance.randbytes(192) + bytes(b % 16 for b in chance.randbytes(16)) + half(0.0003)  # Q6_K
+
+
+def llama_shape(path, vocabulary, words, width, layers, feed, heads, kv_heads, base, head_format):
+    """A model of the Llama family in Q4_0."""
+    head_width = width // heads
+    kv = kv_heads * head_width
+    entries = tokenizer(vocabulary)
+    entries += [entry("general.architecture", TEXT, "llama"), entry("general.name", TEXT, "Generated"), entry("general.file_type", U32, 2),
+                entry("llama.context_length", U32, 8192), entry("llama.embedding_length", U32, width), entry("llama.block_count", U32, layers),
+                entry("llama.feed_forward_length", U32, feed), entry("llama.attention.head_count", U32, heads),
+                entry("llama.attention.head_count_kv", U32, kv_heads), entry("llama.rope.freq_base", F32, base),
+                entry("llama.rope.dimension_count", U32, head_width), entry("llama.vocab_size", U32, words),
+                entry("llama.attention.layer_norm_rms_epsilon", F32, 1e-5)]
+    tensors = [("token_embd.weight", [width, words], Q4_0), ("output.weight", [width, words], head_format), ("output_norm.weight", [width], F32_TYPE)]
+    for layer in range(layers):
+        for name, extents in (("attn_q", [width, width]), ("attn_k", [width, kv]), ("attn_v", [width, kv]), ("attn_output", [width, width]),
+                              ("ffn_gate", [width, feed]), ("ffn_up", [width, feed]), ("ffn_down", [feed, width])):
+            tensors.append((f"blk.{layer}.{name}.weight", extents, Q4_0))
+        tensors += [(f"blk.{layer}.{name}_norm.weight", [width], F32_TYPE) for name in ("attn", "ffn")]
+    generated(path, entries, tensors)
+
+
+def llama3_8b(path, vocabulary):
+    """The shape of Llama 3 8B, with its vocabulary out of `vocabulary`: 4.7 GB."""
+    llama_shape(path, vocabulary, words=128256, width=4096, layers=32, feed=14336, heads=32, kv_heads=8, base=500000.0, head_format=Q6_K)
+
+
+def llama_1_1b(path, vocabulary):
+    """The shape of TinyLlama 1.1B, with the vocabulary of Llama 2 out of `vocabulary`: 0.6 GB."""
+    llama_shape(path, vocabulary, words=32000, width=2048, layers=22, feed=5632, heads=32, kv_heads=4, base=10000.0, head_format=Q6_K)
+
+
+def gemma3_270m(path, vocabulary):
+    """The shape of Gemma 3 270M as its files in Q4_K are: rows of 640 are no whole blocks of 256, so that most tensors have Q5_0 and
+    the embeddings Q8_0. With the vocabulary of Gemma 4, which has as many words, out of `vocabulary`."""
+    width, layers, feed, words, head_width, heads = 640, 18, 2048, 262144, 256, 4
+    values = {"context_length": 32768, "embedding_length": width, "block_count": layers, "feed_forward_length": feed, "attention.head_count": heads,
+              "attention.head_count_kv": 1, "attention.key_length": head_width, "attention.value_length": head_width,
+              "attention.sliding_window": 512}
+    entries = tokenizer(vocabulary)
+    entries += [entry("general.architecture", TEXT, "gemma3"), entry("general.name", TEXT, "Generated"), entry("general.file_type", U32, 15),
+                entry("gemma3.attention.layer_norm_rms_epsilon", F32, 1e-6), entry("gemma3.rope.freq_base", F32, 1e6)]
+    entries += [entry(f"gemma3.{key}", U32, value) for key, value in values.items()]
+    tensors = [("token_embd.weight", [width, words], Q8_0), ("output_norm.weight", [width], F32_TYPE)]
+    for layer in range(layers):
+        for name, extents, kind in (("attn_q", [width, heads * head_width], Q5_0), ("attn_k", [width, head_width], Q5_0),
+                                    ("attn_v", [width, head_width], Q5_0), ("attn_output", [heads * head_width, width], Q4_K),
+                                    ("ffn_gate", [width, feed], Q5_0), ("ffn_up", [width, feed], Q5_0), ("ffn_down", [feed, width], Q4_K)):
+            tensors.append((f"blk.{layer}.{name}.weight", extents, kind))
+        tensors += [(f"blk.{layer}.{name}.weight", [width], F32_TYPE)
+                    for name in ("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm")]
+        tensors += [(f"blk.{layer}.{name}.weight", [head_width], F32_TYPE) for name in ("attn_q_norm", "attn_k_norm")]
+    generated(path, entries, tensors)
