@@ -34,6 +34,11 @@ units::Slot read_cursor(const ProcessId& process, std::string_view text)
     return at;
 }
 
+Result<void> write_cursor(store::RecordsWriter& writer, const units::Slot& at)
+{
+    return writer.put_meta(cursor_key(at.process), fmt::format("{}.{}", at.nonce, at.cron));
+}
+
 /// Whether trying again later can help: this node's own troubles pass, a refusal stays one.
 bool may_pass(std::string_view code)
 {
@@ -52,10 +57,7 @@ bool may_pass(std::string_view code)
 
 Result<void> LocalMessenger::deliver_all(const ProcessId& process)
 {
-    units::Slot at{process};
-    TRY(const auto stored, records_.meta(cursor_key(process)));
-    if (stored)
-        at = read_cursor(process, *stored);
+    TRY(auto at, reached(process));
 
     // What was passed already and is open again: somebody pushes it once more.
     TRY(const auto open, records_.open_deliveries(process));
@@ -113,13 +115,54 @@ Result<void> LocalMessenger::deliver_all(const ProcessId& process)
                 continue;
             }
         }
-        // Kept only so that a start need not look at every slot again; what counts is each delivery's own state.
-        if (at == from)
+        if (at == from || is_written_later(from, at))
             return {};
-        return records_.write([&](store::RecordsWriter& writer) {
-            return writer.put_meta(cursor_key(process), fmt::format("{}.{}", at.nonce, at.cron));
-        });
+        return records_.write([&](store::RecordsWriter& writer) { return write_cursor(writer, at); });
     }
+}
+
+/// The next evaluation whose outbox is to be looked at. Kept only so that a start need not look at every slot again: what
+/// counts is each delivery's own state.
+Result<units::Slot> LocalMessenger::reached(const ProcessId& process)
+{
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = unwritten_.find(process); found != unwritten_.end())
+            return found->second.at;
+    }
+    TRY(const auto stored, records_.meta(cursor_key(process)));
+    return stored ? read_cursor(process, *stored) : units::Slot{process};
+}
+
+/// Whether a process came so little further that it is not written yet, which would cost each message a sync.
+bool LocalMessenger::is_written_later(const units::Slot& from, const units::Slot& at)
+{
+    constexpr std::size_t processes_max = 1000;
+    const std::lock_guard lock(mutex_);
+    auto found = unwritten_.find(at.process);
+    if (found == unwritten_.end() && unwritten_.size() < processes_max)
+        found = unwritten_.emplace(at.process, Reached{.at = from, .written_nonce = from.nonce}).first;
+    if (found == unwritten_.end())
+        return false;
+    found->second.at = at;
+    if (at.nonce - found->second.written_nonce < options_.slots_unwritten)
+        return true;
+    unwritten_.erase(found);
+    return false;
+}
+
+/// At the end, so that the next start has nothing to look at again.
+void LocalMessenger::write_all_reached()
+{
+    if (unwritten_.empty())
+        return;
+    const auto written = records_.write([&](store::RecordsWriter& writer) -> Result<void> {
+        for (const auto& [process, one] : unwritten_)
+            TRY_OK(write_cursor(writer, one.at));
+        return {};
+    });
+    if (!written)
+        log::warning("the next start looks again at what was delivered: {}", written.error().sentence);
 }
 
 /// The item that began the chain which a message belongs to. A message says so itself, and is believed when whoever signed it

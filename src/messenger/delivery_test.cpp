@@ -132,10 +132,11 @@ protected:
         receiver = ProcessId(process_item("receiver").id());
         EXPECT_TRUE(messenger->accept(process_item("receiver")));
     }
-    void start(const item::Signer& key)
+    void start(const item::Signer& key, std::uint64_t slots_unwritten = 0)
     {
         messenger = std::make_unique<LocalMessenger>(*scheduler, compute, *weave, *records, *cache, key, system_clock(),
-            LocalMessenger::Options{.threads = 4, .retry_ms = 1, .hops_max = 20, .cron_poll_ms = 10});
+            LocalMessenger::Options{
+                .threads = 4, .retry_ms = 1, .hops_max = 20, .cron_poll_ms = 10, .slots_unwritten = slots_unwritten});
     }
 
     item::DataItem process_item(std::string name)
@@ -296,6 +297,39 @@ TEST_F(ADelivery, begins_behind_the_state_that_somebody_else_computed)
                 .value()));
     ASSERT_TRUE(comes([&] { return records->meta("delivered " + sender.text()).value() == "2.1"; }));
     EXPECT_EQ(scheduler->texts(receiver), (std::vector<std::string>{"after"}));
+}
+
+TEST_F(ADelivery, is_written_down_after_many_slots_or_at_the_end_and_done_once)
+{
+    start(authority, 4);
+    const auto item = process_item("sender");
+    const ProcessId sender(item.id());
+    const auto cursor = [&] { return records->meta("delivered " + sender.text()).value(); };
+    for (std::uint64_t nonce = 0; nonce < 6; ++nonce)
+        sends(sender, nonce, {to(receiver, std::to_string(nonce))});
+    const auto accept = [&](std::uint64_t nonce) {
+        ASSERT_TRUE(messenger->accept(item::build({.target = Digest(sender),
+                                                      .tags = {{"Data-Protocol", "ao"}, {"Type", "Message"}},
+                                                      .data = to_buffer(std::string_view(std::to_string(nonce)))},
+            wallet)
+                .value()));
+        ASSERT_TRUE(comes([&] { return is(State::accepted, sender, nonce, 0); }));
+    };
+    ASSERT_TRUE(messenger->accept(item));
+    for (std::uint64_t nonce = 1; nonce < 4; ++nonce)
+        accept(nonce);
+    EXPECT_EQ(cursor(), std::nullopt);
+    accept(4);
+    EXPECT_TRUE(comes([&] { return cursor() == "4.1"; }));
+    accept(5);
+    messenger.reset();
+    EXPECT_EQ(cursor(), "5.1");
+    // As after a crash, before anything was written.
+    ASSERT_TRUE(records->write([&](store::RecordsWriter& writer) { return writer.remove_meta("delivered " + sender.text()); }));
+    start(authority);
+    ASSERT_TRUE(messenger->resume());
+    EXPECT_TRUE(comes([&] { return cursor() == "5.1"; }));
+    EXPECT_EQ(scheduler->texts(receiver), (std::vector<std::string>{"0", "1", "2", "3", "4", "5"}));
 }
 
 TEST_F(ADelivery, under_way_when_the_messenger_ends_is_finished_first)

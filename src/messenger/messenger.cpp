@@ -49,6 +49,7 @@ LocalMessenger::~LocalMessenger()
     watch_.reset();
     later_.reset();
     executor_.reset();
+    write_all_reached();
 }
 
 Result<units::Messenger::Accepted> LocalMessenger::accept(const item::DataItem& item)

@@ -27,6 +27,9 @@ public:
         std::int64_t cron_poll_ms = 10'000;  ///< how often processes under watch are looked after
         /// Stores an item for a wallet, durable when it returns; empty: in the weave of this node.
         std::function<Result<void>(const item::DataItem&)> store{};
+        /// So many slots may be delivered before it is written how far. After a crash they are looked at again, which finds
+        /// them delivered.
+        std::uint64_t slots_unwritten = 0;
         /// Asks schedulers that the weave names, so it has to have the rules of which addresses may be asked; null: none is
         /// asked.
         net::Http* http = nullptr;
@@ -62,6 +65,9 @@ private:
 
     // delivery.cpp
     Result<void> deliver_all(const ProcessId& process);
+    Result<units::Slot> reached(const ProcessId& process);
+    bool is_written_later(const units::Slot& from, const units::Slot& at);
+    void write_all_reached();
     Result<void> deliver_slot(const units::ProcessInfo& process, const units::SlotResult& result);
     Result<std::string> chain_of(const ProcessId& process, const units::LogEntry& cause);
     Result<store::DeliveryRecord> ledger_entry(
@@ -90,6 +96,11 @@ private:
     std::atomic<bool> stopping_ = false;
     std::mutex mutex_;
     std::map<ProcessId, Pump> pumps_;
+    struct Reached {
+        units::Slot at;
+        std::uint64_t written_nonce = 0;
+    };
+    std::map<ProcessId, Reached> unwritten_;  ///< how far deliveries came, where the records say less
     std::unique_ptr<Executor> executor_;
     std::multimap<std::int64_t, ProcessId> due_;  ///< by the monotonic time in nanoseconds at which a process is tried again
     bool waiting_ = false;  ///< whether wait_for_due() runs

@@ -155,6 +155,7 @@ Result<void> Node::open_messenger()
             .threads = options_.messenger_threads ? options_.messenger_threads : options_.workers + 8,
             .hops_max = options_.hops_max,
             .cron_poll_ms = options_.cron_poll_ms,
+            .slots_unwritten = options_.start_worker ? 0U : 64U,  // the simulator looks at what is written
             .http = http_.get()};
         if (follower_)
             options.store = [this](const item::DataItem& item) { return follower_->put(item); };
