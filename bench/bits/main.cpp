@@ -1,5 +1,5 @@
 // `bench bits`: one hash over the logits of a prompt and the tokens after it, for every way in which they can be computed.
-//   bench_bits LLAMA.wasm MODEL.gguf FOLDER [--tokens N] [--v8 COMMAND] [--smoke] [--json]
+//   bench_bits LLAMA.wasm MODEL.gguf FOLDER [--tokens N] [--only WAY,WAY..] [--v8 COMMAND] [--smoke] [--json]
 // COMMAND prints the hash that another engine comes to, given a chunk, a number of tokens and a prompt (v8.mjs).
 #include "base/hash.hpp"
 #include "drive/extension.hpp"
@@ -76,6 +76,8 @@ std::vector<Way> ways()
     std::vector<Way> all;
     for (const auto* implementation : kernels::implementations())
         all.push_back({implementation->name, {.implementation = implementation->name}});
+    if (tensor::extension({.implementation = "cuda"}))
+        all.push_back({"graphics card", {.implementation = "cuda"}});
     all.push_back({"reference module", {.by = tensor::Options::By::reference}});
     for (const unsigned threads : {2U, 3U})
         all.push_back({fmt::format("{} threads", threads), {.threads = threads}});
@@ -103,17 +105,21 @@ int main(int count, char** values)
     auto given = bench::arguments(count, values);
     int tokens = given.smoke ? 3 : 256;
     std::string v8;
+    std::string only;
     bool understood = given.rest.size() >= 3 && given.rest.size() % 2 == 1;
     for (std::size_t i = 3; understood && i < given.rest.size(); i += 2) {
         if (given.rest[i] == "--tokens")
             tokens = std::stoi(given.rest[i + 1]);
+        else if (given.rest[i] == "--only")
+            only = given.rest[i + 1];
         else if (given.rest[i] == "--v8")
             v8 = given.rest[i + 1];
         else
             understood = false;
     }
     if (!understood) {
-        fmt::print(stderr, "usage: bench_bits LLAMA.wasm MODEL.gguf FOLDER [--tokens N] [--v8 COMMAND] [--json] [--smoke]\n");
+        fmt::print(stderr,
+            "usage: bench_bits LLAMA.wasm MODEL.gguf FOLDER [--tokens N] [--only WAY,WAY..] [--v8 COMMAND] [--json] [--smoke]\n");
         return 2;
     }
     const Path folder = given.rest[2];
@@ -138,6 +144,8 @@ int main(int count, char** values)
         rows.begin_object().member("name", std::string_view(name)).member("hash", std::string_view(hash)).end_object();
     };
     for (const auto& way : ways()) {
+        if (!only.empty() && ("," + only + ",").find("," + way.name + ",") == std::string::npos)
+            continue;
         const auto recorder = std::make_shared<Recorder>(tensor::extension(way.options));
         const auto cache = must(vm::ModuleCache::open(
             engine, system_files(), system_random(), {.folder = folder, .extensions = {drive::extension(), recorder}}));

@@ -126,7 +126,7 @@ public:
     }
 
 private:
-    static vm::Machine::Limits limits() { return {.memory_bytes = std::uint64_t{4} << 30}; }
+    static vm::Machine::Limits limits() { return {.memory_bytes = std::uint64_t{16} << 30}; }
 
     static Said said(const std::string& output)
     {

@@ -1,4 +1,5 @@
 #include "kernels/arithmetic.hpp"
+#include "kernels/card/emulated.hpp"
 #include "kernels/implementations.hpp"
 #include "kernels/weights.hpp"
 
@@ -12,6 +13,14 @@
 
 namespace altiplano::kernels {
 namespace {
+
+/// The machine's own, and a graphics card's.
+std::vector<const Implementation*> all_implementations()
+{
+    auto all = implementations();
+    all.push_back(&card::emulated_implementation());
+    return all;
+}
 
 using Random = std::mt19937_64;
 
@@ -288,7 +297,7 @@ void expect_all_equal(Weather weather, std::uint64_t seed, int* failures = nullp
         if (weather == Weather::calm) {
             EXPECT_EQ(expected.outcome, Outcome::done) << static_cast<int>(test.node.op);
         }
-        for (const auto* implementation : implementations())
+        for (const auto* implementation : all_implementations())
             EXPECT_EQ(answer(test, *implementation), expected)
                 << implementation->name << ", operation " << static_cast<int>(test.node.op) << ", format "
                 << static_cast<int>(test.node.source[0].type) << ", extents " << test.node.source[0].extent[0] << " "
@@ -320,7 +329,7 @@ TEST(Kernels, are_equal_however_many_share_the_work)
 {
     Random random(7);
     for (auto& test : cases(random, Weather::calm))
-        for (const auto* implementation : implementations()) {
+        for (const auto* implementation : all_implementations()) {
             const auto alone = answer(test, *implementation);
             EXPECT_EQ(answer(test, *implementation, 2), alone) << implementation->name;
             EXPECT_EQ(answer(test, *implementation, 3), alone) << implementation->name;
@@ -335,7 +344,7 @@ TEST(Kernels, give_a_column_the_same_bits_alone_and_among_others)
     Owned x(Type::f32, 1024, 37);
     fill(weights, random, Weather::calm);
     fill(x, random, Weather::calm);
-    for (const auto* implementation : implementations()) {
+    for (const auto* implementation : all_implementations()) {
         Case together(Op::mul_mat, {weights, x}, Owned(Type::f32, 48, 37));
         ASSERT_EQ(answer(together, *implementation).outcome, Outcome::done);
         for (const std::int64_t column : {0, 17, 36}) {
@@ -354,7 +363,7 @@ TEST(Kernels, refuse_an_index_outside_the_table)
     for (const std::int32_t index : {-1, 7}) {
         Owned indices(Type::i32, 1);
         store_as(indices.tensor.data, index);
-        for (const auto* implementation : implementations()) {
+        for (const auto* implementation : all_implementations()) {
             Case get(Op::get_rows, {Owned(Type::f32, 16, 7), indices}, Owned(Type::f32, 16));
             EXPECT_EQ(answer(get, *implementation).outcome, Outcome::bad_index);
             Case set(Op::set_rows, {Owned(Type::f32, 16), indices}, Owned(Type::f16, 16, 7));
@@ -378,7 +387,7 @@ TEST(Kernels, have_the_functions_of_the_contract)
         Case test(op, {x}, Owned(Type::f32, n));
         const auto expected = answer(test, portable_implementation());
         ASSERT_EQ(expected.outcome, Outcome::done);
-        for (const auto* implementation : implementations())
+        for (const auto* implementation : all_implementations())
             EXPECT_EQ(answer(test, *implementation), expected) << implementation->name << " " << static_cast<int>(op);
     }
 }

@@ -6,12 +6,22 @@
 /// (docs/arithmetic.md §5).
 namespace altiplano::kernels {
 
+/// Element e of a block.
+static inline float widened(const WeightBlock& w, int e)
+{
+    const int half = e / 16;
+    const float x = static_cast<float>(w.half_scale[half] * w.code[e]) * w.scale;
+    const float minimum = w.has_half_minima ? static_cast<float>(w.half_minimum[half]) * w.minimum : w.minimum;
+    return w.has_minimum || w.has_half_minima ? x + minimum : x;
+}
+
 /// Rows of source 0 by the indices of source 1, widened to F32.
 static inline Outcome get_rows(const Node& node, Share share)
 {
     const auto& table = node.source[0];
     const auto width = node.result.extent[0];
     const auto part = part_of(rows_of(node.result), share);
+    auto outcome = Outcome::done;
     for (auto r = part.begin; r < part.end; ++r) {
         const auto [i1, i2, i3] = row_index(node.result, r);
         const auto index = index_at(node.source[1], i1, i2, i3);
@@ -28,21 +38,17 @@ static inline Outcome get_rows(const Node& node, Share share)
         if (is_quantised(table.type)) {
             for (std::int64_t b = 0; b < width / block_elements; ++b) {
                 const auto w = weight_block(table.type, from, b);
-                for (int e = 0; e < 32; ++e) {
-                    const int half = e / 16;
-                    const float x = static_cast<float>(w.half_scale[half] * w.code[e]) * w.scale;
-                    const float minimum = w.has_half_minima ? static_cast<float>(w.half_minimum[half]) * w.minimum : w.minimum;
-                    put(block_elements * b + e, w.has_minimum || w.has_half_minima ? x + minimum : x);
-                }
+                for (int e = 0; e < 32; ++e)
+                    put(block_elements * b + e, widened(w, e));
             }
         } else {
             for (std::int64_t i = 0; i < width; ++i)
                 put(i, element_of(table.type, from, i));
         }
         if (worst >= infinity_bits)
-            return Outcome::not_finite;
+            outcome = Outcome::not_finite;
     }
-    return Outcome::done;
+    return outcome;
 }
 
 /// F32 or F16 to F32 or F16. @return false: not finite
@@ -65,19 +71,17 @@ static inline Outcome set_rows(const Node& node, Share share)
         return Outcome::done;
     const auto& rows = node.source[0];
     const auto step = format_of(node.result.type).block_bytes;
+    bool finite = true;
     for (std::int64_t r = 0; r < rows.extent[1]; ++r) {
         const auto index = index_at(node.source[1], r);
         if (index < 0 || index >= node.result.extent[1])
             return Outcome::bad_index;
         const auto* from = row_of(rows, r);
         auto* to = row_of(node.result, index);
-        bool finite = true;
         for (std::int64_t i = 0; i < rows.extent[0]; ++i)
             finite &= put_element(node.result.type, to + i * step, load_as<float>(from + 4 * i));
-        if (!finite)
-            return Outcome::not_finite;
     }
-    return Outcome::done;
+    return finite ? Outcome::done : Outcome::not_finite;
 }
 
 /// Element n of source 0 to element n of the result, both counted row by row whatever their strides.

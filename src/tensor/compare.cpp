@@ -51,8 +51,8 @@ std::string value_at(Bytes bytes, std::uint64_t offset)
 
 }  // namespace
 
-vm::Answer<Executed> run_compared(vm::CallContext& context, std::span<const vm::Value> arguments, Crew& crew,
-    std::span<const Step> steps, const ScratchSizes& sizes, std::uint64_t call)
+vm::Answer<Executed> run_compared(vm::CallContext& context, std::span<const vm::Value> arguments, Own& own,
+    std::span<const Step> steps, const ScratchSizes& sizes, const GuestMemory& memory, std::uint64_t call)
 {
     // One node at a time is written where the guest's graph lies, and the reference module works on the guest's scratch.
     const auto graph = context.write(arguments[0], arguments[1]);
@@ -79,7 +79,8 @@ vm::Answer<Executed> run_compared(vm::CallContext& context, std::span<const vm::
             break;
         }
         const Buffer before(result->begin(), result->end());
-        const auto own = crew.run({&step, 1}, sizes);
+        Own::OnCard on_card;
+        const auto computed = own.run({&step, 1}, sizes, memory, on_card);
         const Buffer mine(result->begin(), result->end());
         std::ranges::copy(before, result->begin());
 
@@ -100,10 +101,10 @@ vm::Answer<Executed> run_compared(vm::CallContext& context, std::span<const vm::
                     token_of(step.node.result, offset, positions), i, operation_name(record.op), what),
                 "the reference module is right by definition: this machine's own code, or the machine, computes wrongly"});
         };
-        if (outcome != own.outcome) {
+        if (outcome != computed.outcome) {
             executed = differs(0,
-                fmt::format("{} ends with outcome {}, the reference module with {}", crew.implementation().name,
-                    static_cast<int>(own.outcome), static_cast<int>(outcome)));
+                fmt::format("{} ends with outcome {}, the reference module with {}", own.name(),
+                    static_cast<int>(computed.outcome), static_cast<int>(outcome)));
             break;
         }
         executed->outcome = outcome;
@@ -114,7 +115,7 @@ vm::Answer<Executed> run_compared(vm::CallContext& context, std::span<const vm::
         if (there != result->end()) {
             const auto offset = static_cast<std::uint64_t>(there - result->begin());
             executed = differs(offset,
-                fmt::format("{} has the bits {} at byte {} of the result, the reference module {}", crew.implementation().name,
+                fmt::format("{} has the bits {} at byte {} of the result, the reference module {}", own.name(),
                     value_at(mine, offset), offset, value_at(*result, offset)));
         }
     }

@@ -1,9 +1,10 @@
 #include "tensor/extension.hpp"
 
 #include "base/hash.hpp"
+#include "base/log.hpp"
 #include "tensor/compare.hpp"
-#include "tensor/crew.hpp"
 #include "tensor/errors.hpp"
+#include "tensor/own.hpp"
 #include "tensor/reference.hpp"
 #include "tensor/sentences.hpp"
 
@@ -29,12 +30,13 @@ struct Plan {
     std::vector<Step> steps;
     ScratchSizes sizes{};
     std::uint64_t gas = 0;
+    GuestMemory memory{};
 };
 
 class Tensor final : public vm::Extension {
 public:
-    Tensor(const kernels::Implementation& implementation, const Options& options)
-        : crew_(implementation, options.threads)
+    Tensor(const kernels::Implementation& implementation, const Options& options, std::shared_ptr<cuda::Card> card)
+        : own_(implementation, options.threads, std::move(card))
         , by_(options.by)
     {
     }
@@ -59,10 +61,10 @@ public:
         if (const auto scratch = context.write(arguments[2], arguments[3]); !scratch)
             return std::unexpected(scratch.error());
 
-        const auto found = planned(context, *graph, arguments);
+        auto found = planned(context, *graph, arguments);
         if (!found)
             return std::unexpected(found.error());
-        const auto& plan = *found;
+        const auto& plan = found->plan;
         if (const auto charged = context.charge(plan->gas); !charged)
             return std::unexpected(charged.error());
         if (const auto granted = grant(context, plan->steps); !granted)
@@ -70,7 +72,7 @@ public:
 
         Executed executed;
         if (by_ == Options::By::both) {
-            const auto answer = run_compared(context, arguments, crew_, plan->steps, plan->sizes, calls_++);
+            const auto answer = run_compared(context, arguments, own_, plan->steps, plan->sizes, plan->memory, calls_++);
             if (!answer)
                 return std::unexpected(answer.error());
             executed = *answer;
@@ -80,7 +82,8 @@ public:
                 return std::unexpected(answer.error());
             executed = *answer;
         } else {
-            executed = crew_.run(plan->steps, plan->sizes);
+            executed = own_.run(plan->steps, plan->sizes, plan->memory, found->on_card);
+            keep(*found);
         }
         if (executed.outcome != kernels::Outcome::done)
             return vm::stop(failed(executed.outcome, executed.node, record_at(*graph, executed.node)));
@@ -89,28 +92,45 @@ public:
 
 private:
     using SharedPlan = std::shared_ptr<const Plan>;
+    struct Planned {
+        SharedPlan plan{};
+        Own::OnCard on_card{};
+    };
 
     /// The plan of a graph. Token after token hands over the same bytes, so the last one is kept: a plan follows from the graph,
     /// where it and the scratch lie, and the memory's place and size.
-    vm::Answer<SharedPlan> planned(vm::CallContext& context, Bytes graph, std::span<const vm::Value> arguments)
+    vm::Answer<Planned> planned(vm::CallContext& context, Bytes graph, std::span<const vm::Value> arguments)
     {
         const auto memory = context.read(0, context.memory_bytes());
         if (!memory)
             return std::unexpected(memory.error());
+        std::vector<cuda::Weights> weights;
+        if (own_.uses_card())
+            for (const auto& one : context.mapped())
+                weights.push_back({one.address, one.length, one.item, one.offset});
         const auto serves = [&](const Kept& kept) {
-            return kept.plan && kept.memory.data() == memory->data() && kept.memory.size() == memory->size()
-                && std::ranges::equal(kept.arguments, arguments) && kept.graph.size() == graph.size()
-                && std::memcmp(kept.graph.data(), graph.data(), graph.size()) == 0;
+            return kept.planned.plan && kept.planned.plan->memory.weights == weights && kept.memory.data() == memory->data()
+                && kept.memory.size() == memory->size() && std::ranges::equal(kept.arguments, arguments)
+                && kept.graph.size() == graph.size() && std::memcmp(kept.graph.data(), graph.data(), graph.size()) == 0;
         };
         const std::lock_guard lock(mutex_);
         if (serves(kept_))
-            return kept_.plan;
+            return kept_.planned;
         auto plan = checked(*memory, graph, arguments);
         if (!plan)
             return std::unexpected(plan.error());
+        // Only what grant() asks for is written.
+        plan->memory = {{const_cast<std::byte*>(memory->data()), memory->size()}, std::move(weights)};
         kept_ = {Buffer(graph.begin(), graph.end()), {arguments.begin(), arguments.end()}, *memory,
-            std::make_shared<const Plan>(std::move(*plan))};
-        return kept_.plan;
+            {std::make_shared<const Plan>(std::move(*plan)), nullptr}};
+        return kept_.planned;
+    }
+    /// What a card made of it serves the next token too.
+    void keep(const Planned& planned)
+    {
+        const std::lock_guard lock(mutex_);
+        if (kept_.planned.plan == planned.plan)
+            kept_.planned.on_card = planned.on_card;
     }
 
     static vm::Answer<Plan> checked(Bytes memory, Bytes graph, std::span<const vm::Value> arguments)
@@ -188,10 +208,10 @@ private:
         Buffer graph{};
         std::vector<vm::Value> arguments{};
         Bytes memory{};
-        SharedPlan plan{};
+        Planned planned{};
     };
 
-    Crew crew_;
+    Own own_;
     Options::By by_;
     std::atomic<std::uint64_t> calls_{0};  ///< that were compared
     std::mutex mutex_;
@@ -202,6 +222,15 @@ private:
 
 namespace {
 std::atomic<const kernels::Implementation*> instead{nullptr};
+
+Result<std::shared_ptr<cuda::Card>> graphics_card()
+{
+    TRY(auto device, cuda::nvidia_card());
+    auto card = std::make_shared<cuda::Card>(std::move(device));
+    TRY_OK(cuda::self_test(*card));
+    return card;
+}
+
 }  // namespace
 
 void use_implementation(const kernels::Implementation& implementation) noexcept
@@ -211,11 +240,22 @@ void use_implementation(const kernels::Implementation& implementation) noexcept
 
 std::shared_ptr<vm::Extension> extension(const Options& options)
 {
+    if (options.implementation == "cuda") {
+        static const auto card = graphics_card();
+        if (!card)
+            log::warning("{}", card.error().sentence);
+        return card ? extension_on(*card, options) : nullptr;
+    }
     const auto* const fastest = instead.load() != nullptr ? instead.load() : &kernels::best_implementation();
     const auto* implementation = options.implementation.empty() ? fastest : kernels::implementation(options.implementation);
     if (implementation == nullptr)
         return nullptr;
-    return std::make_shared<Tensor>(*implementation, options);
+    return std::make_shared<Tensor>(*implementation, options, nullptr);
+}
+
+std::shared_ptr<vm::Extension> extension_on(std::shared_ptr<cuda::Card> card, const Options& options)
+{
+    return std::make_shared<Tensor>(kernels::best_implementation(), options, std::move(card));
 }
 
 }  // namespace altiplano::tensor

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/node.hpp"
+#include "cuda/card.hpp"
 #include "vm/extension.hpp"
 
 namespace altiplano::tensor {
@@ -11,7 +11,9 @@ struct Options {
     /// difference ends the message with tensor.differs (compare.hpp).
     enum class By : std::uint8_t { own, reference, both };
 
-    std::string_view implementation{};  ///< of kernels::implementations(); empty: the fastest that this machine can run
+    /// Of kernels::implementations(), or `cuda`: the first graphics card. Empty: the fastest that this machine's processor can
+    /// run.
+    std::string_view implementation{};
     unsigned threads = 1;
     By by = By::own;
 };
@@ -21,6 +23,9 @@ struct Options {
 /// as it was before. Whatever is outside the specification, docs/arithmetic.md, ends the message (errors.hpp).
 /// @return nullptr if this machine cannot run `options.implementation`
 std::shared_ptr<vm::Extension> extension(const Options& options = {});
+
+/// The same on a graphics card that has passed its self-test. When it fails later, the processor does its work.
+std::shared_ptr<vm::Extension> extension_on(std::shared_ptr<cuda::Card> card, const Options& options = {});
 
 /// What `extension` takes for the fastest from now on: for test programs whose arithmetic is to be wrong.
 void use_implementation(const kernels::Implementation& implementation) noexcept;

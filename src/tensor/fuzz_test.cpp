@@ -1,3 +1,4 @@
+#include "cuda/emulated.hpp"
 #include "kernels/implementations.hpp"
 #include "tensor/extension.hpp"
 #include "tensor/hostile_graphs.hpp"
@@ -22,6 +23,9 @@ TEST(HostileGraphs, give_every_implementation_the_same_and_touch_nothing_else)
     std::vector<std::shared_ptr<vm::Extension>> all;
     for (const auto* implementation : kernels::implementations())
         all.push_back(extension({.implementation = implementation->name}));
+    if (auto card = extension({.implementation = "cuda"}))
+        all.push_back(std::move(card));
+    all.push_back(extension_on(std::make_shared<cuda::Card>(std::make_unique<cuda::EmulatedDevice>())));
 
     int graphs = 0;
     int computed = 0;

@@ -37,7 +37,7 @@ inline NodeRecord node(kernels::Op op, const TensorRecord& result, const std::ve
     return record;
 }
 
-class Memory final : public vm::CallContext {
+class Memory : public vm::CallContext {
 public:
     std::vector<std::uint64_t> words = std::vector<std::uint64_t>(test_memory_bytes / 8);
     std::uint64_t gas = 1'000'000'000;

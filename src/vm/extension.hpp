@@ -140,6 +140,13 @@ public:
     virtual Answer<Errno> map(std::uint32_t fd, std::uint64_t offset, std::uint64_t length, std::uint64_t address) = 0;
     /// Makes whole pages of mapped ranges ordinary memory again, zero. Other pages of the range stay as they are.
     virtual Answer<Errno> unmap(std::uint64_t address, std::uint64_t length) = 0;
+    /// What is mapped: [address, address + length) shows `item` from `offset` on. Neither guest nor host writes there.
+    struct Mapped {
+        std::uint64_t address, length;
+        ItemId item;
+        std::uint64_t offset;
+    };
+    virtual std::vector<Mapped> mapped() const { return {}; }
     virtual GuestFiles& files() = 0;
 
     /// Runs a function of a reference module over the guest's memory. The module has no data, imports nothing but that memory,

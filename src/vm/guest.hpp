@@ -65,6 +65,7 @@ public:
     GuestFile* file(std::uint32_t fd) override;
     Answer<Errno> map(std::uint32_t fd, std::uint64_t offset, std::uint64_t length, std::uint64_t address) override;
     Answer<Errno> unmap(std::uint64_t address, std::uint64_t length) override;
+    std::vector<Mapped> mapped() const override;
     GuestFiles& files() override;
     Answer<Value> run_reference(
         const Digest& hash, Bytes wasm, std::string_view function, Value stack_top, std::span<const Value> arguments) override;

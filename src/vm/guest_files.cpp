@@ -104,6 +104,14 @@ Answer<Errno> Guest::map(std::uint32_t fd, std::uint64_t offset, std::uint64_t l
     return Errno::success;
 }
 
+std::vector<CallContext::Mapped> Guest::mapped() const
+{
+    std::vector<Mapped> found;
+    for (const auto& range : region_.mapped_ranges())
+        found.push_back({range.at, range.length, range.item, range.item_offset});
+    return found;
+}
+
 Answer<Errno> Guest::unmap(std::uint64_t address, std::uint64_t length)
 {
     if (address % page_bytes != 0 || length % page_bytes != 0 || length == 0 || !in_bounds(address, length))

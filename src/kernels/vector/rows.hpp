@@ -144,22 +144,20 @@ inline Outcome set_half_rows(const Node& node, Share share)
         return Outcome::done;
     const auto& rows = node.source[0];
     const auto width = rows.extent[0];
+    auto worst = all(0);
     for (std::int64_t r = 0; r < rows.extent[1]; ++r) {
         const auto index = index_at(node.source[1], r);
         if (index < 0 || index >= node.result.extent[1])
             return Outcome::bad_index;
         const auto* from = reinterpret_cast<const float*>(row_of(rows, r));
         auto* to = row_of(node.result, index);
-        auto worst = all(0);
         for (std::int64_t i = 0; i < width; i += 16) {
             const auto x = load16(from + i);
             worst = larger(worst, magnitude(x));
             store_halves(to + 2 * i, x);
         }
-        if (largest_of(worst) >= bits_of(65520.0F))
-            return Outcome::not_finite;
     }
-    return Outcome::done;
+    return largest_of(worst) >= bits_of(65520.0F) ? Outcome::not_finite : Outcome::done;
 }
 
 inline Outcome by_rows(const Node& node, Share share)

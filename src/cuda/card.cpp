@@ -1,0 +1,423 @@
+#include "cuda/card.hpp"
+
+#include "cuda/errors.hpp"
+#include "cuda/extents.hpp"
+#include "kernels/arithmetic.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+namespace altiplano::cuda {
+
+namespace {
+
+namespace card = kernels::card;
+using kernels::Node;
+using kernels::Op;
+using kernels::Outcome;
+
+constexpr std::uint64_t staging_bytes = std::uint64_t{32} << 20;
+constexpr std::uint64_t compared_bytes = 4096;  ///< what differs somewhere is sent again as a whole
+constexpr std::size_t mirrors_max = 4;
+constexpr std::uint64_t mirror_slack = std::uint64_t{1} << 20;
+
+bool lies_in(Extent e, const Weights& weights)
+{
+    return e.begin >= weights.begin && e.end <= weights.begin + weights.length;
+}
+
+}  // namespace
+
+/// Memory of the card.
+struct Card::Memory {
+    Device& device;
+    std::byte* at;
+    std::uint64_t bytes;
+
+    Memory(Device& on, std::byte* begin, std::uint64_t size)
+        : device(on)
+        , at(begin)
+        , bytes(size)
+    {
+    }
+    Memory(const Memory&) = delete;
+    Memory& operator=(const Memory&) = delete;
+    ~Memory() { device.release(at); }
+};
+
+/// A part of one guest's memory on the card, and what the card has of it: pages that were never sent take no memory here.
+struct Card::Mirror {
+    const std::byte* guest;
+    std::uint64_t begin, end;
+    SharedMemory memory;
+    std::byte* known = nullptr;
+    bool valid = true;  ///< `known` says what the card has
+
+    Mirror(const std::byte* of, std::uint64_t from, std::uint64_t to, SharedMemory on)
+        : guest(of)
+        , begin(from)
+        , end(to)
+        , memory(std::move(on))
+    {
+    }
+    Mirror(const Mirror&) = delete;
+    Mirror& operator=(const Mirror&) = delete;
+    ~Mirror()
+    {
+        if (known != nullptr)
+            munmap(known, end - begin);
+    }
+    bool reserve()
+    {
+        void* at = mmap(nullptr, end - begin, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (at == MAP_FAILED)
+            return false;
+        known = static_cast<std::byte*>(at);
+        return true;
+    }
+    std::byte* on_card(std::uint64_t address) const { return memory->at + (address - begin); }
+    std::byte* known_at(std::uint64_t address) const { return known + (address - begin); }
+};
+
+class Card::Plan {
+public:
+    std::span<std::byte> memory{};
+    std::shared_ptr<Mirror> mirror{};
+    std::vector<SharedMemory> uses{};  ///< weights and scratch
+    SharedMemory nodes{}, verdicts{};
+    std::size_t count = 0;
+    std::vector<Extent> inputs{};
+    std::vector<Extent> outputs{};
+    std::vector<Node> row_writers{};  ///< set_rows whose indices the guest has given: of the result only those rows change
+    std::unique_ptr<Device::Program> program{};
+
+    /// What a graph reads that it did not write itself, and what it writes.
+    void look_at(const Step& step, std::span<const Weights> weights)
+    {
+        const auto& node = *step.node;
+        const auto read = [&](Extent e) {
+            if (std::ranges::none_of(weights, [&](const Weights& one) { return lies_in(e, one); }))
+                for (const auto& part : written_whole_.missing(e))
+                    inputs_.add(part);
+        };
+        for (unsigned s = 0; s < node.sources; ++s)
+            read(extent_of(node.source[s], memory.data()));
+        const auto result = extent_of(node.result, memory.data());
+        needs_.add(result);
+        if (node.op == Op::set_rows) {
+            if (const auto indices = extent_of(node.source[1], memory.data()); !written_.overlaps(indices)) {
+                row_writers.push_back(node);
+                written_.add(result);
+                return;
+            }
+        }
+        // The bytes between those that are written come back as they are.
+        if (node.op == Op::set_rows || !is_dense(node.result))
+            read(result);
+        else
+            written_whole_.add(result);
+        written_.add(result);
+        outputs_.add(result);
+    }
+    void done_looking()
+    {
+        inputs = inputs_.all();
+        outputs = outputs_.all();
+        for (const auto& e : inputs)
+            needs_.add(e);
+    }
+    /// From the first byte that is needed to the last.
+    Extent needed() const
+    {
+        const auto all = needs_.all();
+        return {all.front().begin, all.back().end};
+    }
+
+private:
+    Extents inputs_, outputs_, written_, written_whole_, needs_;
+};
+
+Card::Card(std::unique_ptr<Device> device)
+    : device_(std::move(device))
+{
+}
+Card::~Card()
+{
+    if (sent_ != nullptr)
+        device_->release_staging(sent_);
+    if (fetched_ != nullptr)
+        device_->release_staging(fetched_);
+}
+
+Result<Card::SharedMemory> Card::allocate(std::uint64_t bytes)
+{
+    for (;;) {
+        auto memory = device_->allocate(bytes);
+        if (memory)
+            return std::make_shared<Memory>(*device_, *memory, bytes);
+        // What no plan uses any more can be sent again.
+        const auto unused = std::ranges::find_if(weights_, [](const Kept& one) { return one.memory.use_count() == 1; });
+        if (unused == weights_.end())
+            return std::unexpected(std::move(memory).error());
+        weights_.erase(unused);
+    }
+}
+
+Result<void> Card::send(std::byte* to, Bytes from)
+{
+    if (sent_ == nullptr) {
+        TRY(sent_, device_->staging(staging_bytes));
+        sent_used_ = 0;
+    }
+    while (!from.empty()) {
+        if (sent_used_ == staging_bytes) {
+            TRY_OK(device_->finish());
+            sent_used_ = 0;
+        }
+        const auto part = from.first(std::min<std::uint64_t>(from.size(), staging_bytes - sent_used_));
+        std::memcpy(sent_ + sent_used_, part.data(), part.size());
+        TRY_OK(device_->upload(to, {sent_ + sent_used_, part.size()}));
+        sent_used_ += part.size();
+        to += part.size();
+        from = from.subspan(part.size());
+    }
+    return {};
+}
+
+Result<Card::SharedMemory> Card::weights_of(std::span<const std::byte> memory, const Weights& of)
+{
+    const auto known = std::ranges::find_if(weights_,
+        [&](const Kept& one) { return one.of.item == of.item && one.of.offset == of.offset && one.of.length == of.length; });
+    if (known != weights_.end()) {
+        weights_.splice(weights_.begin(), weights_, known);
+        return weights_.front().memory;
+    }
+    TRY(auto there, allocate(of.length));
+    TRY_OK(send(there->at, memory.subspan(of.begin, of.length)));
+    weights_.push_front({of, there});
+    return there;
+}
+
+Result<std::shared_ptr<Card::Mirror>> Card::mirror_of(std::span<const std::byte> memory, std::uint64_t begin, std::uint64_t end)
+{
+    for (auto at = mirrors_.begin(); at != mirrors_.end(); ++at) {
+        const auto& one = **at;
+        if (one.guest != memory.data())
+            continue;
+        if (one.begin <= begin && one.end >= end) {
+            mirrors_.splice(mirrors_.begin(), mirrors_, at);
+            return mirrors_.front();
+        }
+        begin = std::min(begin, one.begin);
+        end = std::max(end, one.end);
+        mirrors_.erase(at);
+        break;
+    }
+    if (mirrors_.size() == mirrors_max)
+        mirrors_.pop_back();
+    // Begins on a page, so that numbers lie on the card as they lie here.
+    begin = begin / compared_bytes * compared_bytes;
+    end = std::min<std::uint64_t>(memory.size(), end + mirror_slack);
+    TRY(auto on_card, allocate(end - begin));
+    auto mirror = std::make_shared<Mirror>(memory.data(), begin, end, std::move(on_card));
+    if (!mirror->reserve())
+        return fail(errors::card, fmt::format("this machine has no {} bytes of address space left", end - begin));
+    mirrors_.push_front(mirror);
+    return mirror;
+}
+
+Result<std::shared_ptr<Card::Plan>> Card::plan(std::span<const Step> steps, std::int64_t activation_bytes,
+    std::int64_t angle_bytes, std::span<std::byte> memory, std::span<const Weights> weights)
+{
+    const std::lock_guard lock(mutex_);
+    auto made = std::make_shared<Plan>();
+    auto& plan = *made;
+    plan.memory = memory;
+    plan.count = steps.size();
+    if (steps.empty())
+        return made;
+
+    std::vector<std::pair<Weights, SharedMemory>> there;
+    for (const auto& step : steps)
+        plan.look_at(step, weights);
+    plan.done_looking();
+    // Only ranges that a source lies in are brought there.
+    const auto weights_at = [&](Extent e) -> Result<std::byte*> {
+        for (const auto& one : weights) {
+            if (!lies_in(e, one))
+                continue;
+            auto known = std::ranges::find(there, one, &std::pair<Weights, SharedMemory>::first);
+            if (known == there.end()) {
+                TRY(auto on_card, weights_of(memory, one));
+                there.emplace_back(one, std::move(on_card));
+                known = std::prev(there.end());
+            }
+            return known->second->at + (e.begin - one.begin);
+        }
+        return nullptr;
+    };
+    const auto [begin, end] = plan.needed();
+    TRY(plan.mirror, mirror_of(memory, begin, end));
+
+    std::int64_t part_bytes = 0;
+    for (const auto& step : steps)
+        part_bytes = std::max(part_bytes, card::part_bytes(*step.node));
+    const auto scratch = [&](SharedMemory& kept, std::int64_t bytes) -> Result<std::byte*> {
+        if (bytes == 0)
+            return nullptr;
+        if (!kept || kept->bytes < static_cast<std::uint64_t>(bytes)) {
+            TRY(kept, allocate(static_cast<std::uint64_t>(bytes)));
+        }
+        plan.uses.push_back(kept);
+        return kept->at;
+    };
+    TRY(auto* const activations, scratch(activations_, activation_bytes));
+    TRY(auto* const angles, scratch(angles_, angle_bytes));
+    TRY(auto* const parts, scratch(parts_, part_bytes));
+
+    std::vector<Node> nodes;
+    nodes.reserve(steps.size());
+    for (const auto& step : steps) {
+        auto node = *step.node;
+        const auto move = [&](kernels::Tensor& tensor, bool result) -> Result<void> {
+            const auto e = extent_of(tensor, memory.data());
+            std::byte* at = nullptr;
+            if (!result) {
+                TRY(at, weights_at(e));
+            }
+            tensor.data = at != nullptr ? at : plan.mirror->on_card(e.begin);
+            return {};
+        };
+        TRY_OK(move(node.result, true));
+        for (unsigned s = 0; s < node.sources; ++s)
+            TRY_OK(move(node.source[s], false));
+        nodes.push_back(node);
+    }
+    for (auto& [of, on_card] : there)
+        plan.uses.push_back(on_card);
+    TRY(plan.nodes, allocate(nodes.size() * sizeof(Node)));
+    TRY(plan.verdicts, allocate(nodes.size() * sizeof(card::Verdict)));
+    TRY_OK(send(plan.nodes->at, std::as_bytes(std::span(nodes))));
+
+    std::vector<Work> work;
+    work.reserve(steps.size() * 2);
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        const auto launches = card::launches_of(nodes[i], steps[i].prepare);
+        for (unsigned l = 0; l < launches.count; ++l)
+            work.push_back({launches.launch[l],
+                {reinterpret_cast<const Node*>(plan.nodes->at) + i, reinterpret_cast<card::Verdict*>(plan.verdicts->at) + i,
+                    activations, angles, parts, launches.launch[l].preparing ? 1U : 0U}});
+    }
+    TRY(plan.program, device_->program(work));
+    return made;
+}
+
+/// What the graph reads, where the guest has it otherwise than the card.
+Result<void> Card::send(Plan& plan)
+{
+    auto& mirror = *plan.mirror;
+    if (!mirror.valid) {
+        TRY_OK(device_->clear(mirror.memory->at, mirror.memory->bytes));
+        if (madvise(mirror.known, mirror.end - mirror.begin, MADV_DONTNEED) != 0)
+            return fail(errors::card, "memory of this machine could not be given back");
+        mirror.valid = true;
+    }
+    for (const auto& input : plan.inputs) {
+        // Neighbours that differ go together.
+        Extent differing{input.begin, input.begin};
+        const auto flush = [&]() -> Result<void> {
+            if (differing.bytes() == 0)
+                return {};
+            const auto bytes = plan.memory.subspan(differing.begin, differing.bytes());
+            std::memcpy(mirror.known_at(differing.begin), bytes.data(), bytes.size());
+            return send(mirror.on_card(differing.begin), bytes);
+        };
+        for (auto at = input.begin; at < input.end;) {
+            const auto next = std::min(input.end, (at / compared_bytes + 1) * compared_bytes);
+            if (std::memcmp(plan.memory.data() + at, mirror.known_at(at), next - at) != 0) {
+                if (differing.end != at) {
+                    TRY_OK(flush());
+                    differing.begin = at;
+                }
+                differing.end = next;
+            }
+            at = next;
+        }
+        TRY_OK(flush());
+    }
+    return {};
+}
+
+namespace {
+
+/// The rows that a set_rows has written.
+std::vector<Extent> rows_written(const Node& node, const std::byte* memory)
+{
+    std::vector<Extent> rows;
+    const auto bytes = static_cast<std::uint64_t>(node.result.extent[0] * kernels::format_of(node.result.type).block_bytes);
+    for (std::int64_t r = 0; r < node.source[0].extent[1]; ++r) {
+        const auto index = kernels::index_at(node.source[1], r);
+        if (index < 0 || index >= node.result.extent[1])
+            continue;  // the card says so
+        const auto begin = static_cast<std::uint64_t>(kernels::row_of(node.result, index) - memory);
+        if (!rows.empty() && rows.back().end == begin)
+            rows.back().end += bytes;
+        else
+            rows.push_back({begin, begin + bytes});
+    }
+    return rows;
+}
+
+}  // namespace
+
+Result<Card::Ran> Card::run(Plan& plan)
+{
+    const std::lock_guard lock(mutex_);
+    if (plan.count == 0)
+        return Ran{};
+    // Looked at before anything of the graph is back.
+    auto outputs = plan.outputs;
+    for (const auto& node : plan.row_writers)
+        std::ranges::copy(rows_written(node, plan.memory.data()), std::back_inserter(outputs));
+    const auto verdict_bytes = plan.count * sizeof(card::Verdict);
+    auto bytes = static_cast<std::uint64_t>(verdict_bytes);
+    for (const auto& output : outputs)
+        bytes += output.bytes();
+    if (bytes > fetched_bytes_) {
+        if (fetched_ != nullptr)
+            device_->release_staging(std::exchange(fetched_, nullptr));
+        fetched_bytes_ = 0;
+        TRY(fetched_, device_->staging(bytes + bytes / 2));
+        fetched_bytes_ = bytes + bytes / 2;
+    }
+
+    TRY_OK(send(plan));
+    plan.mirror->valid = false;  // until what it has is known again
+    TRY_OK(device_->clear(plan.verdicts->at, verdict_bytes));
+    TRY_OK(device_->run(*plan.program));
+    TRY_OK(device_->download({fetched_, verdict_bytes}, plan.verdicts->at));
+    auto* at = fetched_ + verdict_bytes;
+    for (const auto& output : outputs) {
+        TRY_OK(device_->download({at, output.bytes()}, plan.mirror->on_card(output.begin)));
+        at += output.bytes();
+    }
+    TRY_OK(device_->finish());
+    sent_used_ = 0;
+
+    const auto* verdicts = reinterpret_cast<const card::Verdict*>(fetched_);
+    for (std::uint32_t i = 0; i < plan.count; ++i)
+        if (const auto outcome = card::outcome_of(verdicts[i]); outcome != Outcome::done)
+            return Ran{outcome, i};
+    at = fetched_ + verdict_bytes;
+    for (const auto& output : outputs) {
+        std::memcpy(plan.memory.data() + output.begin, at, output.bytes());
+        std::memcpy(plan.mirror->known_at(output.begin), at, output.bytes());
+        at += output.bytes();
+    }
+    plan.mirror->valid = true;
+    return Ran{};
+}
+
+}  // namespace altiplano::cuda

@@ -1,0 +1,100 @@
+#include "cuda/card.hpp"
+#include "cuda/emulated.hpp"
+#include "cuda/errors.hpp"
+#include "cuda/extents.hpp"
+
+#include <gtest/gtest.h>
+
+namespace altiplano::cuda {
+namespace {
+
+/// A card of which one kernel gives another last bit.
+class Wrong final : public Device {
+public:
+    explicit Wrong(kernels::card::Kernel kernel)
+        : kernel_(kernel)
+    {
+    }
+    std::string name() const override { return "wrong"; }
+    Result<std::byte*> allocate(std::uint64_t bytes) override { return right_.allocate(bytes); }
+    void release(std::byte* memory) noexcept override { right_.release(memory); }
+    Result<std::byte*> staging(std::uint64_t bytes) override { return right_.staging(bytes); }
+    void release_staging(std::byte* memory) noexcept override { right_.release_staging(memory); }
+    Result<void> upload(std::byte* to, Bytes from) override { return right_.upload(to, from); }
+    Result<void> download(std::span<std::byte> to, const std::byte* from) override { return right_.download(to, from); }
+    Result<void> clear(std::byte* memory, std::uint64_t bytes) override { return right_.clear(memory, bytes); }
+    Result<std::unique_ptr<Program>> program(std::span<const Work> work) override
+    {
+        for (const auto& [launch, call] : work)
+            if (launch.kernel == kernel_)
+                flip_ = call.node;
+        return right_.program(work);
+    }
+    Result<void> run(Program& program) override
+    {
+        TRY_OK(right_.run(program));
+        // In every row, since of set_rows only some come back.
+        for (std::int64_t r = 0; flip_ != nullptr && r < flip_->result.extent[1]; ++r)
+            flip_->result.data[r * flip_->result.stride[1]] ^= std::byte{1};
+        flip_ = nullptr;
+        return {};
+    }
+    Result<void> finish() override { return {}; }
+
+private:
+    kernels::card::Kernel kernel_;
+    EmulatedDevice right_;
+    const kernels::Node* flip_ = nullptr;
+};
+
+TEST(Card, passes_its_self_test)
+{
+    Card card(std::make_unique<EmulatedDevice>());
+    const auto passed = self_test(card);
+    EXPECT_TRUE(passed) << passed.error().sentence;
+}
+
+TEST(Card, of_this_machine_passes_its_self_test)
+{
+    auto device = nvidia_card();
+    if (!device) {
+        EXPECT_EQ(device.error().code, errors::no_card) << device.error().sentence;
+        return;
+    }
+    Card card(std::move(*device));
+    std::printf("%s\n", card.name().c_str());
+    for (const auto& one : differences(card))
+        ADD_FAILURE() << one.sentence;
+}
+
+TEST(Card, fails_its_self_test_with_one_bit_of_one_operation)
+{
+    using enum kernels::card::Kernel;
+    for (const auto kernel :
+        {product, plain_product, norm, elements, rope, get_rows, set_rows, attention, attention_segments, share}) {
+        Card card(std::make_unique<Wrong>(kernel));
+        const auto passed = self_test(card);
+        ASSERT_FALSE(passed) << kernels::card::names[static_cast<unsigned>(kernel)];
+        EXPECT_EQ(passed.error().code, errors::wrong_bits);
+    }
+}
+
+TEST(Extents, know_what_is_missing)
+{
+    Extents some;
+    some.add({10, 20});
+    some.add({30, 40});
+    const auto missing = some.missing({5, 45});
+    ASSERT_EQ(missing.size(), 3U);
+    EXPECT_EQ(missing[1].begin, 20U);
+    EXPECT_EQ(missing[1].end, 30U);
+    EXPECT_TRUE(some.missing({12, 18}).empty());
+    EXPECT_FALSE(some.overlaps({20, 30}));
+    EXPECT_TRUE(some.overlaps({19, 21}));
+    some.add({20, 30});
+    EXPECT_EQ(some.all().size(), 1U);
+    EXPECT_TRUE(some.missing({10, 40}).empty());
+}
+
+}  // namespace
+}  // namespace altiplano::cuda

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "kernels/card/launch.hpp"
+
+#include <memory>
+#include <span>
+#include <string>
+
+namespace altiplano::cuda {
+
+/// One kernel with what it is called with.
+struct Work {
+    kernels::card::Launch launch{};
+    kernels::card::Call call{};
+};
+
+/// A graphics card, or what stands in for one: memory of its own, and work in one queue. Pointers into its memory are only
+/// passed around here, never followed. One thread at a time.
+class Device {
+public:
+    /// Work that is queued often.
+    class Program {
+    public:
+        virtual ~Program() = default;
+    };
+
+    virtual ~Device() = default;
+    virtual std::string name() const = 0;
+
+    /// Zeroed, on a multiple of 256.
+    virtual Result<std::byte*> allocate(std::uint64_t bytes) = 0;
+    virtual void release(std::byte* memory) noexcept = 0;
+    /// Memory of this machine that the card reaches without detours.
+    virtual Result<std::byte*> staging(std::uint64_t bytes) = 0;
+    virtual void release_staging(std::byte* memory) noexcept = 0;
+
+    // Queued. What they read and write on this machine is staging memory, and left alone until `finish`.
+    virtual Result<void> upload(std::byte* to, Bytes from) = 0;
+    virtual Result<void> download(std::span<std::byte> to, const std::byte* from) = 0;
+    virtual Result<void> clear(std::byte* memory, std::uint64_t bytes) = 0;
+    virtual Result<std::unique_ptr<Program>> program(std::span<const Work> work) = 0;
+    virtual Result<void> run(Program& program) = 0;
+
+    /// Until everything queued is done. @return cuda.card also for what failed meanwhile
+    virtual Result<void> finish() = 0;
+};
+
+/// The first card of this machine that NVIDIA's driver shows and that is new enough (Ampere, 2020).
+/// @return cuda.no_card, cuda.card
+Result<std::unique_ptr<Device>> nvidia_card();
+
+}  // namespace altiplano::cuda
