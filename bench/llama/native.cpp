@@ -5,6 +5,7 @@
 #include "llama.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -50,7 +51,7 @@ int main(int count, char** values)
         return 1;
     auto parameters = llama_context_default_params();
     parameters.n_ctx = 2048;
-    parameters.n_batch = 512;
+    parameters.n_batch = static_cast<std::uint32_t>(std::max(512, prompt_tokens));
     parameters.n_threads = parameters.n_threads_batch = threads;
     parameters.no_perf = true;
     parameters.flash_attn_type = on_card ? LLAMA_FLASH_ATTN_TYPE_AUTO : LLAMA_FLASH_ATTN_TYPE_ENABLED;

@@ -2,6 +2,7 @@
 
 #include "base/hash.hpp"
 #include "base/log.hpp"
+#include "cuda/errors.hpp"
 #include "tensor/compare.hpp"
 #include "tensor/errors.hpp"
 #include "tensor/own.hpp"
@@ -242,7 +243,7 @@ std::shared_ptr<vm::Extension> extension(const Options& options)
 {
     if (options.implementation == "cuda") {
         static const auto card = graphics_card();
-        if (!card)
+        if (!card && card.error().code != cuda::errors::no_card)
             log::warning("{}", card.error().sentence);
         return card ? extension_on(*card, options) : nullptr;
     }
