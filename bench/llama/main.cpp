@@ -1,7 +1,8 @@
 // `bench llama`: tokens per second of llama.cpp inside our VM, its graphs computed by the extension `tensor`, against llama.cpp
 // built natively. Prefill and decode apart, one and two threads; and decode with one thread against what the memory could
 // deliver, if a token cost nothing but reading every weight once. The model is mapped on both sides.
-//   bench_llama LLAMA.wasm MODEL.gguf NATIVE_PROGRAM MODULES_FOLDER [--implementation NAME] [--pairs N] [--json] [--smoke]
+//   bench_llama LLAMA.wasm MODEL.gguf NATIVE_PROGRAM MODULES_FOLDER [--implementation NAME] [--threads N] [--pairs N] [--json]
+//   [--smoke]
 #include "lib/inference.hpp"
 #include "tensor/extension.hpp"
 
@@ -45,10 +46,13 @@ int main(int count, char** values)
     auto given = bench::arguments(count, values);
     std::string implementation;
     int pairs = 30;
+    unsigned only_threads = 0;
     while (given.rest.size() >= 6) {
         const auto option = given.rest[given.rest.size() - 2];
         if (option == "--implementation")
             implementation = given.rest.back();
+        else if (option == "--threads")
+            only_threads = static_cast<unsigned>(std::max(1, std::atoi(given.rest.back().c_str())));
         else if (option == "--pairs")
             pairs = std::max(1, std::atoi(given.rest.back().c_str()));
         else
@@ -57,7 +61,8 @@ int main(int count, char** values)
     }
     if (given.rest.size() != 4) {
         fmt::print(stderr,
-            "usage: bench_llama LLAMA.wasm MODEL.gguf NATIVE_PROGRAM MODULES_FOLDER [--implementation NAME] [--pairs N] "
+            "usage: bench_llama LLAMA.wasm MODEL.gguf NATIVE_PROGRAM MODULES_FOLDER [--implementation NAME] [--threads N] "
+            "[--pairs N] "
             "[--json] [--smoke]\n");
         return 2;
     }
@@ -71,7 +76,7 @@ int main(int count, char** values)
     const auto weights = words_of(model);
     std::vector<bench::Row> rows;
     bool equal = true;
-    for (const unsigned threads : {1U, 2U}) {
+    for (const unsigned threads : only_threads != 0 ? std::vector{only_threads} : std::vector{1U, 2U}) {
         const auto tensor = tensor::extension({.implementation = implementation, .threads = threads});
         if (!tensor) {
             fmt::print(stderr, "this machine cannot run {}\n", implementation);

@@ -9,6 +9,7 @@ namespace {
 
 constexpr int attention_rows = 32;  ///< queries of one group of heads that meet the same keys and values at once
 constexpr int across_min = 4;  ///< rows that pay for laying keys across: an element of sixteen cells in lanes
+constexpr int usual_width = 64;  ///< of a head: worth code of its own
 constexpr unsigned score_rows = pieces == 1 ? 4 : 1, value_rows = pieces == 1 ? 2 : 1;  ///< that share what is loaded
 
 struct AttentionRow {
@@ -147,22 +148,24 @@ ALTIPLANO_LANES F16x products_along(const AttentionTile& t, const float* query)
 }
 
 /// The same for some queries and keys that lie across: what the tree has made of the lanes Lane, Lane + Step, Lane + 2 * Step...
-template <unsigned Rows, int Step, int Lane>
+/// @tparam Width  of a head where it is known, else 0
+template <unsigned Rows, int Width, int Step, int Lane>
 ALTIPLANO_LANES void products_across(const AttentionTile& t, const float* const* query, F16x* sums)
 {
     if constexpr (Step == 16) {
+        const auto width = Width != 0 ? Width : t.width;
         const auto first = load16(t.cells + Lane * cell_group);
         for (unsigned r = 0; r < Rows; ++r)
             sums[r] = all(query[r][Lane]) * first;
-        for (std::int64_t d = Lane + 16; d < t.width; d += 16) {
+        for (std::int64_t d = Lane + 16; d < width; d += 16) {
             const auto key = load16(t.cells + d * cell_group);
             for (unsigned r = 0; r < Rows; ++r)
                 sums[r] = sums[r] + all(query[r][d]) * key;
         }
     } else {
-        products_across<Rows, 2 * Step, Lane>(t, query, sums);
+        products_across<Rows, Width, 2 * Step, Lane>(t, query, sums);
         F16x others[Rows];
-        products_across<Rows, 2 * Step, Lane + Step>(t, query, others);
+        products_across<Rows, Width, 2 * Step, Lane + Step>(t, query, others);
         for (unsigned r = 0; r < Rows; ++r)
             sums[r] = sums[r] + others[r];
     }
@@ -184,8 +187,21 @@ ALTIPLANO_LANES void put_scores(AttentionTile& t, int r, std::int64_t cell, int 
     store16(t.maxima + 16 * r, if_greater(s, before, s, before));
 }
 
+/// Keys two groups ahead and the values that the segment will want: the rows of a cache lie too far from one another for the
+/// hardware to foresee, and most of a token's attention was waiting for them.
+inline void fetch_ahead(const AttentionTile& t, std::int64_t cell)
+{
+    const auto bytes = 2 * t.width;
+    for (int i = 0; i < cell_group; ++i)
+        for (std::int64_t at = 0; at < bytes; at += 64) {
+            __builtin_prefetch(row_of(t.keys, cell + 2 * cell_group + i, t.group) + at);
+            __builtin_prefetch(row_of(t.values, cell + i, t.group) + at, 0, 2);
+        }
+}
+
 inline void score_group(AttentionTile& t, const Tensor& keys, std::int64_t cell, int group)
 {
+    fetch_ahead(t, cell);
     if (t.count < across_min) {
         widen(t, keys, cell);
         for_live<1>(
@@ -198,7 +214,10 @@ inline void score_group(AttentionTile& t, const Tensor& keys, std::int64_t cell,
         for (unsigned i = 0; i < Rows; ++i)
             query[i] = t.rows[r[i]].query;
         F16x products[Rows];
-        products_across<Rows, 1, 0>(t, query, products);
+        if (pieces == 1 && t.width == usual_width)
+            products_across<Rows, usual_width, 1, 0>(t, query, products);
+        else
+            products_across<Rows, 0, 1, 0>(t, query, products);
         for (unsigned i = 0; i < Rows; ++i)
             put_scores(t, r[i], cell, group, products[i]);
     });

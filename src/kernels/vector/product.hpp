@@ -145,13 +145,27 @@ template <unsigned Columns, class Source>
         for (auto b = begin; b < end; ++b) {
             Block16 w;
             source.read(b, w);
+            const auto codes_of = [&](unsigned c) { return codes + c * a.k + b * block_elements; };
+            // Half by half where there are registers for all columns' sums: fewer weights are held at a time.
+            constexpr bool by_halves = pieces == 1 && !Format::halves && Columns > 1;
+            I16x sums[Columns];
+            if constexpr (by_halves) {
+#pragma GCC unroll 8
+                for (unsigned c = 0; c < Columns; ++c) {
+                    const auto* of = half_sums + 2 * (c * a.blocks + b);
+                    sums[c] = dot16<Format::bits>(all(-Format::offset * (of[0] + of[1])), w.codes, codes_of(c));
+                }
+#pragma GCC unroll 8
+                for (unsigned c = 0; c < Columns; ++c)
+                    sums[c] = dot16<Format::bits>(sums[c], w.codes + 4, codes_of(c) + 16);
+            }
 #pragma GCC unroll 8
             for (unsigned c = 0; c < Columns; ++c) {
-                const auto sum = block_sum<Format>(w, codes + c * a.k + b * block_elements, half_sums + 2 * (c * a.blocks + b));
+                const auto sum = by_halves ? sums[c] : block_sum<Format>(w, codes_of(c), half_sums + 2 * (c * a.blocks + b));
                 auto p = to_float(sum) * (w.scale * all(scale[c * a.blocks + b]));
                 if constexpr (has_half_minima<Format>()) {
-                    const auto* sums = half_sums + 2 * (c * a.blocks + b);
-                    const auto least = right(w.half_scale[0], 4) * all(sums[0]) + right(w.half_scale[1], 4) * all(sums[1]);
+                    const auto* of = half_sums + 2 * (c * a.blocks + b);
+                    const auto least = right(w.half_scale[0], 4) * all(of[0]) + right(w.half_scale[1], 4) * all(of[1]);
                     p = p + to_float(least) * (w.minimum * all(scale[c * a.blocks + b]));
                 } else if constexpr (Format::minimum) {
                     p = p + w.minimum * all(scaled_sum[c * a.blocks + b]);
