@@ -58,7 +58,7 @@ public:
         TRY_OK(here());
         Driver::Address memory = 0;
         TRY_OK(did("cuMemAlloc", driver_.allocate(&memory, bytes)));
-        auto* const pointer = reinterpret_cast<std::byte*>(memory);
+        auto* const pointer = reinterpret_cast<std::byte*>(memory);  // NOLINT(performance-no-int-to-ptr): the card's number
         TRY_OK(clear(pointer, bytes));
         return pointer;
     }
@@ -183,6 +183,7 @@ private:
     {
         std::array<char, 4096> log{};
         int options[] = {Driver::jit_error_log, Driver::jit_error_log_bytes};
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): a number in the place of a pointer, as the interface has it
         void* values[] = {log.data(), reinterpret_cast<void*>(log.size() - 1)};
         Driver::Handle module = nullptr;
         if (const auto loaded = did("cuModuleLoadDataEx", driver_.load_module(&module, altiplano_card_code, 2, options, values));
