@@ -48,7 +48,7 @@ public:
     explicit ModelFiles(Path path, bool mapped = true, std::optional<ItemId> item = {})
         : path_(std::move(path))
         , mapped_(mapped)
-        , item_(item)
+        , item_(item ? *item : ModelFile(path_).item())
     {
     }
     /// Whatever the item is called; nothing else is there.
@@ -65,7 +65,7 @@ private:
 
     Path path_;
     bool mapped_;
-    std::optional<ItemId> item_;
+    ItemId item_;  ///< a node knows it, too, without reading the file again
 };
 
 /// A process of llama.wasm without a node around it.
