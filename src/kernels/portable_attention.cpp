@@ -1,5 +1,5 @@
+#include "kernels/attention_head.hpp"
 #include "kernels/portable.hpp"
-#include "kernels/trigonometry.hpp"
 #include "kernels/weights.hpp"
 
 // FLASH_ATTENTION (docs/arithmetic.md §6): sources q, k, v, mask, perhaps sinks.
@@ -13,16 +13,7 @@ struct Running {
     float output[head_max] = {};
 };
 
-struct Head {
-    const float* query;
-    const std::byte* keys;
-    const std::byte* values;
-    const std::byte* mask;
-    std::int64_t key_stride, value_stride, width;
-    float scale, cap, slope;
-};
-
-float score(const Head& h, std::int64_t cell, float mask)
+float score(const AttentionHead& h, std::int64_t cell, float mask)
 {
     float lanes[16] = {};
     const auto* key = h.keys + cell * h.key_stride;
@@ -35,7 +26,7 @@ float score(const Head& h, std::int64_t cell, float mask)
 }
 
 /// Whether the keys and values of the cells that share a group with a seen one are finite.
-bool finite_groups(const Head& h, std::int64_t begin, std::int64_t end, const bool* seen)
+bool finite_groups(const AttentionHead& h, std::int64_t begin, std::int64_t end, const bool* seen)
 {
     bool finite = true;
     for (auto group = begin; group < end; group += cell_group) {
@@ -52,7 +43,7 @@ bool finite_groups(const Head& h, std::int64_t begin, std::int64_t end, const bo
 }
 
 /// One segment of cells joins what the segments before it gave.
-Outcome segment(const Head& h, std::int64_t begin, std::int64_t end, Running& run)
+Outcome segment(const AttentionHead& h, std::int64_t begin, std::int64_t end, Running& run)
 {
     float scores[segment_cells];
     bool seen[segment_cells];
@@ -110,18 +101,12 @@ Outcome segment(const Head& h, std::int64_t begin, std::int64_t end, Running& ru
 Outcome flash_attention(const Node& node, Share share)
 {
     const auto& q = node.source[0];
-    const auto& k = node.source[1];
-    const auto& v = node.source[2];
-    const auto& mask = node.source[3];
-    const auto cells = k.extent[1];
+    const auto cells = node.source[1].extent[1];
     const auto part = part_of(q.extent[1] * q.extent[2], share);
     for (auto r = part.begin; r < part.end; ++r) {
         const auto head = r / q.extent[1];
         const auto query = r % q.extent[1];
-        const auto group = head / (q.extent[2] / k.extent[2]);
-        const Head h{reinterpret_cast<const float*>(row_of(q, query, head)), row_of(k, 0, group), row_of(v, 0, group),
-            row_of(mask, query), k.stride[1], v.stride[1], q.extent[0], float_of(node.parameters[0]),
-            float_of(node.parameters[1]), slope_of(float_of(node.parameters[2]), head, q.extent[2])};
+        const auto h = attention_head(node, r);
         Running run;
         for (std::int64_t begin = 0; begin < cells; begin += segment_cells) {
             const auto end = begin + segment_cells < cells ? begin + segment_cells : cells;

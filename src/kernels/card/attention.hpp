@@ -1,37 +1,13 @@
 #pragma once
 
+#include "kernels/attention_head.hpp"
 #include "kernels/card/products.hpp"
-#include "kernels/trigonometry.hpp"
 
 /// flash_attention on a card (docs/arithmetic.md §6). A block of 256 threads takes a segment: first a cell to each thread, then
 /// an element of the output to each.
 namespace altiplano::kernels::card {
 
-inline constexpr unsigned attention_threads = segment_cells;
 static_assert(head_max <= segment_cells);
-
-struct AttentionHead {
-    const float* query;
-    const std::byte* keys;
-    const std::byte* values;
-    const std::byte* mask;
-    std::int64_t key_stride, value_stride, width;
-    float scale, cap, slope;
-};
-
-/// Of row r: head by head, their queries.
-static inline AttentionHead attention_head(const Node& node, std::int64_t r)
-{
-    const auto& q = node.source[0];
-    const auto& k = node.source[1];
-    const auto& v = node.source[2];
-    const auto head = r / q.extent[1];
-    const auto query = r % q.extent[1];
-    const auto group = head / (q.extent[2] / k.extent[2]);
-    return {reinterpret_cast<const float*>(row_of(q, query, head)), row_of(k, 0, group), row_of(v, 0, group),
-        row_of(node.source[3], query), k.stride[1], v.stride[1], q.extent[0], float_of(node.parameters[0]),
-        float_of(node.parameters[1]), slope_of(float_of(node.parameters[2]), head, q.extent[2])};
-}
 
 struct AttentionPart {
     bool any = false;
