@@ -66,7 +66,7 @@ def normal(text):
     # A message that comes while the prompt stands wipes the line and takes its place.
     text = plain(text.replace("\r\x1b[K", "\n"))
     text = re.sub(r"^\S+@aos-[\w.]+\[Inbox:\d+\]> ", "", text, flags=re.M)
-    text = re.sub(r"\b[\w-]{43}(?![\w-])", "ID", text)
+    text = re.sub(r"(?<![\w-])[\w-]{43}(?![\w-])", "ID", text)
     text = re.sub(r"(?<=From )\S{3}\.\.\.\S{3}", "IDS", text)
     text = re.sub(r"function: (builtin: )?0x[0-9a-f]+", "function", text)
     text = re.sub(r"aos-[\w.]+\[Inbox:\d+\]", "aos[Inbox]", text)
