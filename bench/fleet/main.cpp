@@ -1,5 +1,6 @@
 // Many processes on one node: `bench fleet`, `sleep`, `parallel`, `replay`, `fair`.
 //   bench_fleet fleet|sleep|parallel|replay|fair ALTIPLANO PROCESS.wasm [--json] [--smoke]
+//   bench_fleet fleet ALTIPLANO PROCESS.wasm PROCESSES WARM MESSAGES   for a profiler
 // fleet     Evals to processes drawn by lot, most of them asleep, against cores x one warm process's rate
 // sleep     what a process that is asleep takes of the node's memory, against one that is awake; no file may stay open for it
 // parallel  as many CPU-bound processes at once as there are cores, against each alone
@@ -137,9 +138,12 @@ void together(std::size_t callers, std::size_t count, const std::function<void(s
 
 std::vector<bench::Row> fleet(const bench::Arguments& given)
 {
-    const std::size_t processes = given.smoke ? 12 : 10000;
-    const std::size_t messages = given.smoke ? 24 : 4000;
-    Home home(given.rest[1], given.rest[2], given.smoke ? 4 : 256);
+    const auto size = [&](std::size_t place, std::size_t small, std::size_t full) {
+        return given.rest.size() == 6 ? std::stoull(given.rest[place]) : given.smoke ? small : full;
+    };
+    const auto processes = size(3, 12, 10000);
+    const auto messages = size(5, 24, 4000);
+    Home home(given.rest[1], given.rest[2], size(4, 4, 256));
     std::vector<ProcessId> all;
     for (std::size_t i = 0; i < processes; ++i)
         all.push_back(home.spawn());
@@ -161,7 +165,7 @@ std::vector<bench::Row> fleet(const bench::Arguments& given)
         return {.figure = static_cast<double>(cores()) * static_cast<double>(messages) / seconds, .work = work};
     };
     return {bench::in_turn(fmt::format("fleet of {} processes, by lot", processes), "cores x one warm process", "messages/s",
-        bench::Better::more, given.smoke ? 1 : 5,
+        bench::Better::more, given.smoke || given.rest.size() == 6 ? 1 : 5,
         row([processes](std::size_t turn) { return (turn * 2654435761U + 12345) % processes; }), one)};
 }
 
@@ -278,7 +282,7 @@ int main(int count, char** values)
     const auto given = bench::arguments(count, values);
     const std::pair<std::string_view, std::vector<bench::Row> (*)(const bench::Arguments&)> all[] = {
         {"fleet", fleet}, {"sleep", asleep}, {"parallel", parallel}, {"replay", replay}, {"fair", fair}};
-    if (given.rest.size() == 3)
+    if (given.rest.size() == 3 || (given.rest.size() == 6 && given.rest[0] == "fleet"))
         for (const auto& [name, run] : all)
             if (given.rest[0] == name) {
                 bench::report(run(given), given.json);

@@ -449,27 +449,41 @@ Result<void> LocalCompute::save_image(Lane& lane, bool durable)
 /// is left alone.
 void LocalCompute::put_others_to_sleep()
 {
-    auto awake = awake_lanes();
-    std::uint64_t bytes = 0;
-    for (const auto& lane : awake)
-        bytes += lane->resident_bytes;
-    auto count = awake.size();
-    if (count <= options_.warm_max && bytes <= options_.warm_bytes_max)
-        return;
-    std::vector<std::pair<std::int64_t, std::shared_ptr<Lane>>> by_age;
-    by_age.reserve(awake.size());
-    for (auto& lane : awake)
-        by_age.emplace_back(lane->used_ns.load(), std::move(lane));
-    std::ranges::sort(by_age, {}, [](const auto& pair) { return pair.first; });
-    for (const auto& [used_ns, lane] : by_age) {
-        if (count <= options_.warm_max && bytes <= options_.warm_bytes_max)
+    struct Chosen {
+        std::shared_ptr<Lane> lane;
+        std::unique_lock<std::mutex> busy;
+    };
+    std::vector<Chosen> chosen;
+    {
+        const std::lock_guard lock(mutex_);
+        auto count = awake_.size();
+        std::uint64_t bytes = 0;
+        for (const auto& lane : awake_)
+            bytes += lane->resident_bytes;
+        const auto is_enough = [&] { return count <= options_.warm_max && bytes <= options_.warm_bytes_max; };
+        if (is_enough())
             return;
-        const std::unique_lock busy(lane->mutex, std::try_to_lock);
-        if (!busy || !lane->worker || !lane->begun.empty())
-            continue;
-        --count;
-        bytes -= std::min<std::uint64_t>(bytes, lane->resident_bytes);
-        sleep(*lane);
+        std::vector<std::pair<std::int64_t, std::shared_ptr<Lane>>> by_age;
+        by_age.reserve(awake_.size());
+        for (const auto& lane : awake_)
+            by_age.emplace_back(lane->used_ns.load(), lane);
+        std::ranges::sort(by_age, {}, [](const auto& pair) { return pair.first; });
+        for (auto& [used_ns, lane] : by_age) {
+            if (is_enough())
+                break;
+            std::unique_lock busy(lane->mutex, std::try_to_lock);
+            if (!busy || !lane->worker || !lane->begun.empty())
+                continue;
+            --count;
+            bytes -= std::min<std::uint64_t>(bytes, lane->resident_bytes);
+            // Whoever counts next does not count this one: several threads would put too many to sleep.
+            awake_.erase(lane);
+            chosen.push_back({std::move(lane), std::move(busy)});
+        }
+    }
+    for (auto& one : chosen) {
+        sleep(*one.lane);
+        one.busy.unlock();
     }
 }
 

@@ -701,6 +701,27 @@ TEST_F(ACompute, lends_a_worker_to_one_sleeping_process_after_the_other)
         expect_equal(all(*fleet, process, 3), all(*compute, process, 3));
 }
 
+TEST_F(ACompute, puts_no_more_to_sleep_than_are_too_many_whoever_counts)
+{
+    const auto module = this->module(counter_guest());
+    std::vector<ProcessId> processes;
+    for (int i = 0; i < 12; ++i)
+        processes.push_back(scheduler->assign(process_item(module)).value().slot.process);
+    auto fleet = open("fleet-at-once", {.workers = 2, .warm_max = 6, .idle_workers = 6});
+    std::vector<units::Slot> slots;
+    for (std::size_t i = 0; i < 240; ++i)
+        slots.push_back(send(processes[i * 7 % processes.size()], "x"));
+    started = 0;
+    {
+        const auto pool = thread_pool("askers", 6);
+        for (const auto& slot : slots)
+            pool->post([&fleet, slot] { EXPECT_TRUE(fleet->result(slot)); });
+    }
+    EXPECT_EQ(fleet->life().awake, 6U);
+    // No more than there can be at once: awake, under way, being put to sleep.
+    EXPECT_LE(started, 6 + 6 + 6);
+}
+
 TEST_F(ACompute, refuses_a_process_that_may_need_more_than_the_node_offers)
 {
     const auto large = vm::test::guest_wat("(i64.const 900)", "", "", "i64 2 1048576");  // up to 64 GiB
