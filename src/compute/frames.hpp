@@ -11,7 +11,7 @@ namespace altiplano::compute {
 
 /// First the node's, then the worker's.
 enum class FrameType : std::uint8_t {
-    load,  ///< memory limit, tracker, modules folder, format, wasm -> loaded
+    load,  ///< memory limit, tracker, threads for graphs, modules folder, format, wasm; the descriptor of TensorThreads -> loaded
     start,  ///< memory limit -> started
     layer,  ///< the descriptor of an image, then of each overlay on it; answered by nothing
     restore,  ///< memory limit: from those -> started

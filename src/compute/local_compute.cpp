@@ -30,7 +30,8 @@ LocalCompute::LocalCompute(
     , background_(options_.merge_in_background ? thread_pool("merge", 1) : nullptr)
     , images_(cache, files, options_.folder / "images", background_.get(), options_.history_states)
     , results_(cache)
-    , pool_(files, options_.start, options_.modules, options_.tracker, options_.idle_workers)
+    , threads_(options_.threads)
+    , pool_(files, options_.start, options_.modules, options_.tracker, threads_, options_.idle_workers)
     , turns_(options_.workers, clock, options_.shares)
 {
 }

@@ -51,6 +51,7 @@ public:
         /// is parked: `cron` with `parked_too` goes on.
         std::uint64_t cron_unasked_max = 20'000;
         memory::Tracker tracker = memory::Tracker::automatic;
+        TensorThreads::Options threads{};  ///< for the graphs of models
         /// Addresses whose checkpoints `take_in` believes.
         std::vector<std::string> checkpoint_signers{};
         /// Recorded as trusted by new processes that name authorities, but not this one; for development.
@@ -231,6 +232,7 @@ private:
     Images images_;
     ResultQueue results_;
     Modules code_;
+    TensorThreads threads_;
     WorkerPool pool_;
     Turns turns_;
     std::atomic<std::size_t> long_now_ = 0;

@@ -385,6 +385,7 @@ Result<Evaluated> LocalCompute::evaluated(
                                  lane.worker->give_way();
                                  turn.end();
                              }};
+    const TensorThreads::Evaluation under_way(threads_);
     auto done = lane.worker->evaluated(
         [&](std::string_view path, bool) { return drive::open_path(weave_, reader, path); }, console, when_long);
     if (is_long)

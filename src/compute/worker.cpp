@@ -5,6 +5,7 @@
 #include "compute/errors.hpp"
 #include "compute/frames.hpp"
 #include "compute/sandbox.hpp"
+#include "compute/tensor_threads.hpp"
 #include "drive/files.hpp"
 #include "vm/declared_memory.hpp"
 #include "vm/errors.hpp"
@@ -134,7 +135,7 @@ private:
     Result<Frame> serve(Frame& frame)
     {
         switch (frame.type) {
-        case FrameType::load: return load(frame.payload);
+        case FrameType::load: return load(frame.payload, frame.descriptor);
         case FrameType::start:
         case FrameType::restore: {
             TRY(limits_.memory_bytes, Unpacker(frame.payload).number());
@@ -224,12 +225,15 @@ private:
         return pages * memory::page_bytes;
     }
 
-    Result<Frame> load(Bytes payload)
+    /// @param threads  descriptor of the node's TensorThreads; stays the caller's
+    Result<Frame> load(Bytes payload, int threads)
     {
         Unpacker fields(payload);
         TRY(limits_.memory_bytes, fields.number());
         TRY(const auto tracker, fields.number());
         limits_.tracker = static_cast<memory::Tracker>(tracker);
+        TRY(const auto threads_max, fields.number());
+        const tensor::Options graphs{.threads = static_cast<unsigned>(threads_max), .threads_now = threads_told_through(threads)};
         TRY(const auto folder, fields.text());
         TRY(const auto format_name, fields.text());
         const auto* format = vm::format_named(as_text(format_name));
@@ -238,7 +242,7 @@ private:
         TRY(const auto wasm, fields.text());
         const Path modules{std::string(as_text(folder))};
         References references;
-        TRY(auto offered, read_announced(fields, modules.parent_path() / "accelerators", references));
+        TRY(auto offered, read_announced(fields, extensions(graphs), modules.parent_path() / "accelerators", references));
         // Read before the sandbox closes the way to any file.
         const auto other = options_.instead ? options_.instead(wasm) : Buffer{};
         TRY_OK(system_files().make_directories(modules));
@@ -263,12 +267,12 @@ private:
     }
 
     using References = std::vector<std::pair<Digest, Buffer>>;
-    /// This program's extensions, and those that the process asks for, as its item announced them.
+    /// Adds to this program's extensions those that the process asks for, as its item announced them.
     /// @param accelerators  folder of native code that the operator has put there, by specification
     /// @param references  is given the modules that will run for want of one
-    static Result<vm::Extensions> read_announced(Unpacker& fields, const Path& accelerators, References& references)
+    static Result<vm::Extensions> read_announced(
+        Unpacker& fields, vm::Extensions all, const Path& accelerators, References& references)
     {
-        auto all = extensions();
         TRY(const auto count, fields.number());
         for (std::uint64_t i = 0; i < count; ++i) {
             item::Tags tags{{"Type", "Extension"}};

@@ -150,11 +150,13 @@ void WorkerClient::give_up() const
     shutdown(worker_.socket, SHUT_RDWR);
 }
 
-Result<void> WorkerClient::load(const Context& context, const Path& modules, memory::Tracker tracker)
+Result<void> WorkerClient::load(
+    const Context& context, const Path& modules, memory::Tracker tracker, const TensorThreads& threads)
 {
     Packer payload;
     payload.number(context.limits.memory_bytes)
         .number(static_cast<std::uint64_t>(tracker))
+        .number(threads.each_max())
         .text(std::string_view(modules.native()))
         .text(context.format->name)
         .text(Bytes(context.code->wasm))
@@ -165,7 +167,7 @@ Result<void> WorkerClient::load(const Context& context, const Path& modules, mem
             payload.text(line);
         payload.text(Bytes(what.wasm));
     }
-    TRY_OK(channel_.send(FrameType::load, payload.bytes()));
+    TRY_OK(channel_.send(FrameType::load, payload.bytes(), threads.descriptor()));
     TRY(const auto loaded, answer(FrameType::loaded, {}, {}));
     return {};
 }

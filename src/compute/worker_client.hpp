@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "compute/context.hpp"
 #include "compute/frames.hpp"
+#include "compute/tensor_threads.hpp"
 
 namespace altiplano::compute {
 
@@ -37,7 +38,7 @@ public:
     ~WorkerClient();
 
     /// Compiles the module, or takes it from the cache in `modules`. @return module.*, compute.worker_died
-    Result<void> load(const Context& context, const Path& modules, memory::Tracker tracker);
+    Result<void> load(const Context& context, const Path& modules, memory::Tracker tracker, const TensorThreads& threads);
     /// Begins with fresh memory. @return the root of the state after constructors; module.constructors_failed, vm.*
     Result<Digest> begin(std::uint64_t memory_limit_bytes);
     /// Begins with an image and the overlays on it. @return the state root; vm.bad_image, memory.bad_image, vm.*
@@ -46,7 +47,8 @@ public:
     Result<Digest> fill(const File& memory, std::uint64_t length_bytes);
     /// Lets the machine go, with its memory. @return false when the worker is gone
     bool forget();
-    /// Hands over a message to be evaluated after those before; it begins at once where there is none. @return compute.worker_died
+    /// Hands over a message to be evaluated after those before; it begins at once where there is none. @return
+    /// compute.worker_died
     Result<void> hand_over(const Work& work);
     /// Whether a message is so small that it may be handed over while the one before is evaluated: it fits what the kernel
     /// keeps for the worker, so that nobody waits for whom it keeps waiting.

@@ -55,7 +55,7 @@ Result<std::unique_ptr<WorkerClient>> WorkerPool::take(const Context& context)
             return going_down();
         loading_.push_back(worker.get());
     }
-    const auto loaded = worker->load(context, modules_, tracker_);
+    const auto loaded = worker->load(context, modules_, tracker_, threads_);
     if (!loaded && loaded.error().code == errors::compilation_over_limit)
         refused_.remember(kind, loaded.error());
     const std::lock_guard lock(mutex_);

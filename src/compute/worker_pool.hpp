@@ -16,10 +16,13 @@ namespace altiplano::compute {
 /// processes of one module may thus meet the same worker one after the other; `idle_max` 0 gives every process its own.
 class WorkerPool {
 public:
-    WorkerPool(Files& files, WorkerStart start, Path modules, memory::Tracker tracker, std::size_t idle_max)
+    /// @param threads  lives longer
+    WorkerPool(Files& files, WorkerStart start, Path modules, memory::Tracker tracker, const TensorThreads& threads,
+        std::size_t idle_max)
         : start_(std::move(start))
         , modules_(std::move(modules))
         , tracker_(tracker)
+        , threads_(threads)
         , idle_max_(idle_max)
         , refused_(files, modules_, {})
     {
@@ -42,6 +45,7 @@ private:
     WorkerStart start_;
     Path modules_;
     memory::Tracker tracker_;
+    const TensorThreads& threads_;
     std::size_t idle_max_;
     RefusedCompiles refused_;
     std::mutex mutex_;

@@ -16,6 +16,7 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
     const auto tracker = config.text("tracker");
     const auto worker = config.text("worker_program");
     const auto workers = config.number("workers");
+    const auto threads = config.number("tensor_threads");
     bool here[3] = {};
     constexpr std::string_view names[] = {"scheduler", "compute", "messenger"};
     for (const auto& unit : config.list("units")) {
@@ -65,6 +66,8 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
             : tracker == "fault"       ? memory::Tracker::fault
             : tracker == "compare"     ? memory::Tracker::compare
                                        : memory::Tracker::automatic,
+        .threads = {.processors = static_cast<unsigned>(processors),
+            .each_max = static_cast<unsigned>(threads == 0 ? processors : threads)},
         .transactions = {.price = {.base = item::Winston(config.number("price_base")),
                              .per_byte = item::Winston(config.number("price_byte"))},
             .mint = config.boolean("development")},

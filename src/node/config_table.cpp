@@ -52,6 +52,10 @@ std::span<const Setting> Config::table()
         {"shutdown_s", number, "10", "how long requests under way may take when the node stops", 0, 3600},
         {"access_log", text, "", "file that gets a line of JSON for each request; - is stderr"},
         {"workers", number, "0", "evaluations at once; 0: as many as there are processors", 0, 1024},
+        {"tensor_threads", number, "0",
+            "processors that one evaluation may compute a model's graphs on, while others are not under way; 0: all. Shows in no "
+            "result",
+            0, 1024},
         {"warm", number, "32", "idle machines kept in memory", 0, 100'000},
         {"warm_memory", text, "", "what they may take, as 4-gb; by default half of this machine's memory"},
         {"shares", map, "",

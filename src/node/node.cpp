@@ -132,6 +132,7 @@ Result<void> Node::open_compute(Files& files)
                                   const ItemId& id) { return offered.has(id); },
                     .cron_unasked_max = options_.cron_unasked_max,
                     .tracker = options_.tracker,
+                    .threads = options_.threads,
                     .checkpoint_signers = options_.checkpoint_signers,
                     .authority = options_.any_scheduler ? std::optional(authority()) : std::nullopt}));
         local_compute_ = local.get();

@@ -43,6 +43,7 @@ public:
         std::int64_t cron_poll_ms = 10'000;  ///< how often processes under watch are looked after
         std::uint64_t cron_unasked_max = 20'000;  ///< cron evaluations due at once that are done unasked
         memory::Tracker tracker = memory::Tracker::automatic;
+        compute::TensorThreads::Options threads{};
         weave::Transactions::Options transactions{};
         weave::Outer::Options outer{};  ///< gateways that are asked for what is not here; none by default
 

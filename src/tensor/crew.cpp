@@ -66,8 +66,6 @@ Crew::Crew(const kernels::Implementation& implementation, unsigned threads)
     : implementation_(implementation)
     , threads_(threads)
 {
-    if (threads > 1)
-        helpers_ = thread_pool("tensor", threads - 1);
 }
 Crew::~Crew() = default;
 
@@ -94,11 +92,12 @@ std::unique_ptr<Crew::Memory> Crew::take(const ScratchSizes& sizes)
     return memory;
 }
 
-Executed Crew::run(std::span<const Step> steps, const ScratchSizes& sizes)
+Executed Crew::run(std::span<const Step> steps, const ScratchSizes& sizes, unsigned threads_max)
 {
+    const auto threads = std::clamp(threads_max, 1U, threads_);
     auto memory = take(sizes);
     Executed executed;
-    if (threads_ == 1) {
+    if (threads == 1) {
         const auto scratch = memory->of(0);
         for (std::size_t i = 0; i < steps.size() && executed.outcome == kernels::Outcome::done; ++i) {
             if (steps[i].prepare)
@@ -109,10 +108,12 @@ Executed Crew::run(std::span<const Step> steps, const ScratchSizes& sizes)
         }
     } else {
         const std::lock_guard one_at_a_time(helping_);  // two graphs could wait for helpers that the other one has
-        Barrier barrier(threads_);
-        std::atomic<unsigned> left{threads_};
+        if (!helpers_)
+            helpers_ = thread_pool("tensor", threads_ - 1);
+        Barrier barrier(threads);
+        std::atomic<unsigned> left{threads};
         const auto work = [&](unsigned index) {
-            const kernels::Share share{index, threads_};
+            const kernels::Share share{index, threads};
             const auto scratch = memory->of(index);
             auto outcome = kernels::Outcome::done;
             std::size_t i = 0;
@@ -128,7 +129,7 @@ Executed Crew::run(std::span<const Step> steps, const ScratchSizes& sizes)
                 executed = {outcome, static_cast<std::uint32_t>(i)};
             left.fetch_sub(1, std::memory_order_acq_rel);
         };
-        for (unsigned helper = 1; helper < threads_; ++helper)
+        for (unsigned helper = 1; helper < threads; ++helper)
             helpers_->post([&work, helper] { work(helper); });
         work(0);
         while (left.load(std::memory_order_acquire) != 0)

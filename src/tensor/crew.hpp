@@ -20,14 +20,15 @@ struct Executed {
 /// Runs graphs on a number of threads, which changes no bit. May be used from several threads at once.
 class Crew {
 public:
-    /// @param threads  at least 1; the caller's is one of them
+    /// @param threads  at least 1; the caller's is one of them. Those that help are started when they are first needed
     Crew(const kernels::Implementation& implementation, unsigned threads);
     ~Crew();
     Crew(const Crew&) = delete;
     Crew& operator=(const Crew&) = delete;
 
     /// Steps in their order, each finished before the next begins. Stops at the first that fails.
-    Executed run(std::span<const Step> steps, const ScratchSizes& sizes);
+    /// @param threads_max  takes no more threads than these, though the crew may have more
+    Executed run(std::span<const Step> steps, const ScratchSizes& sizes, unsigned threads_max = ~0U);
 
     const kernels::Implementation& implementation() const noexcept { return implementation_; }
 
@@ -40,7 +41,7 @@ private:
     std::mutex mutex_;
     std::vector<std::unique_ptr<Memory>> idle_;  ///< scratch between calls, so that it stays mapped
     std::mutex helping_;
-    std::unique_ptr<Executor> helpers_;
+    std::unique_ptr<Executor> helpers_;  ///< made under `helping_`
 };
 
 }  // namespace altiplano::tensor

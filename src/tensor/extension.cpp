@@ -39,6 +39,7 @@ public:
     Tensor(const kernels::Implementation& implementation, const Options& options, std::shared_ptr<cuda::Card> card)
         : own_(implementation, options.threads, std::move(card))
         , by_(options.by)
+        , threads_now_(options.threads_now)
     {
     }
 
@@ -83,7 +84,8 @@ public:
                 return std::unexpected(answer.error());
             executed = *answer;
         } else {
-            executed = own_.run(plan->steps, plan->sizes, plan->memory, found->on_card);
+            executed =
+                own_.run(plan->steps, plan->sizes, plan->memory, found->on_card, threads_now_ ? threads_now_->load() : ~0U);
             keep(*found);
         }
         if (executed.outcome != kernels::Outcome::done)
@@ -214,6 +216,7 @@ private:
 
     Own own_;
     Options::By by_;
+    std::shared_ptr<const std::atomic<std::uint32_t>> threads_now_;
     std::atomic<std::uint64_t> calls_{0};  ///< that were compared
     std::mutex mutex_;
     Kept kept_;

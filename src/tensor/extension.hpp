@@ -3,6 +3,8 @@
 #include "cuda/card.hpp"
 #include "vm/extension.hpp"
 
+#include <atomic>
+
 namespace altiplano::tensor {
 
 /// How this node computes graphs. Shows in no result, root or gas figure.
@@ -14,7 +16,9 @@ struct Options {
     /// Of kernels::implementations(), or `cuda`: the first graphics card. Empty: the fastest that this machine's processor can
     /// run.
     std::string_view implementation{};
-    unsigned threads = 1;
+    unsigned threads = 1;  ///< of the processor that a call may use
+    /// How many of them a call may use just now, looked at by every call. Null: all.
+    std::shared_ptr<const std::atomic<std::uint32_t>> threads_now{};
     By by = By::own;
 };
 

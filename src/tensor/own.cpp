@@ -10,7 +10,8 @@ Own::Own(const kernels::Implementation& implementation, unsigned threads, std::s
 {
 }
 
-Executed Own::run(std::span<const Step> steps, const ScratchSizes& sizes, const GuestMemory& memory, OnCard& kept)
+Executed Own::run(
+    std::span<const Step> steps, const ScratchSizes& sizes, const GuestMemory& memory, OnCard& kept, unsigned threads_max)
 {
     if (uses_card()) {
         const auto executed = run_on_card(steps, sizes, memory, kept);
@@ -21,7 +22,7 @@ Executed Own::run(std::span<const Step> steps, const ScratchSizes& sizes, const 
             log::warning("{}: graphs are computed by the processor from now on", executed.error().sentence);
         kept.reset();
     }
-    return crew_.run(steps, sizes);
+    return crew_.run(steps, sizes, threads_max);
 }
 
 Result<Executed> Own::run_on_card(std::span<const Step> steps, const ScratchSizes& sizes, const GuestMemory& memory, OnCard& kept)

@@ -21,7 +21,9 @@ public:
 
     /// What a card has made of a graph; lives with the graph's steps, while memory lies where it is and shows the same items.
     using OnCard = std::shared_ptr<cuda::Card::Plan>;
-    Executed run(std::span<const Step> steps, const ScratchSizes& sizes, const GuestMemory& memory, OnCard& kept);
+    /// @param threads_max  of the processor's, for this call
+    Executed run(std::span<const Step> steps, const ScratchSizes& sizes, const GuestMemory& memory, OnCard& kept,
+        unsigned threads_max = ~0U);
 
     /// Whether `kept` and the weights of a GuestMemory are of any use.
     bool uses_card() const noexcept { return card_ != nullptr && !dropped_; }

@@ -259,5 +259,28 @@ TEST(Tensor, has_the_same_bits_on_any_number_of_threads)
         }
 }
 
+TEST(Tensor, gives_the_same_bits_while_the_number_of_its_threads_changes)
+{
+    std::vector<float> x(512);
+    std::mt19937 random(8);
+    for (auto& one : x)
+        one = std::uniform_real_distribution<float>(-1, 1)(random);
+    const auto now = std::make_shared<std::atomic<std::uint32_t>>(1);
+    const auto tensor = extension({.threads = 3, .threads_now = now});
+    std::vector<float> first;
+    for (const unsigned threads : {1U, 3U, 2U, 0U, 100U, 1U}) {
+        *now = threads;
+        Memory memory;
+        memory.put(0x8000, x);
+        ASSERT_EQ(fault(memory.compute(
+                      *tensor, {node(Op::rms_norm, plain(0x9000, Type::f32, 16, 32), {plain(0x8000, Type::f32, 16, 32)}, {0})})),
+            "none");
+        const auto result = memory.get<float>(0x9000, x.size());
+        if (first.empty())
+            first = result;
+        EXPECT_EQ(result, first) << threads;
+    }
+}
+
 }  // namespace
 }  // namespace altiplano::tensor

@@ -87,6 +87,24 @@ def what_takes_long_keeps_a_share_of_the_machine_and_is_as_before_afterwards():
         assert set(priorities(node)) == {(own, os.SCHED_OTHER)}, priorities(node)
 
 
+def threads(node):
+    """Of all its workers together."""
+    return sum(len(list(pathlib.Path(f"/proc/{child}/task").iterdir())) for child in children(node.process.pid))
+
+
+def graphs_take_the_processors_that_they_may_and_the_answer_shows_it_not():
+    found = []
+    for option in (), ("--tensor-threads", "1"):
+        with harness.Node(options=option) as node:
+            module = node.json("put", harness.guest("llama"), "--module", "--name", "llama")["id"]
+            model = node.json("model", "add", harness.model())[0]["id"]
+            asked = node.json("ask", "Name a colour.", "--module", module, "--model", model, "--tokens", 6)
+            found.append(threads(node))
+            # Recomputed by one thread.
+            assert node.json("verify", asked["process"])["identical"]
+    assert found[0] - found[1] == os.cpu_count() - 1, found
+
+
 if __name__ == "__main__":
     sys.argv = [a for a in sys.argv if a != "--soak"]
-    harness.main([many_minds_at_once, what_takes_long_keeps_a_share_of_the_machine_and_is_as_before_afterwards])
+    harness.main([many_minds_at_once, graphs_take_the_processors_that_they_may_and_the_answer_shows_it_not, what_takes_long_keeps_a_share_of_the_machine_and_is_as_before_afterwards])
