@@ -75,6 +75,31 @@ TEST_F(AScheduler, gives_slots_in_order_and_a_chain_that_links_them)
     EXPECT_EQ(scheduler->entry({pid, 5}).error().code, errors::unknown_slot);
 }
 
+TEST_F(AScheduler, gives_the_same_entry_whether_it_is_still_in_memory_or_not)
+{
+    const auto pid = spawn();
+    constexpr std::uint64_t count = 300;
+    for (std::uint64_t i = 1; i < count; ++i)
+        ASSERT_TRUE(scheduler->assign(message(pid, i == count - 1 ? std::string(50'000, 'x') : std::to_string(i))));
+    LogReader reader(*weave, *records);
+    for (const std::uint64_t nonce : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{100}, count - 2, count - 1}) {
+        const auto given = scheduler->entry({pid, nonce}).value();
+        const auto stored = reader.entry({pid, nonce}).value();
+        EXPECT_EQ(given.message.wire(), stored.message.wire());
+        EXPECT_EQ(given.assignment.item.wire(), stored.assignment.item.wire());
+        EXPECT_EQ(given.assignment.id, stored.assignment.id);
+        EXPECT_EQ(given.assignment.slot, stored.assignment.slot);
+        EXPECT_EQ(given.assignment.message, stored.assignment.message);
+        EXPECT_EQ(given.assignment.hash_chain, stored.assignment.hash_chain);
+        EXPECT_EQ(given.assignment.height, stored.assignment.height);
+        EXPECT_EQ(given.assignment.block_hash, stored.assignment.block_hash);
+        EXPECT_EQ(given.assignment.timestamp_ms, stored.assignment.timestamp_ms);
+        EXPECT_EQ(given.assignment.exclude, stored.assignment.exclude);
+        EXPECT_EQ(given.assignment.semantics.has_value(), stored.assignment.semantics.has_value());
+    }
+    EXPECT_EQ(scheduler->entry({pid, count}).error().code, errors::unknown_slot);
+}
+
 TEST_F(AScheduler, answers_the_same_item_with_the_same_assignment)
 {
     const auto pid = spawn();

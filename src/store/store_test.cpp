@@ -295,6 +295,44 @@ TEST_P(AnyStore, keeps_a_result_with_its_outbox_and_never_overwrites_it)
     EXPECT_EQ(cache->results_end(result.process).value(), 1U) << "slot 1 is missing";
 }
 
+TEST_P(AnyStore, finds_results_whether_they_are_still_in_memory_or_not)
+{
+    const auto process = id<ProcessId>(1);
+    EXPECT_FALSE(cache->result(process, 0).value());
+    const auto of = [&](std::uint64_t nonce) {
+        return ResultRecord{process, nonce, 0, std::to_string(nonce), id<Digest>(5), nonce};
+    };
+    const std::string large(100'000, 'x');
+    for (std::uint64_t nonce = 0; nonce < 300; ++nonce)
+        ASSERT_TRUE(
+            cache->put_result(of(nonce), {{0, OutboxRecord::Kind::message, nonce == 299 ? large : std::to_string(nonce)}}));
+    for (const std::uint64_t nonce : std::initializer_list<std::uint64_t>{0, 20, 150, 298, 299}) {
+        EXPECT_EQ(cache->result(process, nonce).value(), of(nonce));
+        EXPECT_EQ(cache->outbox(process, nonce).value().front().json, nonce == 299 ? large : std::to_string(nonce));
+    }
+    EXPECT_FALSE(cache->result(process, 300).value());
+    EXPECT_FALSE(cache->result(process, 299, 1).value());
+    // Places that were written in no order.
+    ASSERT_TRUE(cache->put_result({process, 400, 0, "", id<Digest>(5), 0, 2}, {}));
+    EXPECT_FALSE(cache->result(process, 350).value());
+    EXPECT_TRUE(cache->result(process, 400, 2).value());
+    EXPECT_FALSE(cache->result(process, 400, 3).value());
+}
+
+TEST_P(AnyStore, sees_what_another_program_writes_where_it_only_reads)
+{
+    const auto process = id<ProcessId>(1);
+    auto options = GetParam();
+    options.to_read = true;
+    const auto reader = open_cache(folder / "cache.db", options).value();
+    EXPECT_FALSE(reader->result(process, 0).value());
+    EXPECT_FALSE(reader->trusted(process).value());
+    ASSERT_TRUE(cache->put_result({process, 0, 0, "output", id<Digest>(5), 77}, {}));
+    ASSERT_TRUE(cache->put_trusted({process, 7, id<Digest>(5), id<ItemId>(6), "signer", false}));
+    EXPECT_TRUE(reader->result(process, 0).value());
+    EXPECT_TRUE(reader->trusted(process).value());
+}
+
 TEST_P(AnyStore, lists_results_of_messages_and_cron_between_two_places)
 {
     const auto process = id<ProcessId>(1);

@@ -1,6 +1,7 @@
 #include "base/log.hpp"
 #include "store/errors.hpp"
 #include "store/sqlite/checked.hpp"
+#include "store/sqlite/recent_results.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "store/sqlite/writer.hpp"
 
@@ -95,17 +96,21 @@ Statement& bind_result(Statement& statement, const ResultRecord& result)
         .bind(result.gas_used);
 }
 
-/// @return whether another result is there: that stays, and this one is kept beside it
-Result<bool> put(Database& database, const Evaluation& evaluation)
+enum class Put {
+    added,
+    same,  ///< it was there
+    differs,  ///< another result is there: that stays, and this one is kept beside it
+};
+Result<Put> put(Database& database, const Evaluation& evaluation)
 {
     const auto& [result, outbox] = evaluation;
     TRY(const auto there, find_result(database, result.process, result.nonce, result.cron));
     if (there && *there == result)
-        return false;
+        return Put::same;
     if (there) {
         auto keep = database.prepare("INSERT INTO disagreements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
         TRY_OK(bind_result(keep, result).run());
-        return true;
+        return Put::differs;
     }
     auto insert = database.prepare("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     TRY_OK(bind_result(insert, result).run());
@@ -118,7 +123,7 @@ Result<bool> put(Database& database, const Evaluation& evaluation)
                 .bind(std::string_view(entry.json))
                 .bind(result.cron)
                 .run());
-    return false;
+    return Put::added;
 }
 
 // In the header of the file, which is in its first page.
@@ -137,10 +142,12 @@ Result<bool> is_marked(Database& database)
 
 class SqliteCache final : public Cache {
 public:
-    SqliteCache(std::unique_ptr<Database> readers, std::unique_ptr<Database> writers, bool group, const Path& path)
+    SqliteCache(
+        std::unique_ptr<Database> readers, std::unique_ptr<Database> writers, const SqliteOptions& options, const Path& path)
         : path_(path)
+        , others_write_(options.to_read)
         , readers_(std::move(readers))
-        , writer_(std::move(writers), group)
+        , writer_(std::move(writers), options.group)
     {
     }
     ~SqliteCache() override
@@ -155,10 +162,13 @@ public:
     Result<std::vector<Result<void>>> put_results(std::span<const Evaluation* const> evaluations) override
     {
         std::vector<Result<void>> outcomes(evaluations.size());
+        std::vector<const Evaluation*> added;
         TRY_OK(writer_.write([&](Database& database) -> Result<void> {
             for (std::size_t i = 0; i < evaluations.size(); ++i) {
-                TRY(const auto differs, put(database, *evaluations[i]));
-                if (differs)
+                TRY(const auto what, put(database, *evaluations[i]));
+                if (what == Put::added)
+                    added.push_back(evaluations[i]);
+                if (what == Put::differs)
                     outcomes[i] = fail(errors::result_differs,
                         fmt::format("slot {} of {} has another result already; both are kept", evaluations[i]->result.nonce,
                             evaluations[i]->result.process.text()),
@@ -166,11 +176,20 @@ public:
             }
             return {};
         }));
+        for (const auto* one : added)
+            recent_.add(*one);
         return outcomes;
     }
 
     Result<std::optional<ResultRecord>> result(const ProcessId& process, std::uint64_t nonce, std::uint64_t cron) override
     {
+        if (const auto kept = recent_.find(process, nonce, cron))
+            return kept->result;
+        if (!others_write_) {
+            TRY(const auto end, recent_.end(process, [&] { return last_place(process); }));
+            if (!end || *end < sqlite::RecentResults::Place{nonce, cron})
+                return std::optional<ResultRecord>{};
+        }
         const std::lock_guard lock(reading_);
         return find_result(*readers_, process, nonce, cron);
     }
@@ -202,6 +221,8 @@ public:
 
     Result<std::vector<OutboxRecord>> outbox(const ProcessId& process, std::uint64_t nonce, std::uint64_t cron) override
     {
+        if (const auto kept = recent_.find(process, nonce, cron))
+            return kept->outbox;
         const std::lock_guard lock(reading_);
         auto statement = readers_->prepare(
             "SELECT position, kind, json FROM outbox WHERE process = ? AND nonce = ? AND cron = ? ORDER BY position");
@@ -290,11 +311,20 @@ public:
     Result<std::optional<TrustedRecord>> trusted(const ProcessId& process) override
     {
         const std::lock_guard lock(reading_);
-        return find_trusted(*readers_, process);
+        if (const auto known = trusted_.find(process); known != trusted_.end())
+            return known->second;
+        TRY(auto found, find_trusted(*readers_, process));
+        if (others_write_)
+            return found;
+        constexpr std::size_t trusted_max = 10'000;
+        if (trusted_.size() >= trusted_max)
+            trusted_.clear();
+        trusted_.emplace(process, found);
+        return found;
     }
     Result<void> put_trusted(const TrustedRecord& trusted) override
     {
-        return writer_.write([&](Database& database) {
+        const auto written = writer_.write([&](Database& database) {
             return database.prepare("INSERT OR REPLACE INTO trusted VALUES (?, ?, ?, ?, ?, ?)")
                 .bind(trusted.process)
                 .bind(trusted.nonce)
@@ -304,11 +334,29 @@ public:
                 .bind(std::int64_t{trusted.verified ? 1 : 0})
                 .run();
         });
+        // Whoever read before it was written has put that down by now.
+        const std::lock_guard lock(reading_);
+        trusted_.erase(trusted.process);
+        return written;
     }
 
 private:
-    std::mutex reading_;
+    Result<std::optional<sqlite::RecentResults::Place>> last_place(const ProcessId& process)
+    {
+        const std::lock_guard lock(reading_);
+        auto statement =
+            readers_->prepare("SELECT nonce, cron FROM results WHERE process = ? ORDER BY nonce DESC, cron DESC LIMIT 1");
+        TRY(const auto there, statement.bind(process).step());
+        if (!there)
+            return std::optional<sqlite::RecentResults::Place>{};
+        return std::optional(sqlite::RecentResults::Place{statement.unsigned_number(0), statement.unsigned_number(1)});
+    }
+
     Path path_;
+    bool others_write_;  ///< so nothing is remembered of what there is not
+    std::mutex reading_;
+    std::map<ProcessId, std::optional<TrustedRecord>> trusted_;  ///< of processes that were asked about
+    sqlite::RecentResults recent_;
     std::unique_ptr<Database> readers_;
     sqlite::Writer writer_;
 };
@@ -357,7 +405,7 @@ Result<std::unique_ptr<Cache>> open_cache(const Path& path, SqliteOptions option
     }
     if (!made)
         return std::unexpected(made.error());
-    return std::make_unique<SqliteCache>(std::move(made->readers), std::move(made->writers), options.group, path);
+    return std::make_unique<SqliteCache>(std::move(made->readers), std::move(made->writers), options, path);
 }
 
 }  // namespace altiplano::store
