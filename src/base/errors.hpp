@@ -11,4 +11,5 @@ inline constexpr std::string_view bad_json = "base.bad_json";
 inline constexpr std::string_view file_missing = "base.file_missing";
 inline constexpr std::string_view file_failed = "base.file_failed";
 inline constexpr std::string_view disk_full = "base.disk_full";
+inline constexpr std::string_view peer_gone = "base.peer_gone";  ///< the process at the other end of a socket pair
 }  // namespace altiplano::errors

@@ -1,6 +1,7 @@
 // Talks to the kernel's sockets directly: descriptors travel between a node and its workers here.
 #include "compute/frames.hpp"
 
+#include "base/sockets.hpp"
 #include "compute/errors.hpp"
 
 #include <cerrno>
@@ -35,15 +36,13 @@ Buffer front_of(FrameType type, std::size_t payload_bytes)
     return front;
 }
 
-Result<void> send_all(int socket, Bytes bytes)
+Result<void> send_all(int socket, Bytes bytes, int descriptor = -1)
 {
     while (!bytes.empty()) {
-        const auto sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent <= 0)
+        const auto sent = send_some(socket, bytes, std::exchange(descriptor, -1));
+        if (!sent)
             return died();
-        bytes = bytes.subspan(static_cast<std::size_t>(sent));
+        bytes = bytes.subspan(*sent);
     }
     return {};
 }
@@ -78,28 +77,7 @@ Buffer Channel::bytes_of(FrameType type, Bytes payload)
 
 Result<void> Channel::send(FrameType type, Bytes payload, int descriptor)
 {
-    auto front = front_of(type, payload.size());
-    iovec piece{.iov_base = front.data(), .iov_len = front.size()};
-    msghdr message{};
-    message.msg_iov = &piece;
-    message.msg_iovlen = 1;
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    if (descriptor >= 0) {
-        message.msg_control = control;
-        message.msg_controllen = sizeof control;
-        auto* const header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-    }
-    ssize_t sent;
-    do
-        sent = sendmsg(socket_, &message, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    if (sent <= 0)
-        return died();
-    TRY_OK(send_all(socket_, Bytes(front).subspan(static_cast<std::size_t>(sent))));
+    TRY_OK(send_all(socket_, front_of(type, payload.size()), descriptor));
     return send_all(socket_, payload);
 }
 
@@ -120,30 +98,17 @@ bool Channel::is_open() const
 Result<Frame> Channel::receive()
 {
     std::array<std::byte, front_bytes> front;
-    iovec piece{.iov_base = front.data(), .iov_len = front.size()};
-    msghdr message{};
-    message.msg_iov = &piece;
-    message.msg_iovlen = 1;
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    ssize_t got;
-    do
-        got = recvmsg(socket_, &message, MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
-    if (got <= 0)
+    const auto got = receive_some(socket_, front);
+    if (!got)
         return died();
 
-    Frame frame{.type = FrameType::failed};
-    for (auto* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))
-        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-            std::memcpy(&frame.descriptor, CMSG_DATA(header), sizeof frame.descriptor);
+    Frame frame{.type = FrameType::failed, .descriptor = got->descriptor};
     const auto give_up = [&](std::unexpected<Error> error) {
         if (frame.descriptor >= 0)
             close(frame.descriptor);
         return error;
     };
-    if (const auto rest = receive_all(socket_, std::span(front).subspan(static_cast<std::size_t>(got))); !rest)
+    if (const auto rest = receive_all(socket_, std::span(front).subspan(got->bytes)); !rest)
         return give_up(std::unexpected(rest.error()));
     const auto type = read_u64(front);
     const auto size = read_u64(Bytes(front).subspan(8));

@@ -145,24 +145,40 @@ Card::Card(std::unique_ptr<Device> device)
 }
 Card::~Card()
 {
-    if (sent_ != nullptr)
-        device_->release_staging(sent_);
-    if (fetched_ != nullptr)
-        device_->release_staging(fetched_);
+    if (device_)
+        (void)give_back();
+}
+
+std::unique_ptr<Device> Card::give_back()
+{
+    for (auto** const staging : {&sent_, &fetched_})
+        if (*staging != nullptr)
+            device_->release_staging(std::exchange(*staging, nullptr));
+    weights_.clear();
+    mirrors_.clear();
+    for (auto* const scratch : {&activations_, &angles_, &parts_})
+        scratch->reset();
+    return std::move(device_);
+}
+
+template <class Ask> Result<std::byte*> Card::with_room(const Ask& ask)
+{
+    for (;;) {
+        Result<std::byte*> memory = ask();
+        if (memory)
+            return memory;
+        // What no plan uses any more can be sent again.
+        const auto unused = std::ranges::find_if(weights_, [](const Kept& one) { return one.memory.use_count() == 1; });
+        if (unused == weights_.end())
+            return memory;
+        weights_.erase(unused);
+    }
 }
 
 Result<Card::SharedMemory> Card::allocate(std::uint64_t bytes)
 {
-    for (;;) {
-        auto memory = device_->allocate(bytes);
-        if (memory)
-            return std::make_shared<Memory>(*device_, *memory, bytes);
-        // What no plan uses any more can be sent again.
-        const auto unused = std::ranges::find_if(weights_, [](const Kept& one) { return one.memory.use_count() == 1; });
-        if (unused == weights_.end())
-            return std::unexpected(std::move(memory).error());
-        weights_.erase(unused);
-    }
+    TRY(auto* const memory, with_room([&] { return device_->allocate(bytes); }));
+    return std::make_shared<Memory>(*device_, memory, bytes);
 }
 
 Result<void> Card::send(std::byte* to, Bytes from)
@@ -194,8 +210,14 @@ Result<Card::SharedMemory> Card::weights_of(std::span<const std::byte> memory, c
         weights_.splice(weights_.begin(), weights_, known);
         return weights_.front().memory;
     }
-    TRY(auto there, allocate(of.length));
-    TRY_OK(send(there->at, memory.subspan(of.begin, of.length)));
+    TRY(auto* const had, with_room([&] { return device_->weights(of); }));
+    SharedMemory there;
+    if (had != nullptr) {
+        there = std::make_shared<Memory>(*device_, had, of.length);
+    } else {
+        TRY(there, allocate(of.length));
+        TRY_OK(send(there->at, memory.subspan(of.begin, of.length)));
+    }
     weights_.push_front({of, there});
     return there;
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include "base/id.hpp"
 #include "cuda/device.hpp"
 
 #include <list>
@@ -16,14 +15,6 @@ struct Step {
     bool prepare = false;
 };
 
-/// A part of guest memory that shows an item, which neither guest nor host can write.
-struct Weights {
-    std::uint64_t begin = 0, length = 0;  ///< from the beginning of guest memory
-    ItemId item{};
-    std::uint64_t offset = 0;  ///< in the item
-    friend bool operator==(const Weights&, const Weights&) = default;
-};
-
 /// Runs graphs on a graphics card. Weights stay there by the item that they are of; what else a graph reads is compared with what
 /// the card has of it, and sent where it differs; what it writes comes back. One graph at a time; any thread.
 class Card {
@@ -34,6 +25,8 @@ public:
     Card& operator=(const Card&) = delete;
 
     std::string name() const { return device_->name(); }
+    /// The device, with nothing of this card's on it; this card is of no more use.
+    std::unique_ptr<Device> give_back();
 
     /// A graph with what it needs on the card, for as long as memory lies where it is and shows the same weights.
     class Plan;
@@ -55,13 +48,15 @@ private:
     using SharedMemory = std::shared_ptr<Memory>;
 
     Result<SharedMemory> allocate(std::uint64_t bytes);
+    /// Asks again with less and less on the card. @param ask  gives memory of the card, or an Error when there is too little
+    template <class Ask> Result<std::byte*> with_room(const Ask& ask);
     Result<SharedMemory> weights_of(std::span<const std::byte> memory, const Weights& weights);
     Result<std::shared_ptr<Mirror>> mirror_of(std::span<const std::byte> memory, std::uint64_t begin, std::uint64_t end);
     Result<void> send(Plan& plan);
     Result<void> send(std::byte* to, Bytes from);
     Result<void> fetch(Plan& plan);
 
-    const std::unique_ptr<Device> device_;
+    std::unique_ptr<Device> device_;
     std::mutex mutex_;
     std::byte* sent_ = nullptr;  ///< staging
     std::uint64_t sent_used_ = 0;
@@ -81,5 +76,7 @@ private:
 std::vector<Error> differences(Card& card);
 /// @return the first of them
 Result<void> self_test(Card& card);
+/// The first card of this machine, if it passes that. @return cuda.no_card, cuda.card, cuda.wrong_bits
+Result<std::unique_ptr<Device>> tested_card();
 
 }  // namespace altiplano::cuda

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/bytes.hpp"
+#include "base/id.hpp"
 #include "base/result.hpp"
 #include "kernels/card/launch.hpp"
 
@@ -14,6 +15,14 @@ namespace altiplano::cuda {
 struct Work {
     kernels::card::Launch launch{};
     kernels::card::Call call{};
+};
+
+/// A part of guest memory that shows an item, which neither guest nor host can write.
+struct Weights {
+    std::uint64_t begin = 0, length = 0;  ///< from the beginning of guest memory
+    ItemId item{};
+    std::uint64_t offset = 0;  ///< in the item
+    friend bool operator==(const Weights&, const Weights&) = default;
 };
 
 /// A graphics card, or what stands in for one: memory of its own, and work in one queue. Pointers into its memory are only
@@ -32,9 +41,18 @@ public:
     /// Zeroed, on a multiple of 256.
     virtual Result<std::byte*> allocate(std::uint64_t bytes) = 0;
     virtual void release(std::byte* memory) noexcept = 0;
+    /// Memory that has this of an item already, or gets it without this process. @return nullptr: allocate it and upload it
+    virtual Result<std::byte*> weights(const Weights& of)
+    {
+        (void)of;
+        return nullptr;
+    }
     /// Memory of this machine that the card reaches without detours.
     virtual Result<std::byte*> staging(std::uint64_t bytes) = 0;
     virtual void release_staging(std::byte* memory) noexcept = 0;
+    /// Makes staging memory of what this process has otherwise; where that fails, it is a detour.
+    virtual void pin(std::span<std::byte> memory) noexcept { (void)memory; }
+    virtual void unpin(std::span<std::byte> memory) noexcept { (void)memory; }
 
     // Queued. What they read and write on this machine is staging memory, and left alone until `finish`.
     virtual Result<void> upload(std::byte* to, Bytes from) = 0;

@@ -35,6 +35,8 @@ Result<Driver> load()
     bind(found.release, "cuMemFree_v2");
     bind(found.allocate_host, "cuMemHostAlloc");
     bind(found.release_host, "cuMemFreeHost");
+    bind(found.register_host, "cuMemHostRegister_v2");
+    bind(found.unregister_host, "cuMemHostUnregister");
     bind(found.create_stream, "cuStreamCreate");
     bind(found.upload, "cuMemcpyHtoDAsync_v2");
     bind(found.download, "cuMemcpyDtoHAsync_v2");

@@ -28,6 +28,8 @@ struct Driver {
     Status (*release)(Address memory);
     Status (*allocate_host)(void** memory, std::size_t bytes, unsigned flags);
     Status (*release_host)(void* memory);
+    Status (*register_host)(void* memory, std::size_t bytes, unsigned flags);
+    Status (*unregister_host)(void* memory);
     Status (*create_stream)(Handle* stream, unsigned flags);
     Status (*upload)(Address to, const void* from, std::size_t bytes, Handle stream);
     Status (*download)(void* to, Address from, std::size_t bytes, Handle stream);

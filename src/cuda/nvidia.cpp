@@ -79,6 +79,16 @@ public:
         if (driver_.set_context(context_) == 0)
             driver_.release_host(memory);
     }
+    void pin(std::span<std::byte> memory) noexcept override
+    {
+        if (driver_.set_context(context_) == 0)
+            driver_.register_host(memory.data(), memory.size(), 0);
+    }
+    void unpin(std::span<std::byte> memory) noexcept override
+    {
+        if (driver_.set_context(context_) == 0)
+            driver_.unregister_host(memory.data());
+    }
 
     Result<void> upload(std::byte* to, Bytes from) override
     {

@@ -233,4 +233,12 @@ Result<void> self_test(Card& card)
     return found.empty() ? Result<void>{} : std::unexpected(std::move(found.front()));
 }
 
+Result<std::unique_ptr<Device>> tested_card()
+{
+    TRY(auto device, nvidia_card());
+    Card card(std::move(device));
+    TRY_OK(self_test(card));
+    return card.give_back();
+}
+
 }  // namespace altiplano::cuda

@@ -66,7 +66,7 @@ TEST(OnCard, sends_again_only_what_changed)
     Memory memory;
     fill(memory, 1);
     ASSERT_EQ(fault(memory.compute(*card.tensor, {product()})), "none");
-    const auto once = card.device->uploaded;
+    const std::uint64_t once = card.device->uploaded;
     ASSERT_EQ(fault(memory.compute(*card.tensor, {product()})), "none");
     EXPECT_EQ(card.device->uploaded, once);
     memory.put(0x4000, std::vector{2.0F});
@@ -81,7 +81,7 @@ TEST(OnCard, keeps_what_shows_an_item)
     Mapping first;
     fill(first, 1);
     ASSERT_EQ(fault(first.compute(*card.tensor, {product()})), "none");
-    const auto once = card.device->uploaded;
+    const std::uint64_t once = card.device->uploaded;
     // Another process on the same item: its own numbers go there, the weights are there.
     Mapping second;
     fill(second, 1);
@@ -139,6 +139,25 @@ TEST(OnCard, leaves_gaps_between_rows_as_they_are)
     ASSERT_EQ(fault(here.compute(*extension(), {gappy})), "none");
     ASSERT_EQ(fault(there.compute(*card.tensor, {gappy})), "none");
     EXPECT_TRUE(here.words == there.words);
+}
+
+TEST(OnCard, begins_when_the_card_is_there)
+{
+    auto* const device = new cuda::EmulatedDevice;
+    const auto card = std::make_shared<cuda::Card>(std::unique_ptr<cuda::Device>(device));
+    int asked = 0;
+    const auto tensor = extension_on([&] { return ++asked > 2 ? card : nullptr; });
+    Memory here;
+    Memory there;
+    for (int graph = 1; graph <= 4; ++graph) {
+        fill(here, 1);
+        fill(there, 1);
+        ASSERT_EQ(fault(here.compute(*extension(), {product()})), "none");
+        ASSERT_EQ(fault(there.compute(*tensor, {product()})), "none");
+        EXPECT_TRUE(here.words == there.words);
+        EXPECT_EQ(device->uploaded > 0, asked > 2) << graph;
+    }
+    EXPECT_EQ(asked, 3);  // and never again
 }
 
 TEST(OnCard, leaves_it_to_the_processor_when_the_card_breaks)

@@ -36,7 +36,7 @@ struct Plan {
 
 class Tensor final : public vm::Extension {
 public:
-    Tensor(const kernels::Implementation& implementation, const Options& options, std::shared_ptr<cuda::Card> card)
+    Tensor(const kernels::Implementation& implementation, const Options& options, CardOffer card)
         : own_(implementation, options.threads, std::move(card))
         , by_(options.by)
         , threads_now_(options.threads_now)
@@ -229,10 +229,14 @@ std::atomic<const kernels::Implementation*> instead{nullptr};
 
 Result<std::shared_ptr<cuda::Card>> graphics_card()
 {
-    TRY(auto device, cuda::nvidia_card());
-    auto card = std::make_shared<cuda::Card>(std::move(device));
-    TRY_OK(cuda::self_test(*card));
-    return card;
+    TRY(auto device, cuda::tested_card());
+    return std::make_shared<cuda::Card>(std::move(device));
+}
+
+const kernels::Implementation& fastest()
+{
+    const auto* const other = instead.load();
+    return other != nullptr ? *other : kernels::best_implementation();
 }
 
 }  // namespace
@@ -250,16 +254,20 @@ std::shared_ptr<vm::Extension> extension(const Options& options)
             log::warning("{}", card.error().sentence);
         return card ? extension_on(*card, options) : nullptr;
     }
-    const auto* const fastest = instead.load() != nullptr ? instead.load() : &kernels::best_implementation();
-    const auto* implementation = options.implementation.empty() ? fastest : kernels::implementation(options.implementation);
+    const auto* implementation = options.implementation.empty() ? &fastest() : kernels::implementation(options.implementation);
     if (implementation == nullptr)
         return nullptr;
-    return std::make_shared<Tensor>(*implementation, options, nullptr);
+    return std::make_shared<Tensor>(*implementation, options, CardOffer{});
 }
 
 std::shared_ptr<vm::Extension> extension_on(std::shared_ptr<cuda::Card> card, const Options& options)
 {
-    return std::make_shared<Tensor>(kernels::best_implementation(), options, std::move(card));
+    return extension_on([card = std::move(card)] { return card; }, options);
+}
+
+std::shared_ptr<vm::Extension> extension_on(CardOffer card, const Options& options)
+{
+    return std::make_shared<Tensor>(fastest(), options, std::move(card));
 }
 
 }  // namespace altiplano::tensor

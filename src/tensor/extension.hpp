@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cuda/card.hpp"
+#include "tensor/own.hpp"
 #include "vm/extension.hpp"
 
 #include <atomic>
@@ -30,6 +30,8 @@ std::shared_ptr<vm::Extension> extension(const Options& options = {});
 
 /// The same on a graphics card that has passed its self-test. When it fails later, the processor does its work.
 std::shared_ptr<vm::Extension> extension_on(std::shared_ptr<cuda::Card> card, const Options& options = {});
+/// The same where the card is still to come; until then, and without one, the processor works.
+std::shared_ptr<vm::Extension> extension_on(CardOffer card, const Options& options = {});
 
 /// What `extension` takes for the fastest from now on: for test programs whose arithmetic is to be wrong.
 void use_implementation(const kernels::Implementation& implementation) noexcept;

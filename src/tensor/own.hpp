@@ -3,9 +3,13 @@
 #include "cuda/card.hpp"
 #include "tensor/crew.hpp"
 
-#include <atomic>
+#include <functional>
+#include <mutex>
 
 namespace altiplano::tensor {
+
+/// Asked for a card before each graph until it gives one. @return nullptr: not yet; an Error: never
+using CardOffer = std::function<Result<std::shared_ptr<cuda::Card>>()>;
 
 /// The guest's memory, and what of it shows items.
 struct GuestMemory {
@@ -16,8 +20,8 @@ struct GuestMemory {
 /// This program's own arithmetic: on the processor's threads, or on a graphics card while that works. Any thread.
 class Own {
 public:
-    /// @param card  may be nullptr
-    Own(const kernels::Implementation& implementation, unsigned threads, std::shared_ptr<cuda::Card> card);
+    /// @param offer  may be empty: there is no card
+    Own(const kernels::Implementation& implementation, unsigned threads, CardOffer offer);
 
     /// What a card has made of a graph; lives with the graph's steps, while memory lies where it is and shows the same items.
     using OnCard = std::shared_ptr<cuda::Card::Plan>;
@@ -26,15 +30,21 @@ public:
         unsigned threads_max = ~0U);
 
     /// Whether `kept` and the weights of a GuestMemory are of any use.
-    bool uses_card() const noexcept { return card_ != nullptr && !dropped_; }
-    std::string name() const { return uses_card() ? card_->name() : crew_.implementation().name; }
+    bool uses_card() { return card() != nullptr; }
+    std::string name();
 
 private:
-    Result<Executed> run_on_card(std::span<const Step> steps, const ScratchSizes& sizes, const GuestMemory& memory, OnCard& kept);
+    /// The one that works now.
+    std::shared_ptr<cuda::Card> card();
+    void drop_card(const Error& why);
+    static Result<Executed> run_on(
+        cuda::Card& card, std::span<const Step> steps, const ScratchSizes& sizes, const GuestMemory& memory, OnCard& kept);
 
     Crew crew_;
-    const std::shared_ptr<cuda::Card> card_;
-    std::atomic<bool> dropped_{false};
+    std::mutex mutex_;
+    CardOffer offer_;  ///< empty when there is nothing more to ask
+    std::shared_ptr<cuda::Card> card_;  ///< kept after it failed too: plans lie on it
+    bool dropped_ = false;
 };
 
 }  // namespace altiplano::tensor
