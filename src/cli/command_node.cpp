@@ -6,6 +6,8 @@
 #include "cli/errors.hpp"
 #include "cli/file_clock.hpp"
 #include "compute/worker.hpp"
+#include "cuda/card.hpp"
+#include "cuda/server.hpp"
 #include "node/config_options.hpp"
 #include "node/http/routes.hpp"
 #include "node/http/server.hpp"
@@ -105,6 +107,13 @@ void add_node_commands(CLI::App& app, Common& common, Exit& exit)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != 1)
             exit = static_cast<Exit>(compute::run_worker(3));
+    });
+
+    auto* const card = app.add_subcommand("card", "")->group("");
+    card->callback([] {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != 1)
+            cuda::run_card_process(3, 4, cuda::tested_card);
     });
 
     auto* const status = app.add_subcommand("status", "how the node is");

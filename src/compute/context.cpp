@@ -70,11 +70,9 @@ vm::Extensions extensions(tensor::Options::By by)
     return {drive::extension(), by == own ? by_own : by == reference ? by_reference : by_both};
 }
 
-vm::Extensions extensions(const tensor::Options& options)
+vm::Extensions extensions(const tensor::Options& options, tensor::CardOffer card)
 {
-    auto computing = tensor::extension(options);
-    ENSURE(computing != nullptr, "the caller has asked for what this machine can run");
-    return {drive::extension(), std::move(computing)};
+    return {drive::extension(), tensor::extension_on(std::move(card), options)};
 }
 
 vm::Extensions extensions(const Context& context, tensor::Options::By by)

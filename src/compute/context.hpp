@@ -21,8 +21,8 @@ inline constexpr std::uint32_t semantics_version = 1;
 /// The extensions of this program, which every node of this semantics version has.
 /// @param by  whose code computes, where they have a reference module: the results are equal, or something is wrong
 vm::Extensions extensions(tensor::Options::By by = tensor::Options::By::own);
-/// The same, computed as these options say. @pre this machine can run their implementation
-vm::Extensions extensions(const tensor::Options& options);
+/// The same by the fastest code for this machine, and on a graphics card once it is there.
+vm::Extensions extensions(const tensor::Options& options, tensor::CardOffer card);
 
 /// The bytes of a module, as they lie in the weave.
 struct ModuleCode {

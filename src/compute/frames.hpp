@@ -23,6 +23,7 @@ enum class FrameType : std::uint8_t {
     mark,  ///< nothing: remembers the state -> marked
     changes,  ///< nothing: since the mark -> changed
     item_reply,  ///< a file, or why not
+    card_reply,  ///< the descriptor of a way to the graphics card, if there is one
     loaded,
     started,  ///< state root
     evaluated,  ///< an Evaluated
@@ -31,10 +32,11 @@ enum class FrameType : std::uint8_t {
     marked,
     changed,  ///< ranges of pages
     item,  ///< an item's id, and whether it was mapped before -> item_reply
+    card,  ///< nothing -> card_reply
     console,  ///< descriptor number, text; answered by nothing
     failed,  ///< an Error, instead of any answer
 };
-inline constexpr std::uint8_t frame_types = 22;
+inline constexpr std::uint8_t frame_types = 24;
 
 struct Frame {
     FrameType type;

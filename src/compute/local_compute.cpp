@@ -31,7 +31,10 @@ LocalCompute::LocalCompute(
     , images_(cache, files, options_.folder / "images", background_.get(), options_.history_states)
     , results_(cache)
     , threads_(options_.threads)
-    , pool_(files, options_.start, options_.modules, options_.tracker, threads_, options_.idle_workers)
+    , card_(options_.card ? std::make_unique<CardProcess>(options_.card, [this](const ItemId& id) { return weave_.data(id); })
+                          : nullptr)
+    , pool_(files, options_.start, options_.modules, options_.tracker, threads_, options_.idle_workers,
+          card_ ? [this] { return card_->connect(); } : WorkerClient::OpenCard{})
     , turns_(options_.workers, clock, options_.shares)
 {
 }

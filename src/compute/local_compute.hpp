@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "compute/ao_checkpoint.hpp"
+#include "compute/card_process.hpp"
 #include "compute/images.hpp"
 #include "compute/log_walk.hpp"
 #include "compute/result_queue.hpp"
@@ -27,6 +28,7 @@ public:
         Path folder{};  ///< images/ and modules/ are made here; may be deleted while nobody runs
         Path modules{};  ///< where compiled modules are kept; may be shared by nodes of one user. Empty: modules/ in `folder`
         WorkerStart start{};
+        CardStart card{};  ///< the process that has the graphics card; empty: there is none
         std::size_t workers = 1;  ///< evaluations at once
         Turns::Shares shares{};  ///< of the turns, by account; whoever is not named has 1
         std::size_t warm_max = 8;  ///< workers that wait with their machine; the rest is put to sleep as images
@@ -129,6 +131,8 @@ public:
     void stop();
 
     Images& images() noexcept { return images_; }
+    /// nullptr where there is none.
+    CardProcess* card() noexcept { return card_.get(); }
 
     /// Workers that are there now, by their process ids: for the status and for tests that kill them.
     std::vector<std::int64_t> worker_processes();
@@ -233,6 +237,7 @@ private:
     ResultQueue results_;
     Modules code_;
     TensorThreads threads_;
+    std::unique_ptr<CardProcess> card_;
     WorkerPool pool_;
     Turns turns_;
     std::atomic<std::size_t> long_now_ = 0;

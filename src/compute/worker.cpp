@@ -6,6 +6,8 @@
 #include "compute/frames.hpp"
 #include "compute/sandbox.hpp"
 #include "compute/tensor_threads.hpp"
+#include "cuda/errors.hpp"
+#include "cuda/served.hpp"
 #include "drive/files.hpp"
 #include "vm/declared_memory.hpp"
 #include "vm/errors.hpp"
@@ -33,16 +35,29 @@ public:
 
     Result<std::unique_ptr<vm::GuestFile>> open(std::string_view path) override { return ask(path, false); }
     Result<std::unique_ptr<vm::GuestFile>> mapped_item(ItemId item) override { return ask(drive::path_of(item), true); }
+    /// A way to the node's graphics card. @return -1 where there is none
+    Result<int> card()
+    {
+        TRY_OK(channel_.send(FrameType::card, {}));
+        TRY(const auto answer, reply());
+        return answer.descriptor;
+    }
 
 private:
+    /// What the node answers; what it says besides comes later.
+    Result<Frame> reply()
+    {
+        TRY(auto frame, channel_.receive());
+        while (frame.type == FrameType::evaluate) {
+            early_.push_back(std::move(frame));
+            TRY(frame, channel_.receive());
+        }
+        return frame;
+    }
     Result<std::unique_ptr<vm::GuestFile>> ask(std::string_view path, bool mapped)
     {
         TRY_OK(channel_.send(FrameType::item, Packer().text(path).number(mapped ? 1 : 0).bytes()));
-        TRY(auto reply, channel_.receive());
-        while (reply.type == FrameType::evaluate) {
-            early_.push_back(std::move(reply));
-            TRY(reply, channel_.receive());
-        }
+        TRY(const auto reply, this->reply());
         if (reply.type == FrameType::failed)
             return std::unexpected(unpack_error(reply.payload));
         Unpacker fields(reply.payload);
@@ -242,7 +257,9 @@ private:
         TRY(const auto wasm, fields.text());
         const Path modules{std::string(as_text(folder))};
         References references;
-        TRY(auto offered, read_announced(fields, extensions(graphs), modules.parent_path() / "accelerators", references));
+        TRY(auto offered,
+            read_announced(
+                fields, extensions(graphs, [this] { return card(); }), modules.parent_path() / "accelerators", references));
         // Read before the sandbox closes the way to any file.
         const auto other = options_.instead ? options_.instead(wasm) : Buffer{};
         TRY_OK(system_files().make_directories(modules));
@@ -297,6 +314,22 @@ private:
             all.push_back(announced::extension(std::move(what), *std::move(accelerator)));
         }
         return all;
+    }
+
+    /// The node's graphics card, which another process has: asked for when a guest first computes a graph.
+    Result<std::shared_ptr<cuda::Card>> card()
+    {
+        if (!card_) {
+            TRY(const int socket, files_.card());
+            if (socket < 0)
+                return fail(cuda::errors::no_card, "this node has no graphics card");
+            card_ = std::make_unique<cuda::Offer>(socket);
+        }
+        TRY(auto device, card_->device());
+        if (!device)
+            return nullptr;
+        card_.reset();  // the device is at its other end now; should that fail, there is another
+        return std::make_shared<cuda::Card>(std::move(device));
     }
 
     /// Native code that the operator put there, unless a worker of this node found it wrong. @return nullptr where there is none
@@ -373,6 +406,7 @@ private:
     std::unique_ptr<vm::Machine> machine_;
     std::vector<std::unique_ptr<File>> layers_;
     std::unique_ptr<File> statm_;
+    std::unique_ptr<cuda::Offer> card_;
 };
 
 }  // namespace

@@ -1,19 +1,15 @@
-// Starts and ends processes, which is this file's job.
+// Speaks to worker processes, and says how much of the machine they get.
 #include "compute/worker_client.hpp"
 
-#include "base/executor.hpp"
 #include "compute/errors.hpp"
+#include "compute/spawn.hpp"
 
 #include <cerrno>
 #include <charconv>
-#include <csignal>
 #include <fmt/format.h>
-#include <future>
-#include <spawn.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 
@@ -86,54 +82,31 @@ bool set_share(std::int64_t process, const Share& share)
 
 constexpr std::size_t waiting_bytes_max = 32 << 10;  // a socket keeps 200 KiB and more
 
-Result<StartedWorker> start_process(const Path& program)
+Result<StartedWorker> start_process(Spawner& spawner)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return fail(errors::worker_died, fmt::format("no socket pair for a worker: {}", std::generic_category().message(errno)));
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    // The copy stays open in the new program, unlike the original; a same-number copy has its flag cleared as well.
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 3);
-    std::string name = "altiplano";
-    std::string command = "worker";
-    char* arguments[] = {name.data(), command.data(), nullptr};
-    pid_t child = 0;
-    const int failed = posix_spawn(&child, program.c_str(), &actions, nullptr, arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
+    const auto child = spawner.start("worker", {ends[1]});
     close(ends[1]);
-    if (failed != 0) {
+    if (!child) {
         close(ends[0]);
-        return fail(errors::worker_died,
-            fmt::format("cannot start the worker {}: {}", program.string(), std::generic_category().message(failed)));
+        return std::unexpected(child.error());
     }
-    return StartedWorker{.socket = ends[0],
-        .end =
-            [child] {
-                kill(child, SIGKILL);
-                while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) { }
-            },
-        .process = child};
+    return StartedWorker{.socket = ends[0], .end = [child = *child] { end_process(child); }, .process = *child};
 }
 
 }  // namespace
 
 WorkerStart worker_process(Path program)
 {
-    // The kernel ends a worker when the thread that started it ends (PR_SET_PDEATHSIG), so one thread starts them all and
-    // lives as long as this function object.
-    return [program = std::move(program),
-               spawner = std::shared_ptr<Executor>(thread_pool("spawner", 1))]() -> Result<StartedWorker> {
-        std::promise<Result<StartedWorker>> started;
-        spawner->post([&] { started.set_value(start_process(program)); });
-        return started.get_future().get();
-    };
+    return [spawner = std::make_shared<Spawner>(std::move(program))] { return start_process(*spawner); };
 }
 
-Result<std::unique_ptr<WorkerClient>> WorkerClient::start(const WorkerStart& how)
+Result<std::unique_ptr<WorkerClient>> WorkerClient::start(const WorkerStart& how, OpenCard card)
 {
     TRY(auto worker, how());
-    return std::unique_ptr<WorkerClient>(new WorkerClient(std::move(worker)));
+    return std::unique_ptr<WorkerClient>(new WorkerClient(std::move(worker), std::move(card)));
 }
 
 WorkerClient::~WorkerClient()
@@ -336,6 +309,7 @@ Result<Frame> WorkerClient::answer(FrameType expected, const OpenItem& open, con
         switch (frame.type) {
         case FrameType::failed: return std::unexpected(unpack_error(frame.payload));
         case FrameType::item: TRY_OK(give_item(frame.payload, open)); break;
+        case FrameType::card: TRY_OK(give_card()); break;
         case FrameType::console: {
             Unpacker fields(frame.payload);
             TRY(const auto fd, fields.number());
@@ -349,6 +323,15 @@ Result<Frame> WorkerClient::answer(FrameType expected, const OpenItem& open, con
                 fmt::format("a worker process sent a frame of type {} instead of an answer", static_cast<int>(frame.type)));
         }
     }
+}
+
+Result<void> WorkerClient::give_card()
+{
+    const int socket = card_ ? card_() : -1;
+    auto given = channel_.send(FrameType::card_reply, {}, socket);
+    if (socket >= 0)
+        close(socket);
+    return given;
 }
 
 Result<void> WorkerClient::give_item(Bytes payload, const OpenItem& open)

@@ -34,7 +34,10 @@ public:
     using OpenItem = std::function<Result<std::unique_ptr<weave::ItemData>>(std::string_view path, bool mapped)>;
     using Console = std::function<void(int fd, std::string_view text)>;
 
-    static Result<std::unique_ptr<WorkerClient>> start(const WorkerStart& how);
+    /// A way to the node's graphics card (CardProcess::connect); -1 where there is none.
+    using OpenCard = std::function<int()>;
+
+    static Result<std::unique_ptr<WorkerClient>> start(const WorkerStart& how, OpenCard card = {});
     ~WorkerClient();
 
     /// Compiles the module, or takes it from the cache in `modules`. @return module.*, compute.worker_died
@@ -75,15 +78,18 @@ public:
     std::int64_t process() const noexcept { return worker_.process; }
 
 private:
-    explicit WorkerClient(StartedWorker worker)
+    WorkerClient(StartedWorker worker, OpenCard card)
         : worker_(std::move(worker))
+        , card_(std::move(card))
         , channel_(worker_.socket)
     {
     }
     Result<Frame> answer(FrameType expected, const OpenItem& open, const Console& console, const WhenLong& when_long = {});
     Result<void> give_item(Bytes payload, const OpenItem& open);
+    Result<void> give_card();
 
     StartedWorker worker_;
+    OpenCard card_;
     Channel channel_;
     bool gives_way_ = false;
 };

@@ -48,7 +48,7 @@ Result<std::unique_ptr<WorkerClient>> WorkerPool::take(const Context& context)
     }
     if (auto refused = refused_.find(kind))
         return std::unexpected(*std::move(refused));
-    TRY(auto worker, WorkerClient::start(start_));
+    TRY(auto worker, WorkerClient::start(start_, card_));
     {
         const std::lock_guard lock(mutex_);
         if (stopping_)

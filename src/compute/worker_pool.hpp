@@ -18,12 +18,13 @@ class WorkerPool {
 public:
     /// @param threads  lives longer
     WorkerPool(Files& files, WorkerStart start, Path modules, memory::Tracker tracker, const TensorThreads& threads,
-        std::size_t idle_max)
+        std::size_t idle_max, WorkerClient::OpenCard card = {})
         : start_(std::move(start))
         , modules_(std::move(modules))
         , tracker_(tracker)
         , threads_(threads)
         , idle_max_(idle_max)
+        , card_(std::move(card))
         , refused_(files, modules_, {})
     {
     }
@@ -47,6 +48,7 @@ private:
     memory::Tracker tracker_;
     const TensorThreads& threads_;
     std::size_t idle_max_;
+    WorkerClient::OpenCard card_;
     RefusedCompiles refused_;
     std::mutex mutex_;
     std::list<Idle> idle_;  ///< newest first

@@ -364,6 +364,8 @@ Result<void> answer_item(int items, const std::function<int(const ItemId&)>& des
     const int descriptor = descriptor_of(ItemId(id));
     const std::byte there{1};
     const auto sent = send_some(items, {&there, 1}, descriptor);
+    if (descriptor >= 0)
+        close(descriptor);
     return sent ? Result<void>{} : std::unexpected(sent.error());
 }
 

@@ -31,7 +31,8 @@ private:
 /// other
 /// (`answer_item`).
 void run_card_process(int control, int items, Server::OpenCard card);
-/// Waits for one question of `run_card_process`, and answers it. @return base.peer_gone
+/// Waits for one question of `run_card_process`, and answers it. @param descriptor_of  gives a descriptor that is then closed, or
+/// -1. @return base.peer_gone
 Result<void> answer_item(int items, const std::function<int(const ItemId&)>& descriptor_of);
 
 }  // namespace altiplano::cuda

@@ -15,6 +15,7 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
 {
     const auto tracker = config.text("tracker");
     const auto worker = config.text("worker_program");
+    const auto card = config.text("card");
     const auto workers = config.number("workers");
     const auto threads = config.number("tensor_threads");
     bool here[3] = {};
@@ -44,6 +45,9 @@ Result<Node::Options> node_options(const Config& config, const Path& program, st
     return Node::Options{.data = config.text("data"),
         .modules = config.text("modules"),
         .program = worker.empty() ? program : Path(worker),
+        .card = card == "on" ? Node::Options::Card::on
+            : card == "off"  ? Node::Options::Card::off
+                             : Node::Options::Card::automatic,
         .workers = workers == 0 ? processors : workers,
         .warm_max = config.number("warm"),
         .shares = std::move(shares),

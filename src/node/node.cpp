@@ -112,6 +112,15 @@ Result<void> Node::open_scheduler()
     return {};
 }
 
+/// Whether a process is to be started that looks for a graphics card.
+bool Node::uses_card(Files& files) const
+{
+    using enum Options::Card;
+    if (options_.start_worker)
+        return false;  // the simulator's node is one process
+    return options_.card == on || (options_.card == automatic && files.exists("/dev/nvidiactl"));
+}
+
 Result<void> Node::open_compute(Files& files)
 {
     if (options_.compute_here) {
@@ -120,6 +129,7 @@ Result<void> Node::open_compute(Files& files)
                 {.folder = options_.data,
                     .modules = options_.modules,
                     .start = options_.start_worker ? options_.start_worker : compute::worker_process(options_.program),
+                    .card = uses_card(files) ? compute::card_process(options_.program) : compute::CardStart{},
                     .workers = options_.workers,
                     .shares = options_.shares,
                     .warm_max = options_.warm_max,

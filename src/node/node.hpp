@@ -23,6 +23,7 @@ public:
         Path modules{};  ///< of compiled modules; empty: modules/ in the data folder
         Path program;  ///< what runs as `program worker`
         compute::WorkerStart start_worker{};  ///< in place of it: the simulator's workers are threads
+        enum class Card { automatic, on, off } card = Card::automatic;  ///< automatic: where the machine shows one
         std::size_t messenger_threads = 0;  ///< 0: enough for all workers to be waited for
         std::size_t workers = 1;
         std::size_t warm_max = 8;
@@ -114,6 +115,7 @@ public:
 private:
     Result<void> open_weave(Random& random);
     Result<void> open_scheduler();
+    bool uses_card(Files& files) const;
     Result<void> open_compute(Files& files);
     Result<void> open_messenger();
     void open_door(Random& random);

@@ -262,7 +262,7 @@ std::shared_ptr<vm::Extension> extension(const Options& options)
 
 std::shared_ptr<vm::Extension> extension_on(std::shared_ptr<cuda::Card> card, const Options& options)
 {
-    return extension_on([card = std::move(card)] { return card; }, options);
+    return extension_on([card = std::move(card)]() mutable { return std::exchange(card, nullptr); }, options);
 }
 
 std::shared_ptr<vm::Extension> extension_on(CardOffer card, const Options& options)

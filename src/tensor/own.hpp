@@ -8,7 +8,8 @@
 
 namespace altiplano::tensor {
 
-/// Asked for a card before each graph until it gives one. @return nullptr: not yet; an Error: never
+/// Asked for a card before each graph until it gives one, and again when that has failed. @return nullptr: not yet; an Error:
+/// never
 using CardOffer = std::function<Result<std::shared_ptr<cuda::Card>>()>;
 
 /// The guest's memory, and what of it shows items.
@@ -24,7 +25,11 @@ public:
     Own(const kernels::Implementation& implementation, unsigned threads, CardOffer offer);
 
     /// What a card has made of a graph; lives with the graph's steps, while memory lies where it is and shows the same items.
-    using OnCard = std::shared_ptr<cuda::Card::Plan>;
+    struct Planned {
+        std::shared_ptr<cuda::Card> card;
+        std::shared_ptr<cuda::Card::Plan> plan;  // after the card, which it may not outlive
+    };
+    using OnCard = std::shared_ptr<const Planned>;
     /// @param threads_max  of the processor's, for this call
     Executed run(std::span<const Step> steps, const ScratchSizes& sizes, const GuestMemory& memory, OnCard& kept,
         unsigned threads_max = ~0U);
@@ -36,15 +41,13 @@ public:
 private:
     /// The one that works now.
     std::shared_ptr<cuda::Card> card();
-    void drop_card(const Error& why);
-    static Result<Executed> run_on(
-        cuda::Card& card, std::span<const Step> steps, const ScratchSizes& sizes, const GuestMemory& memory, OnCard& kept);
+    void drop_card(const cuda::Card& which, const Error& why);
 
     Crew crew_;
     std::mutex mutex_;
     CardOffer offer_;  ///< empty when there is nothing more to ask
-    std::shared_ptr<cuda::Card> card_;  ///< kept after it failed too: plans lie on it
-    bool dropped_ = false;
+    std::shared_ptr<cuda::Card> card_;
+    int failed_ = 0;  ///< cards
 };
 
 }  // namespace altiplano::tensor

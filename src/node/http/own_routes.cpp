@@ -44,7 +44,15 @@ Result<Reply> status(Node& node)
     if (auto* const local = node.local_compute())
         for (const auto worker : local->worker_processes())
             json.number(worker);
-    json.end_array().end_object();
+    json.end_array();
+    if (auto* const local = node.local_compute(); local != nullptr && local->card() != nullptr) {
+        const auto name = local->card()->name();
+        json.member("card",
+            !name               ? std::string_view(name.error().sentence)
+                : name->empty() ? "being tested"
+                                : std::string_view(*name));
+    }
+    json.end_object();
     return json_reply(std::move(json));
 }
 
