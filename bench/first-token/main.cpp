@@ -37,6 +37,7 @@ int main(int count, char** values)
     std::int64_t tokens = 0;
     for (int run = 0; run < runs; ++run) {
         process.save(folder / "image");
+        process.drop();
         asleep.push_back(bench::seconds([&] {
             process.wake(folder / "image");
             tokens = ask().value;

@@ -118,10 +118,12 @@ public:
         wake(image);
     }
     void save(const Path& image) { must(machine_->save(system_files(), image)); }
+    /// Gives up its machine and all that it holds. Only `wake` may follow.
+    void drop() { machine_.reset(); }
     /// In place of the machine that is there.
     void wake(const Path& image)
     {
-        machine_.reset();
+        drop();
         machine_ = must(vm::Machine::restore(module_, limits(), must(system_files().open(image, Files::Mode::read)), *files_));
     }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <csignal>
 #include <mutex>
+#include <ucontext.h>
 
 namespace altiplano::memory {
 
@@ -28,6 +29,17 @@ std::mutex rows_mutex;
 constexpr std::size_t layers = 2;
 struct sigaction handler_before[layers];
 
+FaultMender::Access access_of([[maybe_unused]] const void* context)
+{
+#ifdef __x86_64__
+    constexpr greg_t write_bit = 2;  // of the page fault's error code
+    const auto error = static_cast<const ucontext_t*>(context)->uc_mcontext.gregs[REG_ERR];
+    return (error & write_bit) != 0 ? FaultMender::Access::write : FaultMender::Access::read;
+#else
+    return FaultMender::Access::either;
+#endif
+}
+
 template <std::size_t layer> void on_fault(int signal, siginfo_t* info, void* context)
 {
     const auto at = reinterpret_cast<std::uintptr_t>(info->si_addr);
@@ -36,7 +48,7 @@ template <std::size_t layer> void on_fault(int signal, siginfo_t* info, void* co
         if (begin == 0 || at < begin || at >= row.end.load(std::memory_order_relaxed))
             continue;
         const int saved = errno;
-        const bool mended = row.mender.load(std::memory_order_relaxed)->mend(at, layer == 0);
+        const bool mended = row.mender.load(std::memory_order_relaxed)->mend(at, access_of(context), layer == 0);
         errno = saved;
         if (mended)
             return;

@@ -9,10 +9,12 @@ namespace altiplano::memory {
 /// Who can mend an access that the hardware refused, in a range of addresses.
 class FaultMender {
 public:
-    /// Called by the signal handler, on the thread whose access it was.
+    /// What was tried, where the processor says so: else it may have been either.
+    enum class Access : std::uint8_t { read, write, either };
+    /// Called by the signal handler, on the thread whose access it was; on several at once.
     /// @param last_chance  nobody else can handle it: what is not mended ends the program
     /// @return whether the access may be tried again
-    virtual bool mend(std::uintptr_t address, bool last_chance) noexcept = 0;
+    virtual bool mend(std::uintptr_t address, Access access, bool last_chance) noexcept = 0;
 
 protected:
     ~FaultMender() = default;

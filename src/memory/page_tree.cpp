@@ -205,6 +205,18 @@ bool PageTree::checked(std::size_t level, std::uint64_t number) noexcept
     return true;
 }
 
+bool PageTree::check_hashes(std::uint64_t first, std::span<const Digest> hashes) noexcept
+{
+    for (std::size_t i = 0; i < hashes.size(); ++i) {
+        const auto page = first + i;
+        if (!fits(0, page / arity) || !checked(0, page / arity) || children(0, page / arity)[page % arity] != hashes[i]) {
+            broken_ = true;
+            return false;
+        }
+    }
+    return true;
+}
+
 bool PageTree::check_pages(std::uint64_t first, Bytes bytes) noexcept
 {
     const auto count = bytes.size() / page_bytes;
@@ -215,13 +227,8 @@ bool PageTree::check_pages(std::uint64_t first, Bytes bytes) noexcept
         for (std::size_t i = 0; i < now; ++i)
             pages[i] = bytes.data() + (done + i) * page_bytes;
         tree_hashes(HashKind::page, std::span(pages).first(now), page_bytes, hashes);
-        for (std::size_t i = 0; i < now; ++i) {
-            const auto page = first + done + i;
-            if (!fits(0, page / arity) || !checked(0, page / arity) || children(0, page / arity)[page % arity] != hashes[i]) {
-                broken_ = true;
-                return false;
-            }
-        }
+        if (!check_hashes(first + done, std::span(hashes).first(now)))
+            return false;
     }
     return true;
 }
@@ -288,19 +295,44 @@ Digest PageTree::root() const
     return fits(levels - 1, 0) ? node_hash(group(levels - 1, 0)) : Digest{};
 }
 
+namespace {
+
+std::vector<Digest> hashes_of(Region& region, std::span<const std::uint64_t> pages)
+{
+    const Bytes memory = region.bytes();
+    std::vector<Digest> hashes(pages.size());
+    std::vector<const std::byte*> unknown;
+    unknown.reserve(pages.size());
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+        if (const auto* known = region.known_hash(pages[i]))
+            hashes[i] = *known;
+        else
+            unknown.push_back(memory.subspan(pages[i] * page_bytes, page_bytes).data());
+    }
+    if (unknown.size() == pages.size()) {
+        tree_hashes(HashKind::page, unknown, page_bytes, hashes);
+    } else {
+        std::vector<Digest> found(unknown.size());
+        tree_hashes(HashKind::page, unknown, page_bytes, found);
+        for (std::size_t i = 0, next = 0; i < pages.size() && next < unknown.size(); ++i)
+            if (unknown[next] == memory.subspan(pages[i] * page_bytes).data())
+                hashes[i] = found[next++];
+    }
+    if (!region.mapped_ranges().empty())
+        for (std::size_t i = 0; i < pages.size(); ++i)
+            region.note_hash(pages[i], hashes[i]);
+    return hashes;
+}
+
+}  // namespace
+
 Result<Digest> PageTree::commit(Region& region, Bytes globals)
 {
     if (levels_[0].data() == nullptr) {
         TRY(*this, reserve(region.reserved_bytes()));
     }
     TRY(const auto dirty, region.dirty_pages());
-    const Bytes memory = region.bytes();
-    std::vector<const std::byte*> pages;
-    pages.reserve(dirty.size());
-    for (const auto page : dirty)
-        pages.push_back(memory.subspan(page * page_bytes, page_bytes).data());
-    std::vector<Digest> hashes(dirty.size());
-    tree_hashes(HashKind::page, pages, page_bytes, hashes);
+    const auto hashes = hashes_of(region, dirty);
     std::vector<bool> changed(dirty.size());
     for (std::size_t i = 0; i < dirty.size(); ++i)
         changed[i] = set_leaf(dirty[i], hashes[i]);
@@ -309,7 +341,7 @@ Result<Digest> PageTree::commit(Region& region, Bytes globals)
         return fail(errors::bad_image, "the memory image has other bytes, or other hashes, than were saved",
             "images are caches: delete it, the log rebuilds it");
     TRY_OK(region.commit(dirty, changed));
-    return state_root(root(), memory.size(), globals, region.mapped_ranges());
+    return state_root(root(), region.bytes().size(), globals, region.mapped_ranges());
 }
 
 Digest state_root(const Digest& pages, std::uint64_t length_bytes, Bytes globals, const std::vector<MappedRange>& mapped)

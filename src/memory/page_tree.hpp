@@ -46,7 +46,9 @@ public:
     /// Brings the nodes above the leaves that were set up to date.
     void update();
 
-    bool check_pages(std::uint64_t first, Bytes bytes) noexcept override;
+    bool check_hashes(std::uint64_t first, std::span<const Digest> hashes) noexcept override;
+    /// The same of their bytes.
+    bool check_pages(std::uint64_t first, Bytes bytes) noexcept;
     /// Whether hashes that were loaded proved wrong. Nothing that followed from them counts.
     bool broken() const noexcept { return broken_; }
     /// Checks every group of hashes that is there. @return whether all are what the root says

@@ -37,8 +37,8 @@ struct PageRange {
 /// Knows what pages must hold.
 class PageCheck {
 public:
-    /// @param bytes  of the pages from `first` on
-    virtual bool check_pages(std::uint64_t first, Bytes bytes) noexcept = 0;
+    /// @param hashes  of the pages from `first` on, under HashKind::page
+    virtual bool check_hashes(std::uint64_t first, std::span<const Digest> hashes) noexcept = 0;
 
 protected:
     ~PageCheck() = default;
@@ -72,7 +72,8 @@ public:
     Tracker tracker() const noexcept;  ///< never automatic
 
     /// Shows [item_offset, item_offset + length) of an immutable file, read-only, in place of what was at `at`. The last
-    /// page goes on with the file's bytes and reads as zero past its end. The descriptor is duplicated.
+    /// page goes on with the file's bytes and reads as zero past its end. The descriptor is duplicated. Its pages are hashed once
+    /// for all regions of this program.
     /// @return memory.bad_range (alignment, bounds, over another mapping), memory.kernel; the region is then unchanged
     Result<void> map(std::uint64_t at, std::uint64_t length, int descriptor, std::uint64_t file_offset, const ItemId& item,
         std::uint64_t item_offset);
@@ -83,6 +84,10 @@ public:
     Result<void> unmap(std::uint64_t at, std::uint64_t length);
     const std::vector<MappedRange>& mapped_ranges() const noexcept;  ///< ascending, apart; neighbours of one item are one
     bool is_mapped(std::uint64_t page) const noexcept;
+    /// The hash of a mapped page, if some region of this program has come by it. nullptr where not.
+    const Digest* known_hash(std::uint64_t page) const noexcept;
+    /// Remembers the hash of a mapped page for all of them. Other pages are none of its business.
+    void note_hash(std::uint64_t page, const Digest& hash) noexcept;
     /// Whether the guest may write there: usable and nowhere mapped.
     bool is_writable(std::uint64_t at, std::uint64_t length) const noexcept;
     /// Before the kernel writes there for us (read(2) and the like), which would not raise the signal that we need.

@@ -1,6 +1,9 @@
 // Who may touch what: permissions of pages, and the check of those that nobody has seen.
 #include "memory/region_private.hpp"
 
+#include "memory/page_tree.hpp"
+
+#include <array>
 #include <cstring>
 
 namespace altiplano::memory {
@@ -58,19 +61,82 @@ Result<void> Region::Private::protect(PageRange range)
     return apply();
 }
 
-/// Looks at the pages that are checked together with `page`. @return whether they are what they should be
+const Digest* Region::known_hash(std::uint64_t page) const noexcept
+{
+    const auto* mapping = private_->mapping_from(page);
+    return mapping != nullptr && mapping->pages().first <= page && mapping->hashes
+        ? mapping->hashes->find(mapping->file_page(page))
+        : nullptr;
+}
+
+void Region::note_hash(std::uint64_t page, const Digest& hash) noexcept
+{
+    const auto* mapping = private_->mapping_from(page);
+    if (mapping != nullptr && mapping->pages().first <= page && mapping->hashes)
+        mapping->hashes->note(mapping->file_page(page), hash);
+}
+
+/// Whether all of them are pages of an item whose hashes are known, so that their bytes need not be read.
+bool Region::Private::is_known(PageRange range) const noexcept
+{
+    const auto* mapping = mapping_from(range.first);
+    if (mapping == nullptr || mapping->pages().first > range.first || end_of(mapping->pages()) < end_of(range)
+        || !mapping->hashes)
+        return false;
+    for (auto page = range.first; page < end_of(range); ++page)
+        if (mapping->hashes->find(mapping->file_page(page)) == nullptr)
+            return false;
+    return true;
+}
+
+/// Whether pages are what they should be: at most as many as one group of hashes covers. Their bytes can be read, or are known.
+bool Region::Private::check_group(PageRange range) noexcept
+{
+    std::array<Digest, PageTree::arity> hashes;
+    const auto found = std::span(hashes).first(range.count);
+    const auto* mapping = mapping_from(range.first);
+    const bool inside = mapping != nullptr && mapping->hashes && mapping->pages().first <= range.first
+        && end_of(mapping->pages()) >= end_of(range);
+    if (is_known(range)) {
+        for (std::size_t i = 0; i < found.size(); ++i)
+            found[i] = *mapping->hashes->find(mapping->file_page(range.first + i));
+        return check->check_hashes(range.first, found);
+    }
+    std::array<const std::byte*, PageTree::arity> bytes{};
+    for (std::size_t i = 0; i < found.size(); ++i)
+        bytes[i] = at(range.first + i);
+    tree_hashes(HashKind::page, std::span(bytes).first(found.size()), page_bytes, found);
+    if (inside)
+        for (std::size_t i = 0; i < found.size(); ++i)
+            mapping->hashes->note(mapping->file_page(range.first + i), found[i]);
+    return check->check_hashes(range.first, found);
+}
+
+/// Looks at the pages that are checked together with `page`, and at those behind it as far as reading on is likely: twice as
+/// many as last time where last time ended. @return whether they are what they should be
 bool Region::Private::examine(std::uint64_t page)
 {
-    const auto chunk = page / check_pages;
-    const auto range = cut({chunk * check_pages, check_pages}, 0, pages());
-    if (mprotect(at(range.first), range.count * page_bytes, PROT_READ) != 0)
+    const auto first = page / check_pages * check_pages;
+    const bool known = is_known(cut({first, check_pages}, 0, pages()));
+    const auto& stride = known ? known_stride : hashed_stride;
+    const auto wanted = first == examined_until ? std::clamp(examined_pages * 2, stride.first, stride.longest) : stride.first;
+    auto stop = first + check_pages;
+    while (
+        stop < std::min(first + wanted, pages()) && is_unchecked(stop) && is_known(cut({stop, check_pages}, 0, pages())) == known)
+        stop += check_pages;
+    const auto range = cut({first, stop - first}, 0, pages());
+
+    if (!known && mprotect(at(range.first), range.count * page_bytes, PROT_READ) != 0)
         return false;
-    if (!check->check_pages(range.first, {at(range.first), range.count * page_bytes})) {
-        damaged = true;
-        (void)mprotect(at(range.first), range.count * page_bytes, PROT_NONE);
-        return false;
-    }
-    unchecked[chunk] = 0;
+    for (auto group = range.first; group < end_of(range); group += PageTree::arity)
+        if (!check_group(cut({group, PageTree::arity}, 0, end_of(range)))) {
+            damaged = true;
+            (void)mprotect(at(range.first), range.count * page_bytes, PROT_NONE);
+            return false;
+        }
+    std::memset(&unchecked[first / check_pages], 0, (stop - first) / check_pages);
+    examined_until = stop;
+    examined_pages = stop - first;
     return protect(range).has_value();
 }
 
@@ -84,8 +150,9 @@ Result<void> Region::Private::examine_all(PageRange range)
     return {};
 }
 
-bool Region::Private::mend(std::uintptr_t address, bool last_chance) noexcept
+bool Region::Private::mend(std::uintptr_t address, Access access, bool last_chance) noexcept
 {
+    const std::lock_guard lock(mending);
     const auto page = (address - reinterpret_cast<std::uintptr_t>(base)) / page_bytes;
     if (page >= pages())
         return false;
@@ -98,9 +165,14 @@ bool Region::Private::mend(std::uintptr_t address, bool last_chance) noexcept
         unchecked[page / check_pages] = 0;
         return protect({page / check_pages * check_pages, check_pages}).has_value();
     }
+    // What was looked at can be read: another thread has only just looked.
+    if (access == Access::read)
+        return true;
     if (const auto* mapping = mapping_from(page); mapping != nullptr && mapping->pages().first <= page)
         return false;
     const auto opened = tracker->write(page);
+    if (opened.count == 0 && access == Access::write)
+        return protect({page, 1}).has_value();  // the same, of a page that may be written
     return opened.count != 0 && protect(opened);
 }
 

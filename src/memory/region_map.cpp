@@ -65,43 +65,50 @@ bool Region::is_mapped(std::uint64_t page) const noexcept
 
 bool Region::is_writable(std::uint64_t at, std::uint64_t length) const noexcept
 {
-    const auto& mine = *private_;
-    if (at > mine.length || length > mine.length - at)
+    return private_->is_writable(at, length);
+}
+bool Region::Private::is_writable(std::uint64_t begin, std::uint64_t bytes) const noexcept
+{
+    if (begin > length || bytes > length - begin)
         return false;
-    const auto* mapping = mine.mapping_from(at / page_bytes);
-    return mapping == nullptr || at + length <= mapping->range.at || length == 0;
+    const auto* mapping = mapping_from(begin / page_bytes);
+    return mapping == nullptr || begin + bytes <= mapping->range.at || bytes == 0;
+}
+
+/// @param mapping  with the item's length, which may end inside a page
+Result<void> Region::Private::map(Mapping mapping)
+{
+    auto& [begin, bytes, item, item_offset] = mapping.range;
+    const auto item_bytes = std::exchange(bytes, (bytes + page_bytes - 1) / page_bytes * page_bytes);
+    if (bytes == 0 || bytes < item_bytes || !whole_pages(begin) || !whole_pages(item_offset) || !whole_pages(mapping.file_offset)
+        || !is_writable(begin, bytes))
+        return fail(errors::bad_range,
+            fmt::format(
+                "{} bytes of an item from {} cannot appear at {}: whole pages inside the memory, not over another mapping",
+                item_bytes, item_offset, begin));
+    TRY_OK(examine_all(mapping.pages()));
+    TRY_OK(show_item(mapping));
+    replaced.push_back(mapping.pages());
+    mappings.insert(
+        std::ranges::upper_bound(mappings, begin, {}, [](const Mapping& other) { return other.range.at; }), std::move(mapping));
+    describe_mappings();
+    return {};
 }
 
 Result<void> Region::map(std::uint64_t at, std::uint64_t length, int descriptor, std::uint64_t file_offset, const ItemId& item,
     std::uint64_t item_offset)
 {
-    auto& mine = *private_;
-    const auto pages_length = (length + page_bytes - 1) / page_bytes * page_bytes;
-    if (length == 0 || pages_length < length || !whole_pages(at) || !whole_pages(item_offset) || !whole_pages(file_offset)
-        || !is_writable(at, pages_length))
-        return fail(errors::bad_range,
-            fmt::format(
-                "{} bytes of an item from {} cannot appear at {}: whole pages inside the memory, not over another mapping",
-                length, item_offset, at));
-    const PageRange pages{at / page_bytes, pages_length / page_bytes};
-    TRY_OK(mine.examine_all(pages));
     TRY(auto file, duplicate(descriptor));
-    const Mapping mapping{{at, pages_length, item, item_offset}, std::move(file), file_offset};
-    TRY_OK(mine.show_item(mapping));
-    mine.mappings.insert(
-        std::ranges::upper_bound(mine.mappings, at, {}, [](const Mapping& other) { return other.range.at; }), mapping);
-    mine.replaced.push_back(pages);
-    mine.describe_mappings();
-    return {};
+    return private_->map({{at, length, item, item_offset}, std::move(file), file_offset, FileHashes::of(descriptor)});
 }
 
 Result<void> Region::map_bytes(std::uint64_t at, Bytes bytes, const ItemId& item, std::uint64_t item_offset)
 {
-    const Descriptor copy(memfd_create("altiplano-item", MFD_CLOEXEC));
-    if (copy.number() < 0)
+    auto copy = std::make_shared<const Descriptor>(memfd_create("altiplano-item", MFD_CLOEXEC));
+    if (copy->number() < 0)
         return kernel_error("make a memory file");
-    TRY_OK(write_all(copy.number(), bytes, 0));
-    return map(at, bytes.size(), copy.number(), 0, item, item_offset);
+    TRY_OK(write_all(copy->number(), bytes, 0));
+    return private_->map({{at, bytes.size(), item, item_offset}, std::move(copy), 0, nullptr});
 }
 
 Result<void> Region::unmap(std::uint64_t at, std::uint64_t length)

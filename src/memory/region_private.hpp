@@ -9,17 +9,26 @@
 
 #include "memory/dirty.hpp"
 #include "memory/faults.hpp"
+#include "memory/file_hashes.hpp"
 #include "memory/kernel.hpp"
 #include "memory/region.hpp"
 #include "memory/sparse_bytes.hpp"
 
 #include <algorithm>
+#include <mutex>
 #include <sys/mman.h>
 #include <unistd.h>
 
 namespace altiplano::memory {
 
 inline constexpr std::uint64_t check_pages_min = 16;  ///< what one group of page hashes covers
+/// How many pages are checked together, at first and where somebody reads on and on: those that must be hashed for it, and those
+/// of known hashes.
+struct Stride {
+    std::uint64_t first, longest;
+};
+inline constexpr Stride hashed_stride{check_pages_min, 256};
+inline constexpr Stride known_stride{256, 16384};
 /// Pages between two written ones: walking over them costs less than a call.
 inline constexpr std::uint64_t armed_together = 128;
 inline constexpr std::uint64_t kept_by_page = 16;  ///< pages; a longer run is written in one call
@@ -59,15 +68,18 @@ struct Mapping {
     MappedRange range;
     std::shared_ptr<const Descriptor> file;
     std::uint64_t file_offset = 0;
+    std::shared_ptr<FileHashes> hashes;  ///< nullptr: of a file that shows nowhere else
 
     std::uint64_t end() const { return range.at + range.length; }
     /// The part of it in [begin, stop).
     Mapping part(std::uint64_t begin, std::uint64_t stop) const
     {
         const auto skipped = begin - range.at;
-        return {{begin, stop - begin, range.item, range.item_offset + skipped}, file, file_offset + skipped};
+        return {{begin, stop - begin, range.item, range.item_offset + skipped}, file, file_offset + skipped, hashes};
     }
     PageRange pages() const { return {range.at / page_bytes, range.length / page_bytes}; }
+    /// The page of the file that shows in a page of memory.
+    std::uint64_t file_page(std::uint64_t page) const { return file_offset / page_bytes + (page - range.at / page_bytes); }
 };
 
 /// Pages of an image. Without a file: pages of the memory file.
@@ -117,6 +129,9 @@ struct Region::Private final : FaultMender {
     std::uint64_t check_pages = check_pages_min;
     SparseBytes unchecked;  ///< per `check_pages` pages: nobody has seen them yet
     std::vector<PageRange> put_pages;  ///< until `settle`
+    std::mutex mending;  ///< threads that a host call lets read guest memory may fault side by side
+    std::uint64_t examined_until = UINT64_MAX;  ///< where the newest examination ended
+    std::uint64_t examined_pages = 0;
     bool damaged = false;
     WatchedRange watched;
 
@@ -145,15 +160,19 @@ struct Region::Private final : FaultMender {
     Result<void> show_committed(PageRange range);
     Result<void> copy_back(PageRange range);
     Result<void> read_committed(std::uint64_t page, std::span<std::byte> into) const;
+    bool is_writable(std::uint64_t begin, std::uint64_t bytes) const noexcept;
+    Result<void> map(Mapping mapping);
     Result<void> show_item(const Mapping& mapping);
     void describe_mappings();
     std::vector<PageRange> ordinary(PageRange within) const;
     Result<std::vector<PageRange>> dirty_ranges() const;
 
     Result<void> protect(PageRange range);
+    bool is_known(PageRange range) const noexcept;
+    bool check_group(PageRange range) noexcept;
     bool examine(std::uint64_t page);
     Result<void> examine_all(PageRange range);
-    bool mend(std::uintptr_t address, bool last_chance) noexcept override;
+    bool mend(std::uintptr_t address, Access access, bool last_chance) noexcept override;
     void note_unsaved(std::uint64_t page, std::uint8_t also);
     Result<void> keep(PageRange run);
     void warm(std::span<const std::uint64_t> dirty, const std::vector<bool>& changed);
