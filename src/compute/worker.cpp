@@ -124,6 +124,8 @@ public:
                 continue;
             }
             if (frame->type == FrameType::forget) {
+                // A small one is kept for the next process of its module, which takes its place page by page.
+                left_ = machine_ && machine_->may_become_another() ? std::move(machine_) : nullptr;
                 machine_.reset();
                 continue;
             }
@@ -158,8 +160,11 @@ private:
             if (!module_)
                 return fail(errors::worker_protocol, "a worker was given no module");
             machine_.reset();  // no two memories at once
-            return start(frame.type == FrameType::start ? vm::Machine::create(module_, limits_)
-                                                        : vm::Machine::restore(module_, limits_, layers, files_));
+            auto left = std::exchange(left_, nullptr);
+            if (frame.type == FrameType::restore)
+                return start(vm::Machine::restore(module_, limits_, layers, files_, std::move(left)));
+            left.reset();
+            return start(vm::Machine::create(module_, limits_));
         }
         case FrameType::fill: {
             TRY(const auto length, Unpacker(frame.payload).number());
@@ -404,6 +409,7 @@ private:
     std::unique_ptr<vm::ModuleCache> cache_;
     std::shared_ptr<const vm::Module> module_;
     std::unique_ptr<vm::Machine> machine_;
+    std::unique_ptr<vm::Machine> left_;  ///< of a process that sleeps now
     std::vector<std::unique_ptr<File>> layers_;
     std::unique_ptr<File> statm_;
     std::unique_ptr<cuda::Offer> card_;

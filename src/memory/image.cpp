@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 namespace altiplano::memory {
 
@@ -341,6 +342,90 @@ Result<Image> load_image(std::span<const File* const> layers, Region& region, Pa
         return bad_image("maps items in ranges that overlap or touch");
     TRY_OK(region.settle(tree));
     return std::move(newest);
+}
+
+bool may_be_overwritten(const Region& region, const PageTree& tree)
+{
+    constexpr std::uint64_t looked_at_bytes = std::uint64_t{64} << 20;
+    if (!region.mapped_ranges().empty() || region.bytes().size() > looked_at_bytes)
+        return false;
+    std::uint64_t groups = 0;
+    tree.each_group([&](std::uint64_t) { ++groups; });
+    return groups * PageTree::arity <= overwritten_state_pages;
+}
+
+Result<std::optional<Image>> overwrite_with_image(std::span<const File* const> layers, Region& region, PageTree& tree)
+{
+    constexpr auto not_here = std::optional<Image>{};
+    TRY(auto images, read_chain(layers));
+    auto& newest = images.back();
+    if (!newest.mapped.empty() || newest.length_bytes < region.bytes().size() || newest.length_bytes > region.reserved_bytes()
+        || !may_be_overwritten(region, tree))
+        return not_here;
+    // What this state came from may be damaged where nobody has looked yet: that is no matter of the other's.
+    if (!region.examine() || !tree.check_all())
+        return not_here;
+
+    // The hashes of the state to come, and where its pages lie. As newer layers have them; nothing of it is believed.
+    struct Source {
+        std::array<Digest, PageTree::arity> hashes{};
+        std::array<const File*, PageTree::arity> files{};
+        std::array<std::uint64_t, PageTree::arity> offsets{};
+    };
+    std::map<std::uint64_t, Source> groups;
+    const auto take_hashes = [&](std::uint64_t group, Bytes hashes) {
+        std::memcpy(groups[group].hashes.data(), hashes.data(), PageTree::group_bytes);
+    };
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        const auto& image = images[i];
+        if (image.page_count() > overwritten_state_pages || image.groups > overwritten_state_pages * 2
+            || (!image.runs.empty() && end_of(image.runs.back()) * page_bytes > newest.length_bytes))
+            return not_here;
+        auto at = image.front_bytes;
+        for (const auto& run : image.runs) {
+            const auto first = run.first / PageTree::arity;
+            const auto count = (end_of(run) - 1) / PageTree::arity + 1 - first;
+            if (!image.base) {
+                Buffer hashes(count * PageTree::group_bytes);
+                TRY_OK(read_exactly(*layers[i], image.tree_at() + first * PageTree::group_bytes, hashes));
+                for (std::uint64_t group = 0; group < count; ++group)
+                    take_hashes(first + group, Bytes(hashes).subspan(group * PageTree::group_bytes, PageTree::group_bytes));
+            }
+            for (auto page = run.first; page < end_of(run); ++page, at += page_bytes) {
+                auto& source = groups[page / PageTree::arity];
+                source.files[page % PageTree::arity] = layers[i];
+                source.offsets[page % PageTree::arity] = at;
+            }
+        }
+        if (image.groups == 0)
+            continue;
+        Buffer records(image.groups * (16 + PageTree::group_bytes));
+        TRY_OK(read_exactly(*layers[i], image.tree_at(), records));
+        for (Bytes rest(records); !rest.empty(); rest = rest.subspan(16 + PageTree::group_bytes))
+            if (read_u64(rest) == 0)
+                take_hashes(read_u64(rest.subspan(8)), rest.subspan(16, PageTree::group_bytes));
+    }
+    // Groups that this state has and the other has not become zeros.
+    tree.each_group([&](std::uint64_t group) { groups[group]; });
+
+    TRY_OK(region.grow(newest.length_bytes));
+    const auto pages = newest.length_bytes / page_bytes;
+    for (const auto& [group, source] : groups)
+        for (std::size_t i = 0; i < PageTree::arity; ++i) {
+            const auto page = group * PageTree::arity + i;
+            const auto& hash = source.hashes[i];
+            if (page >= pages || tree.page(page) == hash)
+                continue;
+            TRY_OK(region.prepare_write(page * page_bytes, page_bytes));
+            const auto into = region.bytes().subspan(page * page_bytes, page_bytes);
+            if (hash.is_zero())
+                std::ranges::fill(into, std::byte{});
+            else if (source.files[i] == nullptr)
+                return bad_image(fmt::format("holds no page {}, which it has a hash of", page));
+            else
+                TRY_OK(read_exactly(*source.files[i], source.offsets[i], into));
+        }
+    return std::optional(std::move(newest));
 }
 
 Result<void> merge_images(Files& files, const Path& path, std::span<const File* const> layers)

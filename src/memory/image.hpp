@@ -62,6 +62,16 @@ using MapItem = std::function<Result<void>(Region&, const MappedRange&)>;
 /// @return memory.bad_image, memory.kernel, base.file_*, what `map_item` returns
 Result<Image> load_image(std::span<const File* const> layers, Region& region, PageTree& tree, const MapItem& map_item);
 
+/// The most pages that a state may have to be put over another one.
+inline constexpr std::uint64_t overwritten_state_pages = 2048;
+/// Whether a committed state may be overwritten: it is small, and shows no items.
+bool may_be_overwritten(const Region& region, const PageTree& tree);
+/// Puts a state over the committed one of a region: pages whose hashes differ are copied, all others stay as they are. Then the
+/// caller commits, and what root comes of it says whether this is the state of the image, to the last byte.
+/// @return nothing where a fresh region is the way (`may_be_overwritten`, of both; a memory that would have to become shorter);
+/// memory.bad_image, base.file_*, memory.kernel. Without an image to return, the region is to be dropped.
+Result<std::optional<Image>> overwrite_with_image(std::span<const File* const> layers, Region& region, PageTree& tree);
+
 /// Makes one whole image of an image and its overlays, oldest first, checking every page. Touches no machine.
 /// @return memory.bad_image, base.*
 Result<void> merge_images(Files& files, const Path& path, std::span<const File* const> layers);

@@ -54,6 +54,21 @@ struct State {
         root = image.root;
         return {};
     }
+    /// Puts what the files hold over what is here. @return false: it is none for that
+    Result<bool> overwrite(const std::vector<Path>& paths)
+    {
+        std::vector<std::unique_ptr<File>> files;
+        std::vector<const File*> layers;
+        for (const auto& path : paths) {
+            files.push_back(system_files().open(path, Files::Mode::read).value());
+            layers.push_back(files.back().get());
+        }
+        TRY(const auto image, overwrite_with_image(layers, region, tree));
+        if (!image)
+            return false;
+        TRY(root, tree.commit(region, image->globals));
+        return root == image->root;
+    }
     void commit() { root = tree.commit(region, globals).value(); }
     Result<SavedImage> save(const Path& path, std::optional<Digest> base = {}, const SaveRule& rule = always)
     {
@@ -90,6 +105,17 @@ void flip(const Path& path, std::uint64_t at)
     byte ^= std::byte{64};
     EXPECT_EQ(pwrite(file, &byte, 1, static_cast<off_t>(at)), 1);
     close(file);
+}
+
+/// A state of a thousand pages of 'a', saved at `path`.
+void save_a_thousand_pages(const Path& path)
+{
+    auto state = State::fresh(1024 * page);
+    ASSERT_TRUE(state->region.grow(1000 * page));
+    for (std::uint64_t i = 0; i < 1000; ++i)
+        write(state->region, i * page, 'a');
+    state->commit();
+    ASSERT_TRUE(state->save(path));
 }
 
 class AnyHistory : public testing::TestWithParam<Tracker> { };
@@ -182,6 +208,136 @@ TEST_P(AnyHistory, of_writes_images_overlays_and_merges_has_the_root_that_the_by
     close(item);
 }
 
+TEST_P(AnyHistory, of_states_that_are_put_over_one_another_has_the_root_that_the_bytes_give)
+{
+    if (!Region::fresh(page, GetParam()))
+        GTEST_SKIP() << "this kernel has no userfaultfd WP_ASYNC (Linux 6.7 and later)";
+    const TestFolder folder;
+    std::mt19937 random(11);
+    constexpr auto reserved = 1024 * page;
+    struct Process {
+        std::vector<Path> chain;
+        Digest root;
+    };
+    std::vector<Process> processes(4);
+    const auto scribble = [&](Region& region) {
+        for (auto writes = random() % 30; writes > 0; --writes)
+            write(region, random() % region.bytes().size(), random() % 3 == 0 ? '\0' : static_cast<char>(random()));
+    };
+    int files = 0;
+    const auto save = [&](State& state, Process& process, const std::optional<Digest>& base) {
+        const Path path = folder / fmt::format("image-{}", files++);
+        if (!state.save(path, base).value().overlay)
+            process.chain.clear();
+        process.chain.push_back(path);
+        process.root = state.root;
+    };
+    for (auto& process : processes) {
+        auto state = State::fresh(reserved, GetParam());
+        ASSERT_TRUE(state->region.grow((200 + random() % 100) * page));
+        for (std::uint64_t i = 0; i < 150; ++i)
+            write(state->region, i * page, i % 7 == 0 ? static_cast<char>(random()) : 's');  // most of it is everybody's
+        state->commit();
+        save(*state, process, {});
+    }
+
+    auto state = State::fresh(reserved, GetParam());
+    ASSERT_TRUE(state->load(processes[0].chain)) << "nobody has seen its pages yet";
+    int put_over = 0;
+    for (int round = 0; round < 40; ++round) {
+        auto& next = processes[random() % processes.size()];
+        const auto longer = state->region.bytes().size();
+        const auto put = state->overwrite(next.chain);
+        ASSERT_TRUE(put) << put.error().sentence;
+        if (!*put) {
+            auto again = State::fresh(reserved, GetParam());
+            ASSERT_TRUE(again->load(next.chain));
+            ASSERT_LT(again->region.bytes().size(), longer) << "no memory becomes shorter";
+            state = std::move(again);
+        }
+        put_over += *put ? 1 : 0;
+        ASSERT_EQ(state->root, next.root) << round;
+        ASSERT_EQ(state->oracle(), state->root) << round;
+        state->region.saved();
+        // It goes on as itself: what it writes, forgets, keeps and saves.
+        scribble(state->region);
+        ASSERT_TRUE(state->region.roll_back());
+        ASSERT_EQ(state->oracle(), state->root) << round;
+        if (random() % 8 == 0) {
+            ASSERT_TRUE(state->region.grow(std::min(state->region.bytes().size() + random() % 20 * page, reserved)));
+        }
+        scribble(state->region);
+        state->commit();
+        ASSERT_EQ(state->oracle(), state->root) << round;
+        save(*state, next, next.root);
+    }
+    EXPECT_GT(put_over, 15);
+}
+
+TEST(Image, that_is_put_over_another_state_proves_every_byte)
+{
+    const TestFolder folder;
+    const Path path = folder / "image";
+    save_a_thousand_pages(path);
+    const auto good = read_file(system_files(), path).value();
+    const auto image = read_image(*system_files().open(path, Files::Mode::read).value()).value();
+    auto other = State::fresh(1024 * page);
+    ASSERT_TRUE(other->region.grow(1000 * page));
+    for (std::uint64_t i = 0; i < 1000; ++i)
+        write(other->region, i * page, i < 500 ? 'a' : 'b');
+    other->commit();
+    ASSERT_TRUE(other->save(folder / "other"));
+
+    const auto put_over = [&]() {
+        auto state = State::fresh(1024 * page);
+        EXPECT_TRUE(state->load({folder / "other"}));
+        const auto put = state->overwrite({path});
+        return put && *put && state->oracle() == image.root;
+    };
+    EXPECT_TRUE(put_over());
+    // A page that is copied.
+    flip(path, image.front_bytes + 700 * page + 9);
+    EXPECT_FALSE(put_over());
+    // A hash that says that a page is there already.
+    const auto theirs = read_file(system_files(), folder / "other").value();
+    auto forged = good;
+    std::ranges::copy(Bytes(theirs).subspan(image.tree_at() + 700 * Digest::size, Digest::size),
+        forged.begin() + static_cast<std::ptrdiff_t>(image.tree_at() + 700 * Digest::size));
+    ASSERT_NE(forged, good);
+    ASSERT_TRUE(write_file(system_files(), path, forged));
+    EXPECT_FALSE(put_over());
+    // Any other wrong hash only has a page copied that need not be.
+    ASSERT_TRUE(write_file(system_files(), path, good));
+    flip(path, image.tree_at() + 20);
+    EXPECT_TRUE(put_over());
+    // What the state before came from is damaged: that decides nothing about this image.
+    flip(folder / "other", image.front_bytes + 300 * page);
+    auto state = State::fresh(1024 * page);
+    ASSERT_TRUE(state->load({folder / "other"}));
+    EXPECT_EQ(state->overwrite({path}).value(), false);
+}
+
+TEST(Image, is_put_over_no_state_that_is_large_or_shows_an_item)
+{
+    const TestFolder folder;
+    save_a_thousand_pages(folder / "image");
+    auto large = State::fresh(4096 * page);
+    ASSERT_TRUE(large->region.grow(4000 * page));
+    for (std::uint64_t i = 0; i < 4000; ++i)
+        write(large->region, i * page, 'a');
+    large->commit();
+    EXPECT_FALSE(may_be_overwritten(large->region, large->tree));
+    EXPECT_EQ(large->overwrite({folder / "image"}).value(), false);
+
+    auto mapped = State::fresh(1024 * page);
+    ASSERT_TRUE(mapped->region.grow(100 * page));
+    const std::string bytes(page, 'm');
+    ASSERT_TRUE(mapped->region.map_bytes(0, as_bytes(bytes), ItemId(sha256(as_bytes("item"))), 0));
+    mapped->commit();
+    EXPECT_FALSE(may_be_overwritten(mapped->region, mapped->tree));
+    EXPECT_EQ(mapped->overwrite({folder / "image"}).value(), false);
+}
+
 TEST(Image, of_a_hundred_sparse_gibibytes_is_restored_without_being_read)
 {
     const TestFolder folder;
@@ -211,17 +367,6 @@ TEST(Image, of_a_hundred_sparse_gibibytes_is_restored_without_being_read)
     state->commit();
     EXPECT_EQ(again->root, state->root);
     EXPECT_LT(resident_bytes() - before, std::uint64_t{64} << 20) << "two of them, with their hashes";
-}
-
-/// A state of a thousand pages of 'a', saved at `path`.
-void save_a_thousand_pages(const Path& path)
-{
-    auto state = State::fresh(1024 * page);
-    ASSERT_TRUE(state->region.grow(1000 * page));
-    for (std::uint64_t i = 0; i < 1000; ++i)
-        write(state->region, i * page, 'a');
-    state->commit();
-    ASSERT_TRUE(state->save(path));
 }
 
 TEST(Image, shows_a_changed_byte_when_it_is_touched_and_not_before)

@@ -109,6 +109,11 @@ bool PageTree::has_page(std::uint64_t page) const noexcept
     return fits(0, page / arity) && !children(0, page / arity)[page % arity].is_zero();
 }
 
+Digest PageTree::page(std::uint64_t number) const noexcept
+{
+    return fits(0, number / arity) ? children(0, number / arity)[number % arity] : Digest{};
+}
+
 void PageTree::each_group(const std::function<void(std::uint64_t)>& visit) const
 {
     const auto descend = [&](const auto& self, std::size_t level, std::uint64_t number) -> void {

@@ -55,6 +55,8 @@ public:
     bool check_all() noexcept;
     /// Whether a page has a hash, that is, anything but zeros. What was loaded is believed.
     bool has_page(std::uint64_t page) const noexcept;
+    /// The hash of a page. What was loaded is believed.
+    Digest page(std::uint64_t number) const noexcept;
     struct Leaf {
         std::uint64_t page = 0;
         Digest hash;

@@ -176,6 +176,11 @@ bool Region::Private::mend(std::uintptr_t address, Access access, bool last_chan
     return opened.count != 0 && protect(opened);
 }
 
+Result<void> Region::examine()
+{
+    return private_->examine_all({0, private_->pages()});
+}
+
 Result<void> Region::prepare_write(std::uint64_t at, std::uint64_t length)
 {
     if (length == 0)

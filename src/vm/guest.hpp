@@ -52,6 +52,8 @@ public:
     /// The last length of memory that this message was refused for the process's limit, and that limit.
     std::uint64_t grow_refused_bytes() const noexcept { return grow_refused_bytes_; }
     std::uint64_t memory_bytes_max() const noexcept { return memory_bytes_max_; }
+    /// Of another process, between messages.
+    void set_memory_bytes_max(std::uint64_t bytes) noexcept { memory_bytes_max_ = bytes; }
     const Module& module() const noexcept { return *module_; }
 
     // CallContext

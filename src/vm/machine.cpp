@@ -295,8 +295,8 @@ std::uint64_t Machine::unsaved_bytes() const noexcept
     return private_->guest->region().unsaved_pages().size() * memory::page_bytes;
 }
 
-Result<std::unique_ptr<Machine>> Machine::restore(
-    std::shared_ptr<const Module> module, Limits limits, const std::vector<std::unique_ptr<File>>& layers, GuestFiles& files)
+Result<std::unique_ptr<Machine>> Machine::restore(std::shared_ptr<const Module> module, Limits limits,
+    const std::vector<std::unique_ptr<File>>& layers, GuestFiles& files, std::unique_ptr<Machine> left)
 {
     TRY_OK(fits(*module, limits));
     const auto limit = memory_bytes_max(*module, limits);
@@ -317,6 +317,12 @@ Result<std::unique_ptr<Machine>> Machine::restore(
         return fail(errors::memory_over_limit,
             fmt::format("the image holds {} bytes of memory; the process may have {}", front.length_bytes, limit));
 
+    if (left && &left->private_->guest->module() == module.get()) {
+        TRY(const auto is_other, left->become(limits, files_of_layers));
+        if (is_other)
+            return left;
+    }
+    left.reset();  // no two memories at once
     TRY(auto region, memory::Region::fresh(reserved_bytes(*module), limits.tracker));
     std::unique_ptr<Machine> machine(new Machine);
     TRY(auto loaded,
@@ -336,6 +342,38 @@ Result<std::unique_ptr<Machine>> Machine::restore(
     if (!there || !guest.set_globals(globals_in(machine->private_->state)))
         return bad("does not fit the module");
     return machine;
+}
+
+bool Machine::may_become_another() const
+{
+    return !private_->lost && memory::may_be_overwritten(private_->guest->region(), private_->tree);
+}
+
+/// Puts another process of this module in place of this one. @return whether it did; else this machine is of no use any more
+Result<bool> Machine::become(Limits limits, std::span<const File* const> layers)
+{
+    auto& mine = *private_;
+    auto& guest = *mine.guest;
+    if (std::exchange(mine.lost, true))
+        return false;
+    if (limits.tracker != memory::Tracker::automatic && limits.tracker != guest.region().tracker())
+        return false;
+    TRY(auto image, memory::overwrite_with_image(layers, guest.region(), mine.tree));
+    if (!image)
+        return false;
+    // The other's globals, which `anew` sets, and what follows from bytes: the root proves them.
+    mine.state = std::move(image->globals);
+    mine.marked.clear();
+    guest.set_memory_bytes_max(memory_bytes_max(guest.module(), limits));
+    TRY_OK(mine.anew());
+    TRY(const auto root, commit());
+    if (root != image->root)
+        return fail(memory::errors::bad_image,
+            fmt::format("the memory image gives the state {}, and says that it is {}", root.text(), image->root.text()),
+            "images are caches: delete it, the log rebuilds it");
+    guest.region().saved();
+    mine.saved = root;
+    return true;
 }
 
 Result<std::unique_ptr<Machine>> Machine::restore(

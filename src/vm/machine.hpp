@@ -55,9 +55,13 @@ public:
     /// is read through: bytes that are not what was saved are found at their first use, which is a HostFault then
     /// (memory.bad_image).
     /// @param files  answers `mapped_item` for ranges that were mapped
+    /// @param left  a machine that nobody needs any more. One of this module may become the process: then only pages that differ
+    /// are copied, all bytes are proven by the state root before it is used, and nothing of the process before is there
     /// @return vm.bad_image, memory.bad_image, vm.*
-    static Result<std::unique_ptr<Machine>> restore(
-        std::shared_ptr<const Module> module, Limits limits, const std::vector<std::unique_ptr<File>>& layers, GuestFiles& files);
+    static Result<std::unique_ptr<Machine>> restore(std::shared_ptr<const Module> module, Limits limits,
+        const std::vector<std::unique_ptr<File>>& layers, GuestFiles& files, std::unique_ptr<Machine> left = {});
+    /// Whether it is worth keeping for `restore` to make another process of: its state is small.
+    bool may_become_another() const;
 
     /// AO's modules of the first generations boot Lua there, and count it: AO's usual Compute-Limit.
     static constexpr std::uint64_t constructor_metered = 9'000'000'000'000;
@@ -112,6 +116,7 @@ public:
 
 private:
     Machine();
+    Result<bool> become(Limits limits, std::span<const File* const> layers);
     struct Private;
     std::unique_ptr<Private> private_;
 };

@@ -195,12 +195,13 @@ protected:
         ASSERT_TRUE(system_files().make_directories(folder));
     }
     void TearDown() override { std::filesystem::remove_all(folder); }
-    Result<std::unique_ptr<Machine>> restored(const std::shared_ptr<const Module>& module, Machine::Limits limits = {})
+    Result<std::unique_ptr<Machine>> restored(
+        const std::shared_ptr<const Module>& module, Machine::Limits limits = {}, std::unique_ptr<Machine> left = {})
     {
         limits.tracker = GetParam();
         std::vector<std::unique_ptr<File>> layers;
         layers.push_back(system_files().open(path, Files::Mode::read).value());
-        return Machine::restore(module, limits, layers, no_files());
+        return Machine::restore(module, limits, layers, no_files(), std::move(left));
     }
     const Path folder = Path(testing::TempDir()) / ("altiplano-image-" + std::to_string(getpid()));
     const Path path = folder / "image";
@@ -229,6 +230,43 @@ TEST_P(Image, of_a_machine_goes_on_as_the_machine_does)
         EXPECT_EQ((*cold)->commit().value(), warm->commit().value());
         EXPECT_EQ((*cold)->memory_bytes(), warm->memory_bytes());
     }
+}
+
+TEST_P(Image, of_a_process_takes_the_place_of_another_and_nothing_of_that_is_left)
+{
+    const auto module = module_of(counter);
+    auto warm = Machine::create(module, {.tracker = GetParam()}).value();
+    run(*warm, "a");
+    ASSERT_TRUE(warm->commit());
+    ASSERT_TRUE(warm->save(system_files(), path));
+    auto other = Machine::create(module, {.tracker = GetParam()}).value();
+    for (int i = 0; i < 5; ++i)
+        run(*other, "b");
+    ASSERT_TRUE(other->commit());
+    EXPECT_NE(other->root(), warm->root());
+    EXPECT_TRUE(other->may_become_another());
+    const auto* const same = other.get();
+
+    auto cold = restored(module, {}, std::move(other)).value();
+    EXPECT_EQ(cold.get(), same) << "no new memory, no new mapping";
+    EXPECT_EQ(cold->root(), warm->root());
+    EXPECT_EQ(cold->unsaved_bytes(), 0U);
+    for (const auto* message : {"c", "trap", "grow", "d"}) {
+        EXPECT_EQ(text(run(*cold, message)), text(run(*warm, message)));
+        EXPECT_EQ(cold->commit().value(), warm->commit().value());
+    }
+
+    // With its own limit, and not where the memory would have to become shorter.
+    auto limited =
+        restored(module, {.memory_bytes = 2 * 65536}, Machine::create(module, {.tracker = GetParam()}).value()).value();
+    EXPECT_EQ(run(*limited, "grow").kind, Run::Kind::guest_fault) << "it may not, and writes where it would have";
+    const auto* const longer = cold.get();
+    auto short_again = restored(module, {}, std::move(cold)).value();
+    EXPECT_NE(short_again.get(), longer);
+    // Nor one of another module.
+    auto stranger = machine_of(guest_wat("(i64.const 8)"), {.tracker = GetParam()});
+    const auto* const strange = stranger.get();
+    EXPECT_NE(restored(module, {}, std::move(stranger)).value().get(), strange);
 }
 
 TEST_P(Image, rolls_back_to_what_was_loaded)
