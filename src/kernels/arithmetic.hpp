@@ -25,6 +25,17 @@ static inline bool is_finite(float x)
     return (bits_of(x) & infinity_bits) != infinity_bits;
 }
 
+/// Of what may pass infinities on (`may_be_infinite`): all but numbers that are none.
+static inline bool is_number(float x)
+{
+    return (bits_of(x) & 0x7fffffffU) <= infinity_bits;
+}
+/// Whether `x` may be an element of the operation's F32 result.
+static inline bool may_stand(Op op, float x)
+{
+    return may_be_infinite(op) ? is_number(x) : is_finite(x);
+}
+
 /// 0 below -87, that of 88 above 88; exp(0) is 1.
 static inline float exp_of(float x)
 {

@@ -14,13 +14,13 @@ static inline Outcome concat(const Node& node, Share share)
     const auto& a = node.source[0];
     const auto& b = node.source[1];
     const auto part = part_of(rows_of(node.result), share);
-    bool finite = true;
+    bool fine = true;
     for (auto r = part.begin; r < part.end; ++r) {
         const auto [i1, i2, i3] = row_index(node.result, r);
         auto* to = row_of(node.result, i1, i2, i3);
         const auto put = [&](const std::byte* from, std::int64_t count) {
             for (std::int64_t i = 0; i < count; ++i, to += 4)
-                finite &= put_element(Type::f32, to, load_as<float>(from + 4 * i));
+                fine &= put_element(Type::f32, to, load_as<float>(from + 4 * i));
         };
         if (along == 0) {
             put(row_of(a, i1, i2, i3), a.extent[0]);
@@ -32,7 +32,7 @@ static inline Outcome concat(const Node& node, Share share)
         at[along] -= first ? 0 : a.extent[along];
         put(row_of(first ? a : b, at[1], at[2], at[3]), node.result.extent[0]);
     }
-    return finite ? Outcome::done : Outcome::not_finite;
+    return fine ? Outcome::done : Outcome::not_finite;
 }
 
 /// Rows of source 0, each with the row of source 1 that source 2 names.
@@ -48,8 +48,11 @@ static inline Outcome add_id(const Node& node, Share share)
         const auto* a = row_of(node.source[0], i1, i2, i3);
         const auto* b = row_of(node.source[1], index);
         auto* to = row_of(node.result, i1, i2, i3);
-        for (std::int64_t i = 0; i < node.result.extent[0]; ++i)
-            finite &= put_element(Type::f32, to + 4 * i, load_as<float>(a + 4 * i) + load_as<float>(b + 4 * i));
+        for (std::int64_t i = 0; i < node.result.extent[0]; ++i) {
+            const float sum = load_as<float>(a + 4 * i) + load_as<float>(b + 4 * i);
+            store_as(to + 4 * i, sum);
+            finite &= is_finite(sum);
+        }
     }
     return finite ? Outcome::done : Outcome::not_finite;
 }
@@ -88,7 +91,9 @@ static inline Outcome sum_rows(const Node& node, Share share)
         float lanes[16] = {};
         for (std::int64_t i = 0; i < node.source[0].extent[0]; ++i)
             lanes[i % 16] = lanes[i % 16] + load_as<float>(x + 4 * i);
-        if (!put_element(Type::f32, row_of(node.result, i1, i2, i3), tree(lanes)))
+        const float sum = tree(lanes);
+        store_as(row_of(node.result, i1, i2, i3), sum);
+        if (!is_finite(sum))
             return Outcome::not_finite;
     }
     return Outcome::done;
@@ -115,7 +120,12 @@ static inline Outcome soft_max(const Node& node, Share share)
         for (std::int64_t i = 0; i < n; ++i) {
             if (!seen(i))
                 continue;
-            float one = load_as<float>(x + 4 * i) * scale;
+            float one = load_as<float>(x + 4 * i);
+            if (one == -__builtin_inff()) {  // masks itself
+                store_as(to + 4 * i, one);
+                continue;
+            }
+            one = one * scale;
             if (masked)
                 one = one + slope * element_of(mask.type, masks, i);
             if (!is_finite(one))
@@ -126,7 +136,8 @@ static inline Outcome soft_max(const Node& node, Share share)
         }
         float lanes[16] = {};
         for (std::int64_t i = 0; i < n; ++i) {
-            const float p = seen(i) ? exp_of(load_as<float>(to + 4 * i) - most) : 0.0F;
+            const bool counts = seen(i) && load_as<float>(to + 4 * i) > -__builtin_inff();
+            const float p = counts ? exp_of(load_as<float>(to + 4 * i) - most) : 0.0F;
             store_as(to + 4 * i, p);
             lanes[i % 16] = lanes[i % 16] + p;
         }

@@ -45,22 +45,20 @@ static inline Outcome get_rows(const Node& node, Share share)
             for (std::int64_t i = 0; i < width; ++i)
                 put(i, element_of(table.type, from, i));
         }
-        if (worst >= infinity_bits)
+        if (worst > infinity_bits)
             outcome = Outcome::not_finite;
     }
     return outcome;
 }
 
-/// F32 or F16 to F32 or F16. @return false: not finite
+/// F32 to F32 or F16. @return false: it is not a number
 static inline bool put_element(Type type, std::byte* at, float x)
 {
-    if (type == Type::f16) {
-        const auto h = f32_to_f16(x);
-        store_as(at, h);
-        return (h & 0x7c00U) != 0x7c00U;
-    }
-    store_as(at, x);
-    return is_finite(x);
+    if (type == Type::f16)
+        store_as(at, f32_to_f16(x));
+    else
+        store_as(at, x);
+    return is_number(x);
 }
 
 /// Rows of source 0 into the rows of the result that source 1 names, in order, so that the last of equal indices stays: one
@@ -71,7 +69,7 @@ static inline Outcome set_rows(const Node& node, Share share)
         return Outcome::done;
     const auto& rows = node.source[0];
     const auto step = format_of(node.result.type).block_bytes;
-    bool finite = true;
+    bool fine = true;
     for (std::int64_t r = 0; r < rows.extent[1]; ++r) {
         const auto index = index_at(node.source[1], r);
         if (index < 0 || index >= node.result.extent[1])
@@ -79,9 +77,9 @@ static inline Outcome set_rows(const Node& node, Share share)
         const auto* from = row_of(rows, r);
         auto* to = row_of(node.result, index);
         for (std::int64_t i = 0; i < rows.extent[0]; ++i)
-            finite &= put_element(node.result.type, to + i * step, load_as<float>(from + 4 * i));
+            fine &= put_element(node.result.type, to + i * step, load_as<float>(from + 4 * i));
     }
-    return finite ? Outcome::done : Outcome::not_finite;
+    return fine ? Outcome::done : Outcome::not_finite;
 }
 
 /// Element n of source 0 to element n of the result, both counted row by row whatever their strides.
@@ -97,20 +95,20 @@ static inline Outcome copy(const Node& node, Share share)
     i[1] = first / from.extent[0] % from.extent[1];
     i[2] = first / from.extent[0] / from.extent[1] % from.extent[2];
     i[3] = first / from.extent[0] / from.extent[1] / from.extent[2];
-    bool finite = true;
+    bool fine = true;
     for (auto r = part.begin; r < part.end; ++r) {
         const auto [i1, i2, i3] = row_index(to, r);
         auto* at = row_of(to, i1, i2, i3);
         for (std::int64_t e = 0; e < width; ++e) {
             const auto* x =
                 from.data + i[0] * from.stride[0] + i[1] * from.stride[1] + i[2] * from.stride[2] + i[3] * from.stride[3];
-            finite &= put_element(to.type, at + e * to.stride[0], element_of(from.type, x, 0));
+            fine &= put_element(to.type, at + e * to.stride[0], element_of(from.type, x, 0));
             int d = 0;
             while (++i[d] == from.extent[d] && d < 3)
                 i[d++] = 0;
         }
     }
-    return finite ? Outcome::done : Outcome::not_finite;
+    return fine ? Outcome::done : Outcome::not_finite;
 }
 
 }  // namespace altiplano::kernels

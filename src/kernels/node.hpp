@@ -83,7 +83,7 @@ struct Scratch {
 
 enum class Outcome : std::uint32_t {
     done = 0,
-    not_finite = 1,  ///< a result, or an activation to be quantised, is infinite or not a number
+    not_finite = 1,  ///< a result, or an activation to be quantised, is not a number, or infinite where it may not be
     bad_index = 2,  ///< an index or a position lies outside what it is for
 };
 
@@ -93,6 +93,24 @@ struct Implementation {
     Outcome (*prepare)(const Node&, Share, const Scratch&);
     Outcome (*run)(const Node&, Share, const Scratch&);
 };
+
+/// Operations that move elements, add them and stretch them, by which graphs build masks: what is infinite stays so.
+constexpr bool may_be_infinite(Op op) noexcept
+{
+    switch (op) {
+    case Op::get_rows:
+    case Op::set_rows:
+    case Op::copy:
+    case Op::concat:
+    case Op::add:
+    case Op::sub:
+    case Op::mul:
+    case Op::scale:
+    case Op::neg:
+    case Op::clamp: return true;
+    default: return false;
+    }
+}
 
 constexpr bool is_product_of_blocks(const Node& node) noexcept
 {

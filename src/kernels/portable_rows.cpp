@@ -46,7 +46,7 @@ void l2_norm(const float* x, float* y, std::int64_t n, float least)
         y[i] = x[i] * scale;
 }
 
-/// @return false: a result is not finite
+/// @return false: a result may not stand
 bool row(const Node& node, std::int64_t r)
 {
     const auto [i1, i2, i3] = row_index(node.result, r);
@@ -92,10 +92,10 @@ bool row(const Node& node, std::int64_t r)
             y[i] = binary_of(node.op, a[i], b[second.extent[0] == 1 ? 0 : i]);
     }
     }
-    bool finite = true;
+    bool fine = true;
     for (std::int64_t i = 0; i < n; ++i)
-        finite &= is_finite(y[i]);
-    return finite;
+        fine &= may_stand(node.op, y[i]);
+    return fine;
 }
 
 }  // namespace

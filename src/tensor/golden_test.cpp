@@ -165,6 +165,7 @@ public:
     void compute();
     void rest_of_formats();
     void experts();
+    void infinite();
 
     std::vector<std::pair<std::string, std::string>> said;
 
@@ -207,6 +208,50 @@ void Model::experts()
     const auto y = floats(27, 256, 6);
     run("experts", Op::mul_mat_id, {all.tensor, shaped(y.tensor, 256, 2, 3), shaped(chosen.tensor, 2, 3, 1)},
         make(Type::f32, 24, 2, 3));
+}
+
+void Model::infinite()
+{
+    const float most = __builtin_inff();
+    const auto x = floats(40, 64, 3);
+    for (const std::int64_t at : {5, 64 + 40})
+        set(x, at, most);
+    for (const std::int64_t at : {6, 64 + 7, 128 + 63})
+        set(x, at, -most);
+    const auto y = floats(41, 64, 3);
+    for (std::int64_t i = 0; i < 3 * 64; ++i)
+        set(y, i, get(y, i) + 8.0F);
+    const auto like = [] { return make(Type::f32, 64, 3); };
+    const auto rows = integers<std::int32_t>(Type::i32, {2, 0});
+    const auto places = integers<std::int64_t>(Type::i64, {2, 0, 1});
+    run("infinite get_rows", Op::get_rows, {x.tensor, rows.tensor}, make(Type::f32, 64, 2));
+    run("infinite set_rows", Op::set_rows, {x.tensor, places.tensor}, make(Type::f16, 64, 3));
+    auto across = x.tensor;
+    std::swap(across.extent[0], across.extent[1]);
+    std::swap(across.stride[0], across.stride[1]);
+    run("infinite copy", Op::copy, {across}, make(Type::f32, 3, 64));
+    run("infinite concat", Op::concat, {x.tensor, y.tensor}, make(Type::f32, 128, 3), {0});
+    run("infinite add", Op::add, {x.tensor, y.tensor}, like());
+    run("infinite sub", Op::sub, {y.tensor, x.tensor}, like());
+    run("infinite mul", Op::mul, {x.tensor, y.tensor}, like());
+    run("infinite scale", Op::scale, {x.tensor}, like(), {bits(-0.5F), bits(3.0F)});
+    run("infinite neg", Op::neg, {x.tensor}, like());
+    run("infinite clamp", Op::clamp, {x.tensor}, like(), {bits(-1.0F), bits(most)});
+    run("exp of infinite", Op::exp, {x.tensor}, like());
+    const auto falling = floats(40, 64, 3);
+    for (std::int64_t i = 0; i < 3 * 64; ++i)
+        set(falling, i, get(x, i) == most ? 1.0F : get(x, i));
+    run("soft_max of infinite", Op::soft_max, {falling.tensor}, like(), {bits(0.5F), 0});
+    run("infinite minus itself", Op::sub, {x.tensor, x.tensor}, like());
+    run("infinite times zero", Op::scale, {x.tensor}, like(), {0, bits(1.0F)});
+    const auto large = floats(40, 64, 3);
+    set(large, 70, 65520.0F);
+    set(large, 128, -1e30F);
+    set(large, 129, 65519.0F);
+    run("too large for F16", Op::set_rows, {large.tensor, places.tensor}, make(Type::f16, 64, 3));
+    run("silu of infinite", Op::silu, {x.tensor}, like());
+    run("rms_norm of infinite", Op::rms_norm, {x.tensor}, like(), {bits(1e-5F)});
+    run("sum of infinite", Op::sum_rows, {x.tensor}, make(Type::f32, 1, 3));
 }
 
 void Model::compute()
@@ -304,6 +349,7 @@ void Model::compute()
         std::snprintf(name, sizeof name, "poison %08x", poison);
         product(name, gates, poisoned.tensor);
     }
+    infinite();
 }
 
 TEST(Golden, files_made_from_the_document_are_what_every_implementation_computes)
@@ -312,7 +358,7 @@ TEST(Golden, files_made_from_the_document_are_what_every_implementation_computes
     std::vector<std::pair<std::string, std::string>> golden;
     for (std::string line; std::getline(file, line);)
         golden.emplace_back(line.substr(0, line.find(": ")), line.substr(line.find(": ") + 2));
-    ASSERT_EQ(golden.size(), 48U);
+    ASSERT_EQ(golden.size(), 66U);
     auto all = implementations();
     all.push_back(&card::emulated_implementation());
     for (const auto* implementation : all) {

@@ -343,7 +343,7 @@ def soft_max(x, mask, a, bias):
     out = np.zeros_like(x)
     for head in range(x.shape[0]):
         for row in range(x.shape[1]):
-            seen = mask[row] > -np.inf
+            seen = (mask[row] > -np.inf) & (x[head, row] > -np.inf)
             z = x[head, row] * F(a) + slope(bias, head, x.shape[0]) * mask[row].astype(F)
             p = np.where(seen, exp(z - z[seen].max()), F(0))
             out[head, row] = p * (F(1) / lanes(p))
@@ -476,6 +476,34 @@ def fixture():
         poisoned = odd.copy()
         poisoned.view(np.uint32)[2, 77] = poison
         yield f"poison {poison:08x}", mul_mat(Weights(9, "q5_k", 256, 1024), poisoned)
+
+    # What may be infinite, and the numbers that are none which may come of it.
+    x = generated_floats(40, 3, 64)
+    x[0, 5] = x[1, 40] = np.inf
+    x[0, 6] = x[1, 7] = x[2, 63] = -np.inf
+    y = generated_floats(41, 3, 64) + F(8)
+    number = lambda z: None if np.isnan(z).any() else z
+    yield "infinite get_rows", number(x[[2, 0]])
+    yield "infinite set_rows", number(x.astype(np.float16)[[1, 2, 0]])
+    yield "infinite copy", number(x.T)
+    yield "infinite concat", number(np.concatenate([x, y], 1))
+    yield "infinite add", number(x + y)
+    yield "infinite sub", number(y - x)
+    yield "infinite mul", number(x * y)
+    yield "infinite scale", number(x * F(-0.5) + F(3))
+    yield "infinite neg", number(x * F(-1))
+    yield "infinite clamp", number(np.where(F(-1) > x, F(-1), np.where(x > F(np.inf), F(np.inf), x)))
+    yield "exp of infinite", exp(x)
+    falling = np.where(x == np.inf, F(1), x)
+    yield "soft_max of infinite", soft_max(falling[None], np.zeros((3, 64), F), 0.5, 0)
+    yield "infinite minus itself", number(x - x)
+    yield "infinite times zero", number(x * F(0) + F(1))
+    large = generated_floats(40, 3, 64)
+    large[1, 6], large[2, 0], large[2, 1] = 65520, -1e30, 65519
+    yield "too large for F16", large.astype(np.float16)[[1, 2, 0]]
+    yield "silu of infinite", None
+    yield "rms_norm of infinite", number(rms_norm(x, 1e-5))
+    yield "sum of infinite", None
 
 
 def main():

@@ -98,7 +98,7 @@ static inline void elements(const Call& call)
     default: y = node.sources == 1 ? unary_of(node.op, a) : binary_of(node.op, a, b());
     }
     reinterpret_cast<float*>(row_of(node.result, i1, i2, i3))[i] = y;
-    if (!is_finite(y))
+    if (!may_stand(node.op, y))
         fail_not_finite(call);
 }
 
@@ -156,20 +156,20 @@ static inline void get_rows(const Call& call)
     const auto* from = row_of(table, index, i2, i3);
     auto* to = reinterpret_cast<float*>(row_of(node.result, i1, i2, i3));
     const auto end = (block + 1) * block_elements < width ? (block + 1) * block_elements : width;
-    bool finite = true;
+    bool fine = true;
     if (is_quantised(table.type)) {
         const auto w = weight_block(table.type, from, block);
         for (int e = 0; e < 32; ++e) {
             to[block * block_elements + e] = widened(w, e);
-            finite &= is_finite(widened(w, e));
+            fine &= is_number(widened(w, e));
         }
     } else {
         for (auto i = block * block_elements; i < end; ++i) {
             to[i] = element_of(table.type, from, i);
-            finite &= is_finite(to[i]);
+            fine &= is_number(to[i]);
         }
     }
-    if (!finite)
+    if (!fine)
         fail_not_finite(call);
 }
 

@@ -137,7 +137,7 @@ inline std::uint32_t row(const Node& node, std::int64_t r)
     }
 }
 
-/// set_rows into rows of F16, whose magnitudes from 65520 on do not fit.
+/// set_rows into rows of F16.
 inline Outcome set_half_rows(const Node& node, Share share)
 {
     if (share.index != 0)
@@ -157,7 +157,7 @@ inline Outcome set_half_rows(const Node& node, Share share)
             store_halves(to + 2 * i, x);
         }
     }
-    return largest_of(worst) >= bits_of(65520.0F) ? Outcome::not_finite : Outcome::done;
+    return largest_of(worst) > infinity_bits ? Outcome::not_finite : Outcome::done;
 }
 
 inline Outcome by_rows(const Node& node, Share share)
@@ -176,8 +176,9 @@ inline Outcome by_rows(const Node& node, Share share)
     default: break;
     }
     const auto part = part_of(rows_of(node.result), share);
+    const auto most = may_be_infinite(node.op) ? infinity_bits : infinity_bits - 1;
     for (auto r = part.begin; r < part.end; ++r)
-        if (row(node, r) >= infinity_bits)
+        if (row(node, r) > most)
             return Outcome::not_finite;
     return Outcome::done;
 }
