@@ -241,8 +241,8 @@ units::SlotResult slot_result(const LogWalk::Step& step, const Context& context,
         .cron_name = step.tick ? context.crons[step.tick->cron].name : std::string()};
 }
 
-Result<Evaluated> evaluate(
-    vm::Machine& machine, const Work& work, vm::GuestFiles& files, const std::function<void(int, std::string_view)>& console)
+Result<Evaluated> evaluate(vm::Machine& machine, const Work& work, vm::GuestFiles& files,
+    const std::function<void(int, std::string_view)>& console, bool* unfinished)
 {
     // The run. A trap or an empty tank is an outcome of the guest; a fault of the host comes back as an Error.
     TRY(auto run,
@@ -274,7 +274,12 @@ Result<Evaluated> evaluate(
         done.state_root = machine.root();
         return done;
     }
-    TRY(done.state_root, machine.commit());
+    if (unfinished != nullptr) {
+        TRY_OK(machine.begin_commit());
+        *unfinished = true;
+    } else {
+        TRY(done.state_root, machine.commit());
+    }
     done.unsaved_bytes = machine.unsaved_bytes();
     return done;
 }

@@ -115,7 +115,8 @@ struct Evaluated {
 units::SlotResult slot_result(const LogWalk::Step& step, const Context& context, Evaluated done);
 
 /// Runs one message to its end and commits, or rolls back what failed. @return a HostFault: destroy the machine
-Result<Evaluated> evaluate(
-    vm::Machine& machine, const Work& work, vm::GuestFiles& files, const std::function<void(int, std::string_view)>& console);
+/// @param unfinished  not null where the state root may come later: set when the machine's `finish_commit` is to give it
+Result<Evaluated> evaluate(vm::Machine& machine, const Work& work, vm::GuestFiles& files,
+    const std::function<void(int, std::string_view)>& console, bool* unfinished = nullptr);
 
 }  // namespace altiplano::compute

@@ -1,5 +1,6 @@
 #include "compute/worker.hpp"
 
+#include "base/executor.hpp"
 #include "base/log.hpp"
 #include "compute/context.hpp"
 #include "compute/errors.hpp"
@@ -23,13 +24,36 @@ namespace altiplano::compute {
 
 namespace {
 
+/// An answer that another thread works out and sends while this one goes on: at most one, and whoever sends anything waits for
+/// it, so that the node hears all in its order.
+class AnswerBeside {
+public:
+    void begin(std::function<void()> work)
+    {
+        if (!thread_)
+            thread_ = thread_pool("roots", 1);
+        busy_.store(true, std::memory_order_relaxed);
+        thread_->post([this, work = std::move(work)] {
+            work();
+            busy_.store(false, std::memory_order_release);
+            busy_.notify_all();
+        });
+    }
+    void wait() const noexcept { busy_.wait(true, std::memory_order_acquire); }
+
+private:
+    std::atomic<bool> busy_ = false;
+    std::unique_ptr<Executor> thread_;
+};
+
 /// The files of the guest, opened by the node: an item comes as a descriptor, or as bytes when it is small.
 class NodeFiles final : public vm::GuestFiles {
 public:
     /// @param early  where frames are put that came before the answer: messages to be evaluated next
-    NodeFiles(Channel& channel, std::deque<Frame>& early)
+    NodeFiles(Channel& channel, std::deque<Frame>& early, const AnswerBeside& beside)
         : channel_(channel)
         , early_(early)
+        , beside_(beside)
     {
     }
 
@@ -56,6 +80,7 @@ private:
     }
     Result<std::unique_ptr<vm::GuestFile>> ask(std::string_view path, bool mapped)
     {
+        beside_.wait();
         TRY_OK(channel_.send(FrameType::item, Packer().text(path).number(mapped ? 1 : 0).bytes()));
         TRY(const auto reply, this->reply());
         if (reply.type == FrameType::failed)
@@ -69,6 +94,7 @@ private:
     }
     Channel& channel_;
     std::deque<Frame>& early_;
+    const AnswerBeside& beside_;
 };
 
 /// Gives one open descriptor to whoever writes "a file": the node names it, renames it and syncs its folder.
@@ -108,10 +134,14 @@ public:
     Worker(int socket, WorkerOptions options)
         : channel_(socket)
         , socket_(socket)
-        , files_(channel_, early_)
+        , files_(channel_, early_, beside_)
         , options_(std::move(options))
     {
     }
+
+    ~Worker() { beside_.wait(); }
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
 
     int run()
     {
@@ -124,14 +154,20 @@ public:
                 continue;
             }
             if (frame->type == FrameType::forget) {
+                beside_.wait();
                 // A small one is kept for the next process of its module, which takes its place page by page.
                 left_ = machine_ && machine_->may_become_another() ? std::move(machine_) : nullptr;
                 machine_.reset();
                 continue;
             }
+            if (frame->type != FrameType::evaluate)
+                beside_.wait();
             auto answer = serve(*frame);
             if (frame->descriptor >= 0)
                 close(frame->descriptor);
+            if (std::exchange(is_answered_beside_, false))
+                continue;
+            beside_.wait();
             const auto sent = answer ? channel_.send(answer->type, answer->payload)
                                      : channel_.send(FrameType::failed, pack_error(answer.error()));
             if (!sent)
@@ -381,27 +417,52 @@ private:
             .seed = seed,
             .gas_limit = gas,
             .dry_run = dry_run != 0};
-        auto done = compute::evaluate(*machine_, work, files_, [&](int fd, std::string_view text) {
+        bool unfinished = false;
+        const auto console = [&](int fd, std::string_view text) {
+            beside_.wait();
             (void)channel_.send(FrameType::console, Packer().number(static_cast<std::uint64_t>(fd)).text(text).bytes())
                 .has_value();
+        };
+        TRY(auto done, compute::evaluate(*machine_, work, files_, console, options_.hashes_beside ? &unfinished : nullptr));
+        done.resident_bytes = resident_bytes();
+        if (!unfinished)
+            return frame_of(done);
+        // Where nobody waits for this thread, it works the state root out itself.
+        if (early_.empty() && !channel_.wait(0)) {
+            TRY(done.state_root, machine_->finish_commit());
+            return frame_of(done);
+        }
+        is_answered_beside_ = true;
+        beside_.wait();
+        beside_.begin([this, done = std::move(done)]() mutable {
+            const auto root = machine_->finish_commit();
+            if (root)
+                done.state_root = *root;
+            const auto frame = root ? frame_of(done) : Frame{.type = FrameType::failed, .payload = pack_error(root.error())};
+            (void)channel_.send(frame.type, frame.payload).has_value();  // a node that is gone is noticed by who receives
         });
-        if (!done)
-            return std::unexpected(done.error());
-        return Frame{.type = FrameType::evaluated,
+        return Frame{.type = FrameType::evaluated};
+    }
+
+    static Frame frame_of(const Evaluated& done)
+    {
+        return {.type = FrameType::evaluated,
             .payload = Packer()
-                .number(static_cast<std::uint64_t>(done->kind))
-                .text(done->output)
-                .text(done->state_root.bytes())
-                .number(done->gas)
-                .number(done->gas_used)
-                .number(done->unsaved_bytes)
-                .number(resident_bytes())
+                .number(static_cast<std::uint64_t>(done.kind))
+                .text(done.output)
+                .text(done.state_root.bytes())
+                .number(done.gas)
+                .number(done.gas_used)
+                .number(done.unsaved_bytes)
+                .number(done.resident_bytes)
                 .bytes()};
     }
 
     Channel channel_;
     int socket_;  ///< the channel's
     std::deque<Frame> early_;
+    AnswerBeside beside_;  ///< uses the channel and the machine: its end waits
+    bool is_answered_beside_ = false;
     NodeFiles files_;
     WorkerOptions options_;
     vm::Machine::Limits limits_;

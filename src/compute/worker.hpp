@@ -16,6 +16,9 @@ struct WorkerOptions {
     /// What a file is that the node hands over to be written: for the simulator, which watches what is done to it.
     std::function<std::unique_ptr<File>(int descriptor)> adopt = adopt_file;
     memory::SaveRule save_rule{};
+    /// Where the next message waits already, a state root is worked out on a thread of its own while that one runs. Not in the
+    /// simulator.
+    bool hashes_beside = true;
     CompileLimits compile{};  ///< in a process of its own only
 };
 

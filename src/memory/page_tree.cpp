@@ -38,6 +38,12 @@ Digest node_hash(Bytes children)
     return is_zero(children) ? Digest{} : keyed_hash(HashKind::node, children);
 }
 
+std::unexpected<Error> bad_image()
+{
+    return fail(errors::bad_image, "the memory image has other bytes, or other hashes, than were saved",
+        "images are caches: delete it, the log rebuilds it");
+}
+
 /// Groups that level `level` needs for that many pages.
 std::uint64_t groups_of(std::size_t level, std::uint64_t pages)
 {
@@ -224,6 +230,7 @@ bool PageTree::check_hashes(std::uint64_t first, std::span<const Digest> hashes)
 
 bool PageTree::check_pages(std::uint64_t first, Bytes bytes) noexcept
 {
+    unfinished_->wait(true, std::memory_order_acquire);
     const auto count = bytes.size() / page_bytes;
     for (std::uint64_t done = 0; done < count; done += arity) {
         std::array<const std::byte*, arity> pages{};
@@ -336,6 +343,7 @@ Result<Digest> PageTree::commit(Region& region, Bytes globals)
     if (levels_[0].data() == nullptr) {
         TRY(*this, reserve(region.reserved_bytes()));
     }
+    region.cool(std::exchange(cooled_, {}));
     TRY(const auto dirty, region.dirty_pages());
     const auto hashes = hashes_of(region, dirty);
     std::vector<bool> changed(dirty.size());
@@ -343,10 +351,67 @@ Result<Digest> PageTree::commit(Region& region, Bytes globals)
         changed[i] = set_leaf(dirty[i], hashes[i]);
     update();
     if (broken_ || region.damaged())
-        return fail(errors::bad_image, "the memory image has other bytes, or other hashes, than were saved",
-            "images are caches: delete it, the log rebuilds it");
+        return bad_image();
     TRY_OK(region.commit(dirty, changed));
     return state_root(root(), region.bytes().size(), globals, region.mapped_ranges());
+}
+
+Result<void> PageTree::begin(Region& region, Bytes globals)
+{
+    if (levels_[0].data() == nullptr) {
+        TRY(*this, reserve(region.reserved_bytes()));
+    }
+    region.cool(std::exchange(cooled_, {}));
+    TRY(const auto dirty, region.dirty_pages());
+    const Bytes memory = region.bytes();
+    // What is hot counts as changed, as it nearly always is; `finish` finds out.
+    std::vector<bool> changed(dirty.size(), true);
+    Begun begun{.pages = {}, .kept = {}, .length_bytes = memory.size(), .globals = to_buffer(globals), .mapped = {}};
+    std::vector<std::size_t> now;
+    std::vector<const std::byte*> pages;
+    for (std::size_t i = 0; i < dirty.size(); ++i) {
+        if (region.is_hot(dirty[i])) {
+            begun.pages.push_back(dirty[i]);
+            continue;
+        }
+        now.push_back(i);
+        pages.push_back(memory.subspan(dirty[i] * page_bytes, page_bytes).data());
+    }
+    std::vector<Digest> hashes(now.size());
+    tree_hashes(HashKind::page, pages, page_bytes, hashes);
+    for (std::size_t i = 0; i < now.size(); ++i)
+        changed[now[i]] = set_leaf(dirty[now[i]], hashes[i]);
+    if (broken_ || region.damaged())
+        return bad_image();
+    TRY_OK(region.commit(dirty, changed));
+    begun.kept.reserve(begun.pages.size());
+    for (const auto page : begun.pages) {
+        TRY(const auto kept, region.kept(page));
+        begun.kept.push_back(kept.data());
+    }
+    begun.mapped = region.mapped_ranges();
+    begun_ = std::move(begun);
+    unfinished_->store(true, std::memory_order_relaxed);
+    return {};
+}
+
+Result<Digest> PageTree::finish()
+{
+    ENSURE(begun_, "what is finished was begun");
+    const auto begun = *std::exchange(begun_, std::nullopt);
+    std::vector<Digest> hashes(begun.pages.size());
+    tree_hashes(HashKind::page, begun.kept, page_bytes, hashes);
+    for (std::size_t i = 0; i < hashes.size(); ++i)
+        if (!set_leaf(begun.pages[i], hashes[i]))
+            cooled_.push_back(begun.pages[i]);
+    update();
+    const auto all = root();
+    const bool is_bad = broken_;
+    unfinished_->store(false, std::memory_order_release);
+    unfinished_->notify_all();
+    if (is_bad)
+        return bad_image();
+    return state_root(all, begun.length_bytes, begun.globals, begun.mapped);
 }
 
 Digest state_root(const Digest& pages, std::uint64_t length_bytes, Bytes globals, const std::vector<MappedRange>& mapped)

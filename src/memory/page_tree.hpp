@@ -4,7 +4,10 @@
 #include "memory/sparse_bytes.hpp"
 
 #include <array>
+#include <atomic>
 #include <functional>
+#include <memory>
+#include <optional>
 
 namespace altiplano::memory {
 
@@ -37,6 +40,13 @@ public:
     /// @param globals  what else is state, as bytes
     /// @return memory.kernel, memory.bad_image; the region and the tree may then differ: drop both
     Result<Digest> commit(Region& region, Bytes globals);
+
+    /// The same in two steps, so that the guest goes on meanwhile. The first commits the region; pages that are written every
+    /// time are not hashed yet. @return as `commit`
+    Result<void> begin(Region& region, Bytes globals);
+    /// Hashes what `begin` left, from what the region keeps of it. On any thread, also while the guest writes; once after each
+    /// `begin`, before anything else is asked of the tree. Checks of pages wait for it. @return memory.bad_image
+    Result<Digest> finish();
 
     /// The hash over all pages.
     Digest root() const;
@@ -90,6 +100,18 @@ private:
     bool loaded_ = false;
     bool broken_ = false;
     Digest loaded_root_;
+    /// What `begin` left to do.
+    struct Begun {
+        std::vector<std::uint64_t> pages;
+        std::vector<const std::byte*> kept;
+        std::uint64_t length_bytes = 0;
+        Buffer globals;
+        std::vector<MappedRange> mapped;
+    };
+    std::optional<Begun> begun_;
+    std::vector<std::uint64_t> cooled_;  ///< pages that `finish` found unchanged
+    /// Between `begin` and the end of `finish`.
+    std::unique_ptr<std::atomic<bool>> unfinished_ = std::make_unique<std::atomic<bool>>(false);
     std::vector<std::uint64_t> stale_;  ///< groups of level 0 whose parents are not up to date; may repeat
 };
 

@@ -72,6 +72,20 @@ std::size_t Region::hot_pages() const noexcept
     return static_cast<std::size_t>(
         std::ranges::count_if(private_->heated, [&](std::uint64_t page) { return private_->heat[page] >= hot; }));
 }
+bool Region::is_hot(std::uint64_t page) const noexcept
+{
+    return private_->heat[page] >= hot && !is_mapped(page);
+}
+void Region::cool(std::span<const std::uint64_t> pages) noexcept
+{
+    for (const auto page : pages)
+        private_->heat[page] = 0;
+}
+Result<Bytes> Region::kept(std::uint64_t page)
+{
+    TRY_OK(private_->view_delta());
+    return Bytes(private_->delta_view + page * page_bytes, page_bytes);
+}
 void Region::saved() noexcept
 {
     for (const auto page : std::exchange(private_->unsaved_list, {}))

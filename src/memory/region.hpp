@@ -128,6 +128,12 @@ public:
     void saved() noexcept;
     /// Pages that are written so often that they are no longer watched: they count as dirty every time.
     std::size_t hot_pages() const noexcept;
+    bool is_hot(std::uint64_t page) const noexcept;
+    /// These hot pages had the same bytes at the last commit as before: they are to be watched again from the next one on.
+    void cool(std::span<const std::uint64_t> pages) noexcept;
+    /// A page as of the last commit, which committed it while it was hot. Stays so until the next commit, whatever the guest
+    /// writes and whichever thread reads. @return memory.kernel
+    Result<Bytes> kept(std::uint64_t page);
 
 private:
     Region();

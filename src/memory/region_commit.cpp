@@ -29,6 +29,17 @@ void Region::Private::note_unsaved(std::uint64_t page, std::uint8_t also)
     note |= unsaved | also;
 }
 
+Result<void> Region::Private::view_delta()
+{
+    if (delta_view != nullptr)
+        return {};
+    void* view = mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, delta, 0);
+    if (view == MAP_FAILED)
+        return kernel_error("map a memory file");
+    delta_view = static_cast<std::byte*>(view);
+    return {};
+}
+
 /// Pages as they are now into the memory file. Scattered ones that it has already are copied there without a call, and so are
 /// hot ones; what that costs in memory was paid by the commits before.
 Result<void> Region::Private::keep(PageRange run)
@@ -49,12 +60,7 @@ Result<void> Region::Private::keep(PageRange run)
             TRY_OK(write_all(delta, {at(first), bytes}, first * page_bytes));
             continue;
         }
-        if (delta_view == nullptr) {
-            void* view = mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, delta, 0);
-            if (view == MAP_FAILED)
-                return kernel_error("map a memory file");
-            delta_view = static_cast<std::byte*>(view);
-        }
+        TRY_OK(view_delta());
         std::memcpy(delta_view + first * page_bytes, at(first), bytes);
     }
     return {};

@@ -174,6 +174,7 @@ struct Region::Private final : FaultMender {
     Result<void> examine_all(PageRange range);
     bool mend(std::uintptr_t address, Access access, bool last_chance) noexcept override;
     void note_unsaved(std::uint64_t page, std::uint8_t also);
+    Result<void> view_delta();
     Result<void> keep(PageRange run);
     void warm(std::span<const std::uint64_t> dirty, const std::vector<bool>& changed);
     Result<void> arm(std::span<const std::uint64_t> dirty);

@@ -371,6 +371,58 @@ TEST(Region, rolls_back_to_what_was_committed_of_pages_that_are_written_every_ti
     EXPECT_EQ(region.hot_pages(), 3U);
 }
 
+TEST_P(AnyTracker, gives_the_same_root_when_it_is_worked_out_while_the_guest_writes)
+{
+    SKIP_WITHOUT_TRACKER();
+    std::mt19937 random(7);
+    auto region = Region::fresh(1024 * page, GetParam()).value();
+    PageTree tree;
+    ASSERT_TRUE(region.grow(100 * page));
+    const auto globals = to_buffer("globals");
+    Digest committed;
+    for (int round = 0; round < 300; ++round) {
+        // Some pages every time, some of them with the bytes that they had; some once in a while.
+        const auto writes = [&](int value) {
+            for (std::size_t at = 0; at < 20; ++at) {
+                ASSERT_TRUE(region.prepare_write(at * page, 1));
+                write(region, at * page + 1, static_cast<char>(at % 5 == 0 && round % 40 > 20 ? 1 : value));
+            }
+            for (int i = 0; i < 5; ++i) {
+                const auto at = random() % region.bytes().size();
+                ASSERT_TRUE(region.prepare_write(at, 1));
+                write(region, at, static_cast<char>(random() % 2));
+            }
+        };
+        if (round % 50 == 49) {
+            ASSERT_TRUE(region.grow(region.bytes().size() + 3 * page));
+        }
+        writes(round);
+        const auto expected = state_root_of(region.bytes(), globals, {});
+        ASSERT_TRUE(tree.begin(region, globals));
+        const auto kept = to_buffer(Bytes(region.bytes()));
+        // The next message, before anybody knows the root.
+        writes(round + 1);
+        committed = tree.finish().value();
+        ASSERT_EQ(committed, expected) << round;
+        if (random() % 4 == 0) {
+            ASSERT_TRUE(region.roll_back());
+            ASSERT_TRUE(std::ranges::equal(region.bytes(), kept)) << round;
+        }
+        if (random() % 4 == 0) {
+            const auto now = state_root_of(region.bytes(), globals, {});
+            ASSERT_EQ(tree.commit(region, globals).value(), now) << round;
+        }
+    }
+    // What stops being written is watched again.
+    for (int round = 0; round < 10; ++round) {
+        ASSERT_TRUE(tree.begin(region, globals));
+        committed = tree.finish().value();
+    }
+    EXPECT_EQ(committed, state_root_of(region.bytes(), globals, {}));
+    EXPECT_EQ(region.hot_pages(), 0U);
+    EXPECT_TRUE(region.dirty_pages().value().empty());
+}
+
 TEST(Hashes, of_many_pages_and_nodes_are_those_of_each_alone)
 {
     Buffer bytes(70 * page_bytes);

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 
 namespace altiplano::vm {
 
@@ -106,8 +107,11 @@ struct Machine::Private {
     Digest root{};  ///< as of the last commit
     std::optional<Digest> saved{};  ///< the state that the newest image has
     std::vector<memory::PageTree::Leaf> marked{};
-    bool lost = false;  ///< a HostFault left the state in between
+    std::atomic<bool> lost = false;  ///< a HostFault left the state in between
+    std::atomic<bool> unfinished =
+        false;  ///< between `begin_commit` and the end of `finish_commit`, which may be on another thread
 
+    void wait() const noexcept { unfinished.wait(true, std::memory_order_acquire); }
     Result<void> usable() const;
     Result<void> again();
     Result<void> anew();
@@ -117,7 +121,10 @@ Machine::Machine()
     : private_(std::make_unique<Private>())
 {
 }
-Machine::~Machine() = default;
+Machine::~Machine()
+{
+    private_->wait();
+}
 
 Result<void> Machine::Private::usable() const
 {
@@ -186,6 +193,7 @@ Result<Run> Machine::handle(const Call& call)
 
 Result<Digest> Machine::commit()
 {
+    private_->wait();
     TRY_OK(private_->usable());
     auto& guest = *private_->guest;
     auto state = state_of(guest);
@@ -197,6 +205,34 @@ Result<Digest> Machine::commit()
     private_->state = std::move(state);
     private_->root = *root;
     return *root;
+}
+
+Result<void> Machine::begin_commit()
+{
+    auto& mine = *private_;
+    mine.wait();
+    TRY_OK(mine.usable());
+    auto state = state_of(*mine.guest);
+    if (auto begun = mine.tree.begin(mine.guest->region(), state); !begun) {
+        mine.lost = true;  // the tree is half-way
+        return begun;
+    }
+    mine.state = std::move(state);
+    mine.unfinished.store(true, std::memory_order_relaxed);
+    return {};
+}
+
+Result<Digest> Machine::finish_commit()
+{
+    auto& mine = *private_;
+    auto root = mine.tree.finish();
+    if (root)
+        mine.root = *root;
+    else
+        mine.lost = true;
+    mine.unfinished.store(false, std::memory_order_release);
+    mine.unfinished.notify_all();
+    return root;
 }
 
 Result<void> Machine::roll_back()
@@ -261,6 +297,7 @@ Result<Digest> Machine::take_memory(const File& memory, std::uint64_t length_byt
 Result<memory::SavedImage> Machine::save(
     Files& files, const Path& path, const std::optional<Digest>& base, const memory::SaveRule& rule)
 {
+    private_->wait();
     TRY_OK(private_->usable());
     auto& mine = *private_;
     TRY(const auto saved,
@@ -273,6 +310,7 @@ Result<memory::SavedImage> Machine::save(
 Machine::Description Machine::describe() const
 {
     const auto& mine = *private_;
+    mine.wait();
     return {.root = mine.root,
         .memory_bytes = mine.guest->region().bytes().size(),
         .used_pages = mine.tree.pages().size(),
@@ -282,11 +320,13 @@ Machine::Description Machine::describe() const
 
 void Machine::mark()
 {
+    private_->wait();
     private_->marked = private_->tree.pages();
 }
 
 std::vector<memory::PageRange> Machine::changes_since_mark() const
 {
+    private_->wait();
     return memory::differences(private_->marked, private_->tree.pages());
 }
 
@@ -346,6 +386,7 @@ Result<std::unique_ptr<Machine>> Machine::restore(std::shared_ptr<const Module> 
 
 bool Machine::may_become_another() const
 {
+    private_->wait();
     return !private_->lost && memory::may_be_overwritten(private_->guest->region(), private_->tree);
 }
 
@@ -354,7 +395,8 @@ Result<bool> Machine::become(Limits limits, std::span<const File* const> layers)
 {
     auto& mine = *private_;
     auto& guest = *mine.guest;
-    if (std::exchange(mine.lost, true))
+    mine.wait();
+    if (mine.lost.exchange(true))
         return false;
     if (limits.tracker != memory::Tracker::automatic && limits.tracker != guest.region().tracker())
         return false;
@@ -386,6 +428,7 @@ Result<std::unique_ptr<Machine>> Machine::restore(
 
 Digest Machine::root() const noexcept
 {
+    private_->wait();
     return private_->root;
 }
 std::uint64_t Machine::memory_bytes() const noexcept

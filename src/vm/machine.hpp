@@ -81,6 +81,10 @@ public:
 
     /// Keeps what was written since the last commit. @return the state root; vm.*
     Result<Digest> commit();
+    /// The same in two steps: after the first the next message may be handled, while the second works out the state root, on any
+    /// thread. Once after each `begin_commit`; whatever else needs the root waits for it. @return as `commit`
+    Result<void> begin_commit();
+    Result<Digest> finish_commit();
     /// Forgets what was written since the last commit (or creation).
     Result<void> roll_back();
     /// Takes a linear memory over, as AO's loader does when it goes on from a checkpoint: what else is state stays as the

@@ -5,6 +5,7 @@
 #include "memory/errors.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 using namespace altiplano;
@@ -41,6 +42,42 @@ TEST(State, goes_on_from_message_to_message)
     EXPECT_EQ(text(run(*machine)), "102");
     EXPECT_EQ(text(run(*machine, "grow")), "103");
     EXPECT_EQ(machine->memory_bytes(), 3 * 65536U);
+}
+
+TEST(State, is_the_same_when_roots_are_worked_out_while_the_next_message_runs)
+{
+    auto plain = machine_of(counter);
+    auto machine = machine_of(counter);
+    std::optional<std::thread> other;
+    Digest root = machine->root();
+    Digest expected = root;
+    for (int i = 0; i < 60; ++i) {
+        const auto* message = i % 7 == 3 ? "trap" : i % 11 == 5 ? "grow" : "{}";
+        const auto here = run(*plain, message);
+        const auto there = run(*machine, message);
+        EXPECT_EQ(text(here), text(there));
+        EXPECT_EQ(here.gas_used, there.gas_used);
+        if (here.kind == Run::Kind::guest_fault) {
+            EXPECT_EQ(machine->root(), expected) << "it waits for the root of the message before";
+            continue;
+        }
+        if (i % 13 == 6) {
+            ASSERT_TRUE(plain->roll_back());
+            ASSERT_TRUE(machine->roll_back());
+            continue;
+        }
+        expected = plain->commit().value();
+        ASSERT_TRUE(machine->begin_commit());  // waits for the last one
+        if (other)
+            other->join();
+        other.emplace([&machine, &root] { root = machine->finish_commit().value(); });
+    }
+    EXPECT_EQ(machine->root(), expected);
+    EXPECT_EQ(machine->describe().memory_bytes, plain->memory_bytes());
+    other->join();
+    EXPECT_EQ(root, expected);
+    EXPECT_EQ(run(*machine, "{}").gas_used, run(*plain, "{}").gas_used);
+    EXPECT_EQ(machine->commit().value(), plain->commit().value());
 }
 
 TEST(State, after_a_fault_or_a_roll_back_is_that_of_the_last_commit)

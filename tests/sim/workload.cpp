@@ -102,6 +102,7 @@ compute::WorkerStart worker_thread(Recorder* recorder)
             if (recorder)
                 options.adopt = [recorder](int descriptor) { return recorder->adopt(descriptor); };
             options.save_rule.small_state_pages = 8;
+            options.hashes_beside = false;
             compute::run_worker(socket, options);
         });
         return compute::StartedWorker{.socket = ends[0], .end = [thread]() mutable { thread.reset(); }, .process = 0};
