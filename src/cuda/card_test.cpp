@@ -70,8 +70,8 @@ TEST(Card, of_this_machine_passes_its_self_test)
 TEST(Card, fails_its_self_test_with_one_bit_of_one_operation)
 {
     using enum kernels::card::Kernel;
-    for (const auto kernel :
-        {product, plain_product, norm, elements, rope, get_rows, set_rows, attention, attention_segments, share}) {
+    for (const auto kernel : {product, few_q4_0, few_q6_k, plain_product, norm, elements, rope, get_rows, set_rows, attention,
+             attention_segments, share}) {
         Card card(std::make_unique<Wrong>(kernel));
         const auto passed = self_test(card);
         ASSERT_FALSE(passed) << kernels::card::names[static_cast<unsigned>(kernel)];

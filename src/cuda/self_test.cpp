@@ -151,12 +151,12 @@ private:
         using enum Type;
         for (const auto type :
             {q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4, f16, bf16, f32})
-            for (const std::int64_t columns : {1, 19}) {
+            for (const std::int64_t columns : {1, 3, 19}) {
                 Trial trial(static_cast<std::uint64_t>(columns) + mask);
-                const auto w = trial.tensor(type, mask, 768, 21);
-                const auto x = trial.tensor(f32, 0xbb, 768, columns);
+                const auto w = trial.tensor(type, mask, 1280, 21);
+                const auto x = trial.tensor(f32, 0xbb, 1280, columns);
                 expect(trial, node_of(Op::mul_mat, trial.tensor(f32, 0, 21, columns), {w, x}));
-                expect(trial, node_of(Op::get_rows, trial.tensor(f32, 0, 768, 3), {w, trial.indices(i32, 21, 3)}));
+                expect(trial, node_of(Op::get_rows, trial.tensor(f32, 0, 1280, 3), {w, trial.indices(i32, 21, 3)}));
                 const auto experts = trial.tensor(type, mask, 256, 5, 3);
                 const auto each = trial.tensor(f32, 0xbb, 256, 1, columns);
                 expect(trial,
@@ -171,8 +171,11 @@ private:
         const auto x = trial.tensor(Type::f32, mask, 96, 5);
         const auto y = trial.tensor(Type::f32, mask, 96, 5);
         const auto result = trial.tensor(Type::f32, 0, 96, 5);
-        for (const auto op : {rms_norm, norm, l2_norm})
+        const auto wide = trial.tensor(Type::f32, mask, 2700, 2);
+        for (const auto op : {rms_norm, norm, l2_norm}) {
             expect(trial, node_of(op, result, {x}, {parameter(1e-5F)}));
+            expect(trial, node_of(op, trial.tensor(Type::f32, 0, 2700, 2), {wide}, {parameter(1e-5F)}));
+        }
         for (const auto op : {silu, gelu, relu, tanh, sigmoid, neg, exp, sqr, sqrt, gelu_quick})
             expect(trial, node_of(op, result, {x}));
         for (const auto op : {add, sub, mul, div, swiglu, geglu, reglu, geglu_quick})

@@ -16,6 +16,17 @@ std::uint32_t pieces(std::int64_t n, std::int64_t each) noexcept
     return static_cast<std::uint32_t>((n + each - 1) / each);
 }
 
+Kernel few_columns_kernel(Type type) noexcept
+{
+    switch (type) {
+#define ALTIPLANO_X(name)                                                                                                        \
+    case Type::name: return Kernel::few_##name;
+        ALTIPLANO_BLOCK_TYPES(ALTIPLANO_X)
+#undef ALTIPLANO_X
+    default: return Kernel::product;
+    }
+}
+
 bool is_even(const Tensor& t) noexcept
 {
     const auto together = reinterpret_cast<std::uintptr_t>(t.data) | static_cast<std::uintptr_t>(t.stride[1])
@@ -48,8 +59,11 @@ Launch run_of(const Node& node) noexcept
         const auto groups = pieces(columns, blocks ? product_columns : plain_columns);
         if (groups > launch_rows_max || !(is_even(weights) || weights.type == Type::f32 || weights.type == Type::mxfp4))
             return shared(weights.extent[1]);
+        const bool few = columns <= few_columns;
+        const auto warp_rows = few ? product_rows : 1;
         return blocks
-            ? Launch{Kernel::product, pieces(weights.extent[1], block_threads / 32), groups, block_threads, false}
+            ? Launch{few ? few_columns_kernel(weights.type) : Kernel::product,
+                  pieces(weights.extent[1], block_threads / 32 * warp_rows), groups, block_threads, false}
             : Launch{Kernel::plain_product, pieces(weights.extent[1], block_threads / 16), groups, block_threads, false};
     }
     case Op::mul_mat_id: return shared(node.source[0].extent[1]);

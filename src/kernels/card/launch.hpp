@@ -5,12 +5,16 @@
 /// How a node becomes launches of kernels on a graphics card. Shared by the card's code and by whoever launches it.
 namespace altiplano::kernels::card {
 
+/// Formats of blocks; each has a kernel of its own for few columns, since what one of them needs in registers all would.
+#define ALTIPLANO_BLOCK_TYPES(X)                                                                                                 \
+    X(q4_0) X(q4_1) X(q5_0) X(q5_1) X(q8_0) X(q2_k) X(q3_k) X(q4_k) X(q5_k) X(q6_k) X(iq4_nl) X(iq4_xs) X(mxfp4)
+
 /// The kernels, in the order of `names`.
 enum class Kernel : std::uint32_t {
     share,  ///< the scalar definition, each thread a share of its own: whatever has no kernel here
     quantise,
     angles,
-    product,  ///< of blocks, whose rows lie on even addresses
+    product,  ///< of blocks, whose rows lie on even addresses, with many columns
     plain_product,
     norm,
     elements,
@@ -20,12 +24,19 @@ enum class Kernel : std::uint32_t {
     attention,  ///< a block takes a query and a head through all segments
     attention_segments,  ///< a block takes one segment, and leaves its part
     attention_join,
+#define ALTIPLANO_X(type) few_##type,  ///< product, where there are few columns
+    ALTIPLANO_BLOCK_TYPES(ALTIPLANO_X)
+#undef ALTIPLANO_X
 };
-inline constexpr unsigned kernels = 13;
+inline constexpr unsigned kernels = 26;
 /// As the compiled code exports them.
 inline constexpr const char* names[kernels] = {"altiplano_share", "altiplano_quantise", "altiplano_angles", "altiplano_product",
     "altiplano_plain_product", "altiplano_norm", "altiplano_elements", "altiplano_rope", "altiplano_get_rows",
-    "altiplano_set_rows", "altiplano_attention", "altiplano_attention_segments", "altiplano_attention_join"};
+    "altiplano_set_rows", "altiplano_attention", "altiplano_attention_segments", "altiplano_attention_join",
+#define ALTIPLANO_X(type) "altiplano_few_" #type,
+    ALTIPLANO_BLOCK_TYPES(ALTIPLANO_X)
+#undef ALTIPLANO_X
+};
 
 /// Set by a thread that fails: in preparation or in the run, not finite or a bad index. Zero before.
 struct Verdict {
@@ -64,8 +75,12 @@ struct Launches {
 /// @param prepare  whether the activations or angles are not there yet from the node before
 Launches launches_of(const Node& node, bool prepare) noexcept;
 
-/// Columns that one warp takes through a row of weights at once.
+/// Columns that one warp takes through a row of weights at once...
 inline constexpr std::int64_t product_columns = 16;
+/// ... or, where there are no more than `few_columns`, through this many rows, for which activations are loaded once.
+inline constexpr unsigned product_rows = 4;
+inline constexpr std::int64_t few_columns = 4;
+static_assert(product_rows * few_columns <= product_columns);
 inline constexpr std::int64_t plain_columns = 4;
 /// Of one segment: maximum, weight, whether a cell was seen, and the output.
 constexpr std::int64_t part_floats(std::int64_t width) noexcept

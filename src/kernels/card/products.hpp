@@ -3,9 +3,9 @@
 #include "kernels/card/launch.hpp"
 #include "kernels/card/words.hpp"
 
-/// mul_mat on a card (docs/arithmetic.md §4). A warp takes a row of quantised weights, 32 blocks at a time, a block to each
-/// thread; then each thread adds the products of one column and one segment in their order. Plain weights: sixteen threads take a
-/// row.
+/// mul_mat on a card (docs/arithmetic.md §4). A warp takes a row of quantised weights through many columns, or four rows through
+/// a few, 32 blocks at a time, a block to each thread; then each thread adds the products of one row, column and segment in their
+/// order. Plain weights: sixteen threads take a row.
 namespace altiplano::kernels::card {
 
 static inline void fail_not_finite(const Call& call)
@@ -71,65 +71,86 @@ static inline void quantise(const Call& call)
     }
 }
 
-template <Type type> static inline void product_of(const Call& call)
+/// f(0) to f(n - 1), written out, so that arrays of that index lie in registers.
+template <unsigned n, class F> static inline void each(F f)
+{
+    if constexpr (n > 0) {
+        each<n - 1>(f);
+        f(n - 1);
+    }
+}
+
+/// @param rows_each  rows that a warp takes
+template <Type type, unsigned rows_each> static inline void product_of(const Call& call)
 {
     const Node& node = *call.node;
     const auto a = activations_of(node, call.activations);
     const auto warp = thread_index() / warp_threads;
     const auto lane = lane_index();
-    const auto row = static_cast<std::int64_t>(block_index()) * (thread_count() / warp_threads) + warp;
+    const auto first_row = (static_cast<std::int64_t>(block_index()) * (thread_count() / warp_threads) + warp) * rows_each;
     const auto first = static_cast<std::int64_t>(block_row()) * product_columns;
     const auto columns = first + product_columns < a.columns ? product_columns : a.columns - first;
-    if (row >= node.source[0].extent[1])
+    const auto rows_all = node.source[0].extent[1];
+    if (first_row >= rows_all)
         return;  // all of the warp
-    const auto* weights = row_of(node.source[0], row);
-    constexpr std::int64_t pitch = warp_threads + 1;  // so that columns of `mine` lie in banks of their own
+    // Past the last row the last one is computed again, and not put.
+    const std::byte* weights[rows_each];
+    for (unsigned r = 0; r < rows_each; ++r)
+        weights[r] = row_of(node.source[0], first_row + r < rows_all ? first_row + r : rows_all - 1);
+    constexpr std::int64_t pitch = warp_threads + 1;  // so that pairs of row and column lie in banks of their own
     auto* mine = shared_as<float>() + warp * (product_columns * pitch);
-    const auto column = lane % product_columns;
+    const auto pair = lane % product_columns;
     const auto segment = lane / product_columns;
 
     float total = 0.0F;
     for (std::int64_t base = 0; base < a.blocks; base += warp_threads) {
         const auto block = base + lane;
         if (block < a.blocks) {
-            const auto w = word_block<type>(weights, block);
-            for (std::int64_t c = 0; c < columns; ++c)
-                mine[c * pitch + lane] = block_product<type>(w, a, first + c, block);
+            WordBlock w[rows_each];
+            each<rows_each>([&](unsigned r) { w[r] = word_block<type>(weights[r], block); });
+            for (std::int64_t c = 0; c < columns; ++c) {
+                const auto x = activation_words(a, first + c, block);
+                each<rows_each>([&](unsigned r) {
+                    mine[(c * rows_each + r) * pitch + lane] = block_product<type>(w[r], a, x, first + c, block);
+                });
+            }
         } else {
-            for (std::int64_t c = 0; c < columns; ++c)
-                mine[c * pitch + lane] = 0.0F;  // adds nothing to a sum that began at +0
+            for (std::int64_t p = 0; p < columns * rows_each; ++p)
+                mine[p * pitch + lane] = 0.0F;  // adds nothing to a sum that began at +0
         }
         meet_warp();
-        float sum = 0.0F;
+        float products[segment_blocks];
         for (std::int64_t i = 0; i < segment_blocks; ++i)
-            sum = sum + mine[column * pitch + segment * segment_blocks + i];
+            products[i] = mine[pair * pitch + segment * segment_blocks + i];
+        float sum = 0.0F;
+        for (const float one : products)
+            sum = sum + one;
         const float second = from_thread(sum, (lane + static_cast<unsigned>(product_columns)) % warp_threads);
         total = total + sum;
         total = total + second;
         meet_warp();
     }
-    if (lane < columns)
-        put_product(call, first + lane, row, total);
+    const auto row = first_row + static_cast<std::int64_t>(lane) % rows_each;
+    if (lane < columns * rows_each && row < rows_all)
+        put_product(call, first + static_cast<std::int64_t>(lane) / rows_each, row, total);
 }
-
 static inline void product(const Call& call)
 {
     switch (call.node->source[0].type) {
-    case Type::q4_0: return product_of<Type::q4_0>(call);
-    case Type::q4_1: return product_of<Type::q4_1>(call);
-    case Type::q5_0: return product_of<Type::q5_0>(call);
-    case Type::q5_1: return product_of<Type::q5_1>(call);
-    case Type::q8_0: return product_of<Type::q8_0>(call);
-    case Type::q2_k: return product_of<Type::q2_k>(call);
-    case Type::q3_k: return product_of<Type::q3_k>(call);
-    case Type::q4_k: return product_of<Type::q4_k>(call);
-    case Type::q5_k: return product_of<Type::q5_k>(call);
-    case Type::q6_k: return product_of<Type::q6_k>(call);
-    case Type::iq4_nl: return product_of<Type::iq4_nl>(call);
-    case Type::iq4_xs: return product_of<Type::iq4_xs>(call);
-    default: return product_of<Type::mxfp4>(call);
+#define ALTIPLANO_X(type)                                                                                                        \
+    case Type::type: return product_of<Type::type, 1>(call);
+        ALTIPLANO_BLOCK_TYPES(ALTIPLANO_X)
+#undef ALTIPLANO_X
+    default: return;
     }
 }
+#define ALTIPLANO_X(type)                                                                                                        \
+    static inline void few_##type(const Call& call)                                                                              \
+    {                                                                                                                            \
+        product_of<Type::type, product_rows>(call);                                                                              \
+    }
+ALTIPLANO_BLOCK_TYPES(ALTIPLANO_X)
+#undef ALTIPLANO_X
 
 /// Element i of a plain row that is aligned to its elements.
 template <Type type> static inline float plain_at(const std::byte* row, std::int64_t i)

@@ -21,9 +21,20 @@ template <class Term> static inline float lanes_of_row(std::int64_t n, Term term
         for (auto i = thread; i < here; i += thread_count())
             terms[i] = term(base + i);
         meet();
-        if (thread < 16)
-            for (auto i = thread; i < here; i += 16)
+        if (thread < 16) {
+            // Fetched before they are added, since each addition waits for the one before.
+            constexpr int ahead = 16;
+            auto i = thread;
+            for (; i + 16 * (ahead - 1) < here; i += 16 * ahead) {
+                float some[ahead];
+                for (int j = 0; j < ahead; ++j)
+                    some[j] = terms[i + 16 * j];
+                for (const float one : some)
+                    lane = lane + one;
+            }
+            for (; i < here; i += 16)
                 lane = lane + terms[i];
+        }
         meet();
     }
     if (thread < 16)
