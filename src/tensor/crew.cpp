@@ -2,38 +2,64 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <thread>
 
 namespace altiplano::tensor {
 
 namespace {
 
-/// Where everybody waits for the last. Spins, since an operation takes microseconds; yields when that takes too long.
-class Barrier {
+/// A graph on its way through several threads. Every stage of it, a node's preparation or the node itself, is cut into as many
+/// shares as there are threads, and whoever is there takes the next one. So nobody waits for a thread that the system keeps off
+/// its processor, unless it was taken off with a share in its hands.
+class Course {
 public:
-    explicit Barrier(unsigned count)
-        : count_(count)
+    /// @param execute  a share of a stage, on the thread of this number; not called after `run` has returned
+    using Execute = std::function<kernels::Outcome(std::size_t stage, unsigned share, unsigned thread)>;
+
+    Course(std::size_t stages, unsigned shares, Execute execute)
+        : stages_(stages)
+        , shares_(shares)
+        , execute_(std::move(execute))
     {
-    }
-    /// @return the worst outcome of all that came to this meeting: the same for everybody
-    kernels::Outcome meet(kernels::Outcome mine)
-    {
-        const auto generation = generation_.load(std::memory_order_acquire);
-        raise_to(mine);
-        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
-            // Only the last one writes the verdict, and it is not written again before everybody has come, hence read it.
-            verdict_.store(worst_.load(std::memory_order_relaxed), std::memory_order_relaxed);
-            arrived_.store(0, std::memory_order_relaxed);
-            generation_.fetch_add(1, std::memory_order_acq_rel);
-        } else {
-            for (unsigned spins = 0; generation_.load(std::memory_order_acquire) == generation; ++spins)
-                if (spins > 2000)
-                    std::this_thread::yield();
-        }
-        return static_cast<kernels::Outcome>(verdict_.load(std::memory_order_relaxed));
     }
 
+    /// Until all stages are done, or one has failed. Several threads, each once; one that comes too late finds nothing to do.
+    void run(unsigned thread)
+    {
+        unsigned spins = 0;
+        for (;;) {
+            auto place = place_.load(std::memory_order_acquire);
+            const auto stage = static_cast<std::size_t>(place / place_shares);
+            if (stage == stages_)
+                return;
+            if (place % place_shares == shares_) {  // all taken, and not all done
+                // An operation takes microseconds; yields when that takes too long.
+                if (++spins > 2000)
+                    std::this_thread::yield();
+                continue;
+            }
+            if (!place_.compare_exchange_weak(place, place + 1, std::memory_order_acq_rel))
+                continue;
+            spins = 0;
+            raise_to(execute_(stage, static_cast<unsigned>(place % place_shares), thread));
+            if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 < shares_)
+                continue;
+            // The last one of this stage; nobody else is in it.
+            done_.store(0, std::memory_order_relaxed);
+            const bool goes_on = worst_.load(std::memory_order_relaxed) == 0;
+            if (!goes_on)
+                failed_stage_ = stage;
+            place_.store((goes_on ? stage + 1 : stages_) * place_shares, std::memory_order_release);
+        }
+    }
+    /// After `run`.
+    kernels::Outcome outcome() const { return static_cast<kernels::Outcome>(worst_.load(std::memory_order_relaxed)); }
+    std::size_t failed_stage() const { return failed_stage_; }
+
 private:
+    static constexpr std::uint64_t place_shares = 1 << 16;
+
     void raise_to(kernels::Outcome outcome)
     {
         const auto value = static_cast<std::uint32_t>(outcome);
@@ -41,10 +67,13 @@ private:
         while (now < value && !worst_.compare_exchange_weak(now, value, std::memory_order_relaxed)) { }
     }
 
-    const unsigned count_;
-    std::atomic<unsigned> arrived_{0};
-    std::atomic<std::uint64_t> generation_{0};
-    std::atomic<std::uint32_t> worst_{0}, verdict_{0};
+    const std::size_t stages_;
+    const unsigned shares_;
+    const Execute execute_;
+    std::atomic<std::uint64_t> place_{0};  ///< stage, and the next share of it
+    std::atomic<unsigned> done_{0};  ///< shares of that stage
+    std::atomic<std::uint32_t> worst_{0};
+    std::size_t failed_stage_ = 0;
 };
 
 }  // namespace
@@ -92,6 +121,14 @@ std::unique_ptr<Crew::Memory> Crew::take(const ScratchSizes& sizes)
     return memory;
 }
 
+Executor& Crew::helpers()
+{
+    const std::lock_guard lock(mutex_);
+    if (!helpers_)
+        helpers_ = thread_pool("tensor", threads_ - 1);
+    return *helpers_;
+}
+
 Executed Crew::run(std::span<const Step> steps, const ScratchSizes& sizes, unsigned threads_max)
 {
     const auto threads = std::clamp(threads_max, 1U, threads_);
@@ -107,33 +144,29 @@ Executed Crew::run(std::span<const Step> steps, const ScratchSizes& sizes, unsig
             executed.node = static_cast<std::uint32_t>(i);
         }
     } else {
-        const std::lock_guard one_at_a_time(helping_);  // two graphs could wait for helpers that the other one has
-        if (!helpers_)
-            helpers_ = thread_pool("tensor", threads_ - 1);
-        Barrier barrier(threads);
-        std::atomic<unsigned> left{threads};
-        const auto work = [&](unsigned index) {
-            const kernels::Share share{index, threads};
-            const auto scratch = memory->of(index);
-            auto outcome = kernels::Outcome::done;
-            std::size_t i = 0;
-            for (; i < steps.size(); ++i) {
-                if (steps[i].prepare)
-                    outcome = barrier.meet(implementation_.prepare(steps[i].node, share, scratch));
-                if (outcome == kernels::Outcome::done)
-                    outcome = barrier.meet(implementation_.run(steps[i].node, share, scratch));
-                if (outcome != kernels::Outcome::done)
-                    break;
-            }
-            if (index == 0)
-                executed = {outcome, static_cast<std::uint32_t>(i)};
-            left.fetch_sub(1, std::memory_order_acq_rel);
+        struct Stage {
+            const Step* step;
+            bool prepares;
         };
+        std::vector<Stage> stages;
+        stages.reserve(steps.size() * 2);
+        for (const auto& step : steps) {
+            if (step.prepare)
+                stages.push_back({&step, true});
+            stages.push_back({&step, false});
+        }
+        const auto execute = [&](std::size_t stage, unsigned share, unsigned thread) {
+            const auto& [step, prepares] = stages[stage];
+            const auto scratch = memory->of(thread);
+            return prepares ? implementation_.prepare(step->node, {share, threads}, scratch)
+                            : implementation_.run(step->node, {share, threads}, scratch);
+        };
+        const auto course = std::make_shared<Course>(stages.size(), threads, execute);
         for (unsigned helper = 1; helper < threads; ++helper)
-            helpers_->post([&work, helper] { work(helper); });
-        work(0);
-        while (left.load(std::memory_order_acquire) != 0)
-            std::this_thread::yield();
+            helpers().post([course, helper] { course->run(helper); });
+        course->run(0);
+        if (course->outcome() != kernels::Outcome::done)
+            executed = {course->outcome(), static_cast<std::uint32_t>(stages[course->failed_stage()].step - steps.data())};
     }
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(memory));

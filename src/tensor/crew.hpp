@@ -35,13 +35,13 @@ public:
 private:
     struct Memory;
     std::unique_ptr<Memory> take(const ScratchSizes& sizes);
+    Executor& helpers();
 
     const kernels::Implementation& implementation_;
     unsigned threads_;
     std::mutex mutex_;
     std::vector<std::unique_ptr<Memory>> idle_;  ///< scratch between calls, so that it stays mapped
-    std::mutex helping_;
-    std::unique_ptr<Executor> helpers_;  ///< made under `helping_`
+    std::unique_ptr<Executor> helpers_;
 };
 
 }  // namespace altiplano::tensor
