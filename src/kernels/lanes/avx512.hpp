@@ -177,6 +177,15 @@ inline void transpose(PieceI& a, PieceI& b, PieceI& c, PieceI& d)
     d.v = _mm512_unpackhi_epi64(ab_high, cd_high);
 }
 
+/// Bits 4g to 4g + 3 of each lane become bit 4 of its four bytes, where there is none.
+inline PieceI with_fifth_bits(PieceI codes, PieceI high, int g)
+{
+    const auto its_byte = _mm512_set4_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0);
+    const auto bytes = _mm512_shuffle_epi8(high.v, _mm512_add_epi8(its_byte, _mm512_set1_epi8(static_cast<char>(g / 2))));
+    const auto bit = _mm512_set1_epi32(g % 2 == 0 ? 0x08040201 : static_cast<int>(0x80402010));
+    return {_mm512_mask_add_epi8(codes.v, _mm512_test_epi8_mask(bytes, bit), codes.v, _mm512_set1_epi8(16))};
+}
+
 /// Each byte, below 16, becomes the byte of that number of a codebook of sixteen.
 inline PieceI look_up(PieceI x, std::uint64_t low, std::uint64_t high)
 {

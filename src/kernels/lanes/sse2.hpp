@@ -198,6 +198,14 @@ inline __m128i pairs_of(__m128i sixteen_low, __m128i sixteen_high)  // sums of n
     const auto high = _mm_castsi128_ps(sixteen_high);
     return _mm_add_epi32(_mm_castps_si128(_mm_shuffle_ps(low, high, 0x88)), _mm_castps_si128(_mm_shuffle_ps(low, high, 0xdd)));
 }
+/// Bits 4g to 4g + 3 of each lane become bit 4 of its four bytes, where there is none.
+inline PieceI with_fifth_bits(PieceI codes, PieceI high, int g)
+{
+    // Four bits become the lowest of four bytes: the products do not overlap.
+    const auto four = right(high, 4 * g) & splat(15);
+    return codes | left((four * splat(0x00204081)) & splat(0x01010101), 4);
+}
+
 /// Each byte, below 16, becomes the byte of that number of a codebook of sixteen.
 inline PieceI look_up(PieceI x, std::uint64_t low, std::uint64_t high)
 {

@@ -176,6 +176,14 @@ inline void transpose(PieceI& a, PieceI& b, PieceI& c, PieceI& d)
     d.v = wasm_i64x2_shuffle(ab_high, cd_high, 1, 3);
 }
 
+/// Bits 4g to 4g + 3 of each lane become bit 4 of its four bytes, where there is none.
+inline PieceI with_fifth_bits(PieceI codes, PieceI high, int g)
+{
+    // Four bits become the lowest of four bytes: the products do not overlap.
+    const auto four = right(high, 4 * g) & splat(15);
+    return codes | left((four * splat(0x00204081)) & splat(0x01010101), 4);
+}
+
 /// Each byte, below 16, becomes the byte of that number of a codebook of sixteen.
 inline PieceI look_up(PieceI x, std::uint64_t low, std::uint64_t high)
 {

@@ -62,11 +62,9 @@ template <> struct Blocks<Type::q4_1> {
 /// Bit i of `high` becomes bit 4 of code i.
 ALTIPLANO_LANES void fifth_bits(I16x high, I16x* codes)
 {
-    for (int g = 0; g < 8; ++g) {
-        // Four bits become the lowest of four bytes: the products do not overlap.
-        const auto four = right(high, 4 * g) & all(15);
-        codes[g] = codes[g] | left((four * all(0x00204081)) & all(0x01010101), 4);
-    }
+#pragma GCC unroll 8
+    for (int g = 0; g < 8; ++g)
+        codes[g] = each<I16x>([=](int i) { return with_fifth_bits(codes[g].p[i], high.p[i], g); });
 }
 template <> struct Blocks<Type::q5_0> {
     static constexpr int bits = 5, offset = 16, steps = 1;
@@ -74,9 +72,11 @@ template <> struct Blocks<Type::q5_0> {
     ALTIPLANO_LANES void begin(const std::byte*, std::int64_t) { }
     ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int, Block16& b)
     {
-        b.scale = half_to_float(gather16(at, stride));
+        I16x words[4];  // the first two hold scale and fifth bits
+        load_columns(at, stride, words);
+        b.scale = half_to_float(words[0]);
         nibbles(at + 6, stride, b.codes);
-        fifth_bits(gather16(at + 2, stride), b.codes);
+        fifth_bits(right(words[0], 16) | left(words[1], 16), b.codes);
     }
 };
 template <> struct Blocks<Type::q5_1> {
@@ -85,11 +85,12 @@ template <> struct Blocks<Type::q5_1> {
     ALTIPLANO_LANES void begin(const std::byte*, std::int64_t) { }
     ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int, Block16& b)
     {
-        const auto both = gather16(at, stride);
-        b.scale = half_to_float(both);
-        b.minimum = half_to_float(right(both, 16));
+        I16x words[4];
+        load_columns(at, stride, words);
+        b.scale = half_to_float(words[0]);
+        b.minimum = half_to_float(right(words[0], 16));
         nibbles(at + 8, stride, b.codes);
-        fifth_bits(gather16(at + 4, stride), b.codes);
+        fifth_bits(words[1], b.codes);
     }
 };
 /// Nibbles that name the values of a codebook, in signed bytes.
@@ -143,11 +144,12 @@ struct SubScales {
 
     ALTIPLANO_LANES void begin(const std::byte* at, std::int64_t stride)
     {
-        const auto both = gather16(at, stride);
-        scale = half_to_float(both);
-        minimum = half_to_float(right(both, 16));
+        I16x words[4];
+        load_columns(at, stride, words);
+        scale = half_to_float(words[0]);
+        minimum = half_to_float(right(words[0], 16));
         for (int i = 0; i < 3; ++i)
-            word[i] = gather16(at + 4 + 4 * i, stride);
+            word[i] = words[1 + i];
     }
     ALTIPLANO_LANES void read(int j, Block16& b) const
     {
@@ -165,66 +167,93 @@ struct SubScales {
         b.minimum = all(0.0F) - minimum * to_float(m);
     }
 };
-ALTIPLANO_LANES void sub_block_nibbles(const std::byte* at, std::int64_t stride, int j, I16x* codes)
-{
-    load_columns(at + j / 2 * 32, stride, codes);
-    load_columns(at + j / 2 * 32 + 16, stride, codes + 4);
-    for (int g = 0; g < 8; ++g)
-        codes[g] = j % 2 != 0 ? high_nibbles(codes[g]) : low_nibbles(codes[g]);
-}
+/// What several sub-blocks share: they come in order, so it is read with the first of them.
+struct SharedBytes {
+    I16x bytes[8];
+
+    /// Thirty-two bytes.
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride)
+    {
+        load_columns(at, stride, bytes);
+        load_columns(at + 16, stride, bytes + 4);
+    }
+};
+/// Two sub-blocks lie in the halves of the same bytes.
+struct SubNibbles {
+    SharedBytes two;
+
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int j, I16x* codes)
+    {
+        if (j % 2 == 0) {
+            two.read(at + j / 2 * 32, stride);
+            for (int g = 0; g < 8; ++g)
+                codes[g] = low_nibbles(two.bytes[g]);
+        } else {
+            for (int g = 0; g < 8; ++g)
+                codes[g] = high_nibbles(two.bytes[g]);
+        }
+    }
+};
 template <> struct Blocks<Type::q4_k> {
     static constexpr int bits = 4, offset = 0, steps = 8;
     static constexpr bool minimum = true, halves = false;
     SubScales scales;
+    SubNibbles nibbles;
     ALTIPLANO_LANES void begin(const std::byte* at, std::int64_t stride) { scales.begin(at, stride); }
     ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int j, Block16& b)
     {
         scales.read(j, b);
-        sub_block_nibbles(at + 16, stride, j, b.codes);
+        nibbles.read(at + 16, stride, j, b.codes);
     }
 };
 template <> struct Blocks<Type::q5_k> {
     static constexpr int bits = 5, offset = 0, steps = 8;
     static constexpr bool minimum = true, halves = false;
     SubScales scales;
-    ALTIPLANO_LANES void begin(const std::byte* at, std::int64_t stride) { scales.begin(at, stride); }
+    SubNibbles nibbles;
+    SharedBytes high;
+    ALTIPLANO_LANES void begin(const std::byte* at, std::int64_t stride)
+    {
+        scales.begin(at, stride);
+        high.read(at + 16, stride);
+    }
     ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int j, Block16& b)
     {
         scales.read(j, b);
-        sub_block_nibbles(at + 48, stride, j, b.codes);
-        I16x high[8];
-        load_columns(at + 16, stride, high);
-        load_columns(at + 32, stride, high + 4);
+        nibbles.read(at + 48, stride, j, b.codes);
         for (int g = 0; g < 8; ++g)
-            b.codes[g] = b.codes[g] | left(right(high[g], j) & all(0x01010101), 4);
+            b.codes[g] = b.codes[g] | left(right(high.bytes[g], j) & all(0x01010101), 4);
     }
 };
 template <> struct Blocks<Type::q6_k> {
     static constexpr int bits = 6, offset = 32, steps = 8;
     static constexpr bool minimum = false, halves = true;
     F16x scale;
+    I16x half_scales[4];  ///< signed bytes, two per sub-block
+    SharedBytes low[2], high;  ///< of four sub-blocks
     ALTIPLANO_LANES void begin(const std::byte* at, std::int64_t stride)
     {
         scale = half_to_float(right(gather16(at + 206, stride), 16));  // the last word of the block: its high half is the scale
+        load_columns(at + 192, stride, half_scales);
     }
     ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int j, Block16& b)
     {
         b.scale = scale;
-        const int half = j / 4;
         const int group = j % 4;
-        const auto* low = at + 64 * half + 32 * (group % 2);
-        const auto* high = at + 128 + 32 * half;
-        for (int part = 0; part < 2; ++part) {
-            auto* codes = b.codes + 4 * part;
-            I16x top[4];
-            load_columns(low + 16 * part, stride, codes);
-            load_columns(high + 16 * part, stride, top);
-            for (int g = 0; g < 4; ++g) {
-                codes[g] = group < 2 ? low_nibbles(codes[g]) : high_nibbles(codes[g]);
-                codes[g] = codes[g] | left(right(top[g], 2 * group) & all(0x03030303), 4);
-            }
+        if (group == 0) {
+            low[0].read(at + 64 * (j / 4), stride);
+            low[1].read(at + 64 * (j / 4) + 32, stride);
+            high.read(at + 128 + 32 * (j / 4), stride);
         }
-        const auto word = gather16(at + 192 + 4 * (j / 2), stride);  // signed bytes, two per sub-block
+        const auto& nibble = low[group % 2].bytes;
+        const auto top = all(0x30303030);
+        if (group < 2)
+            for (int g = 0; g < 8; ++g)
+                b.codes[g] = low_nibbles(nibble[g]) | (left(high.bytes[g], 4 - 2 * group) & top);
+        else
+            for (int g = 0; g < 8; ++g)
+                b.codes[g] = high_nibbles(nibble[g]) | (right(high.bytes[g], 2 * group - 4) & top);
+        const auto word = half_scales[j / 2];
         const int shift = j % 2 * 16;
         b.half_scale[0] = right_signed(left(word, 24 - shift), 24);
         b.half_scale[1] = right_signed(left(word, 16 - shift), 24);
@@ -249,20 +278,27 @@ template <> struct Blocks<Type::iq4_xs> {
         codebook_nibbles(at + 8 + 16 * j, stride, iq4_codebook, b.codes);
     }
 };
-/// Two bits per code: those of sub-block j.
-ALTIPLANO_LANES void sub_block_pairs(const std::byte* at, std::int64_t stride, int j, I16x* codes)
-{
-    load_columns(at + j / 4 * 32, stride, codes);
-    load_columns(at + j / 4 * 32 + 16, stride, codes + 4);
-    for (int g = 0; g < 8; ++g)
-        codes[g] = right(codes[g], 2 * (j % 4)) & all(0x03030303);
-}
+/// Two bits per code: four sub-blocks lie in the same bytes.
+struct SubPairs {
+    SharedBytes four;
+
+    ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int j, I16x* codes)
+    {
+        if (j % 4 == 0)
+            four.read(at + j / 4 * 32, stride);
+        for (int g = 0; g < 8; ++g)
+            codes[g] = right(four.bytes[g], 2 * (j % 4)) & all(0x03030303);
+    }
+};
 template <> struct Blocks<Type::q2_k> {
     static constexpr int bits = 2, offset = 0, steps = 8;
     static constexpr bool minimum = true, halves = true, half_minima = true;
     F16x scale, least;
+    I16x half_scales[4];
+    SubPairs pairs;
     ALTIPLANO_LANES void begin(const std::byte* at, std::int64_t stride)
     {
+        load_columns(at, stride, half_scales);
         const auto both = gather16(at + 80, stride);
         scale = half_to_float(both);
         least = all(0.0F) - half_to_float(right(both, 16));
@@ -272,8 +308,8 @@ template <> struct Blocks<Type::q2_k> {
     {
         b.scale = scale;
         b.minimum = least;
-        sub_block_pairs(at + 16, stride, j, b.codes);
-        const auto word = gather16(at + 4 * (j / 2), stride);
+        pairs.read(at + 16, stride, j, b.codes);
+        const auto word = half_scales[j / 2];
         b.half_scale[0] = right(word, j % 2 * 16) & all(255);
         b.half_scale[1] = right(word, j % 2 * 16 + 8) & all(255);
     }
@@ -283,21 +319,21 @@ template <> struct Blocks<Type::q3_k> {
     static constexpr bool minimum = false, halves = true;
     F16x scale;
     I16x word[3];
+    SubPairs pairs;
+    SharedBytes high;
     ALTIPLANO_LANES void begin(const std::byte* at, std::int64_t stride)
     {
         scale = half_to_float(right(gather16(at + 106, stride), 16));
         for (int i = 0; i < 3; ++i)
             word[i] = gather16(at + 96 + 4 * i, stride);
+        high.read(at, stride);
     }
     ALTIPLANO_LANES void read(const std::byte* at, std::int64_t stride, int j, Block16& b)
     {
         b.scale = scale;
-        sub_block_pairs(at + 32, stride, j, b.codes);
-        I16x high[8];
-        load_columns(at, stride, high);
-        load_columns(at + 16, stride, high + 4);
+        pairs.read(at + 32, stride, j, b.codes);
         for (int g = 0; g < 8; ++g)
-            b.codes[g] = b.codes[g] | left(right(high[g], j) & all(0x01010101), 2);
+            b.codes[g] = b.codes[g] | left(right(high.bytes[g], j) & all(0x01010101), 2);
         for (int h = 0; h < 2; ++h) {
             const int s = 2 * j + h;
             const auto nibble = right(word[s % 8 / 4], 8 * (s % 4) + (s < 8 ? 0 : 4)) & all(15);

@@ -58,13 +58,14 @@ template <Type T> struct InPlace {
     {
         constexpr auto bytes = format_of(T).block_bytes;
         const auto* at = rows + b / Format::steps * bytes;
-        if (b % Format::steps == 0) {
+        // Sixteen streams defeat the hardware's prefetching. What lies ahead comes into the second cache: the first is too
+        // small for it and has too few places to wait in. Beyond the end it is no fault, only of no use. A little at a time: what
+        // is asked for at once has to wait.
+        constexpr auto step_bytes = 16 * bytes / Format::steps;
+        for (std::int64_t i = 0; i < step_bytes; i += 64)
+            __builtin_prefetch(rows + ahead_bytes + b * step_bytes + i, 0, 2);
+        if (b % Format::steps == 0)
             format.begin(at, stride);
-            // Sixteen streams defeat the hardware's prefetching. What lies ahead comes into the second cache: the first is too
-            // small for it and has too few places to wait in. Beyond the end it is no fault, only of no use.
-            for (std::int64_t i = 0; i < 16 * bytes; i += 64)
-                __builtin_prefetch(rows + ahead_bytes + b / Format::steps * bytes * 16 + i, 0, 2);
-        }
         format.read(at, stride, static_cast<int>(b % Format::steps), block);
     }
 };
