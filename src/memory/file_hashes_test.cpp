@@ -153,6 +153,60 @@ TEST(FileHashes, leave_the_root_as_the_bytes_give_it)
     EXPECT_EQ(root, state_root_of(again->region.bytes(), {}, again->region.mapped_ranges()));
 }
 
+/// Whether a page of the item is in the page table, though nobody touched it.
+bool is_there(const Awake& state, std::uint64_t item_page)
+{
+    const auto address = reinterpret_cast<std::uint64_t>(&state.region.bytes()[(shown_at + item_page) * page]);
+    const int file = ::open("/proc/self/pagemap", O_RDONLY);
+    std::uint64_t entry = 0;
+    EXPECT_EQ(pread(file, &entry, sizeof entry, static_cast<off_t>(address / page * sizeof entry)), 8);
+    ::close(file);
+    return (entry >> 63) != 0;
+}
+
+TEST(ParkedItem, is_shown_with_its_pages_by_what_wakes_next)
+{
+    const Shown shown;
+    auto before = Awake::from(shown);
+    for (std::uint64_t i = 0; i < item_pages; ++i)
+        ASSERT_EQ(before->at(i), byte_of(i));
+    before.reset();
+
+    const auto again = Awake::from(shown);
+    EXPECT_FALSE(is_there(*again, 1000)) << "nobody asked for the item yet";
+    EXPECT_EQ(again->at(30), byte_of(30));
+    EXPECT_TRUE(is_there(*again, 1000)) << "a page that nobody touched";
+    EXPECT_FALSE(again->region.is_writable((shown_at + 30) * page, 1));
+    // Another one that is awake meanwhile has a mapping of its own.
+    const auto other = Awake::from(shown);
+    EXPECT_EQ(other->at(30), byte_of(30));
+    EXPECT_FALSE(is_there(*other, 1000));
+    for (const auto& state : {again.get(), other.get()}) {
+        for (std::uint64_t i = 0; i < item_pages; ++i)
+            ASSERT_EQ(state->at(i), byte_of(i));
+        state->region.bytes()[8 * page] = std::byte{'n'};
+        state->region.bytes()[(shown_at - 1) * page] = std::byte{'n'};  // checked together with the item's first pages
+        EXPECT_EQ(state->tree.commit(state->region, {}).value(),
+            state_root_of(state->region.bytes(), {}, state->region.mapped_ranges()));
+    }
+}
+
+TEST(ParkedItem, of_a_file_that_is_changed_after_all_is_shown_to_nobody)
+{
+    const Shown shown;
+    auto before = Awake::from(shown);
+    for (std::uint64_t i = 0; i < item_pages; ++i)
+        (void)before->at(i);
+    before.reset();
+    shown.change(700);
+    const auto again = Awake::from(shown);
+    (void)again->at(10);
+    EXPECT_FALSE(again->region.damaged());
+    EXPECT_FALSE(is_there(*again, 1000));
+    (void)again->at(700);
+    EXPECT_TRUE(again->region.damaged());
+}
+
 TEST(Region, that_came_back_is_read_and_written_by_several_threads_at_once)
 {
     const Shown shown;

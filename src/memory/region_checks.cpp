@@ -112,12 +112,56 @@ bool Region::Private::check_group(PageRange range) noexcept
     return check->check_hashes(range.first, found);
 }
 
+/// Shows the whole item as another memory showed it, if its hashes are those that this state has. @return whether it did
+bool Region::Private::show_parked(const Mapping& mapping) noexcept
+{
+    const auto range = mapping.pages();
+    if (!parked_items::has(mapping.item()) || !is_known(range))
+        return false;
+    for (auto page = range.first; page < end_of(range);) {
+        const auto stop = std::min((page / PageTree::arity + 1) * PageTree::arity, end_of(range));
+        if (!check_group({page, stop - page}))
+            return false;  // the tree knows: nothing that follows counts
+        page = stop;
+    }
+    if (!parked_items::take(at(range.first), mapping.item()))
+        return false;
+    // Pages that are checked together with others' wait for those.
+    const auto first = (range.first + check_pages - 1) / check_pages;
+    const auto stop = end_of(range) / check_pages;
+    if (stop > first)
+        std::memset(&unchecked[first], 0, stop - first);
+    return protect(range).has_value();
+}
+
+/// Gives the address space back, but for items whose mapping may be of use to others.
+void Region::Private::release() noexcept
+{
+    if (base == nullptr)
+        return;
+    // What is parked leaves a hole, where another thread may map something at once: it is not unmapped again.
+    auto* begin = base;
+    for (const auto& mapping : mappings) {
+        auto* const shown = base + mapping.range.at;
+        const auto middle = (mapping.pages().first + end_of(mapping.pages())) / 2;
+        if (is_unchecked(middle) || !parked_items::park(shown, mapping.item()))
+            continue;
+        if (shown > begin)
+            munmap(begin, static_cast<std::size_t>(shown - begin));
+        begin = shown + mapping.range.length;
+    }
+    if (base + reserved > begin)
+        munmap(begin, static_cast<std::size_t>(base + reserved - begin));
+}
+
 /// Looks at the pages that are checked together with `page`, and at those behind it as far as reading on is likely: twice as
 /// many as last time where last time ended. @return whether they are what they should be
 bool Region::Private::examine(std::uint64_t page)
 {
     const auto first = page / check_pages * check_pages;
     const bool known = is_known(cut({first, check_pages}, 0, pages()));
+    if (known && show_parked(*mapping_from(page)) && !is_unchecked(page))
+        return true;
     const auto& stride = known ? known_stride : hashed_stride;
     const auto wanted = first == examined_until ? std::clamp(examined_pages * 2, stride.first, stride.longest) : stride.first;
     auto stop = first + check_pages;

@@ -11,6 +11,7 @@
 #include "memory/faults.hpp"
 #include "memory/file_hashes.hpp"
 #include "memory/kernel.hpp"
+#include "memory/parked_items.hpp"
 #include "memory/region.hpp"
 #include "memory/sparse_bytes.hpp"
 
@@ -78,6 +79,7 @@ struct Mapping {
         return {{begin, stop - begin, range.item, range.item_offset + skipped}, file, file_offset + skipped, hashes};
     }
     PageRange pages() const { return {range.at / page_bytes, range.length / page_bytes}; }
+    parked_items::Item item() const { return {hashes, file_offset, range.length}; }
     /// The page of the file that shows in a page of memory.
     std::uint64_t file_page(std::uint64_t page) const { return file_offset / page_bytes + (page - range.at / page_bytes); }
 };
@@ -142,8 +144,7 @@ struct Region::Private final : FaultMender {
     {
         watched = {};
         tracker.reset();
-        if (base)
-            munmap(base, reserved);
+        release();
         if (delta_view)
             munmap(delta_view, reserved);
         if (delta >= 0)
@@ -170,6 +171,8 @@ struct Region::Private final : FaultMender {
     Result<void> protect(PageRange range);
     bool is_known(PageRange range) const noexcept;
     bool check_group(PageRange range) noexcept;
+    bool show_parked(const Mapping& mapping) noexcept;
+    void release() noexcept;
     bool examine(std::uint64_t page);
     Result<void> examine_all(PageRange range);
     bool mend(std::uintptr_t address, Access access, bool last_chance) noexcept override;
