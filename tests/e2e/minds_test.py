@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Several processes that answer by one model at once: all finish, with what one alone says, and with --soak in fair shares."""
+"""Several processes that answer by one model at once: all finish, with what one alone says, and with --soak in fair shares, beside one
+copy of the model; then, most of them asleep at any time, they are asked at random, and every answer is computed again."""
 import os
 import pathlib
+import random
 import sys
 import threading
 import time
@@ -14,7 +16,7 @@ SHARE_MAX = 1.5
 
 
 def many_minds_at_once():
-    with harness.Node() as node:
+    with harness.Node(options=("--warm", str(COUNT + 1))) as node:
         module = node.json("put", harness.guest("llama"), "--module", "--name", "llama")["id"]
         model = node.json("model", "add", harness.model())[0]["id"]
         me = node.json("key")["address"]
@@ -45,6 +47,61 @@ def many_minds_at_once():
         share = max(took.values()) / min(took.values())
         print(f"{COUNT} processes: {min(took.values()):.1f} to {max(took.values()):.1f} s, max/min {share:.2f}; a short message beside them {waited:.2f} s", flush=True)
         assert not SOAK or share < SHARE_MAX, share
+        each, together = of_the_model(node)
+        size = pathlib.Path(harness.model()).stat().st_size / (1 << 20)
+        print(f"{len(each)} workers show {min(each):.0f} to {max(each):.0f} MiB of the model's {size:.0f}, all together {together:.0f} MiB", flush=True)
+        assert len(each) == COUNT and together < 1.05 * size, (each, together)
+        if SOAK:
+            node.stop()
+            node.options = ["--warm", "6"]
+            node.start()
+            asked_at_random(node, processes)
+
+
+def of_the_model(node):
+    """What each worker has of the model's file in memory, and what they have of it all together, in MiB."""
+    each, together, file = [], 0, harness.model()
+    for child in children(node.process.pid):
+        kib = {"Rss": 0, "Pss": 0}
+        name = ""
+        for line in pathlib.Path(f"/proc/{child}/smaps").read_text().splitlines():
+            field, _, rest = line.partition(":")
+            if field in kib:
+                kib[field] += int(rest.split()[0]) if name == file else 0
+            elif "-" in field.split(" ")[0]:
+                name = line.split(maxsplit=5)[5] if len(line.split(maxsplit=5)) == 6 else ""
+        if kib["Rss"]:
+            each.append(kib["Rss"] / 1024)
+            together += kib["Pss"] / 1024
+    return each, together
+
+
+def asked_at_random(node, processes):
+    """Four that ask, 96 questions in all, six processes awake at most; then every process is computed again from its log."""
+    chance = random.Random(24)
+    left = [(chance.choice(processes), chance.choice(["Rome", "A cat", "Once", "In 1969", "Water"]), chance.randint(1, 16)) for _ in range(96)]
+    asked, lock = {}, threading.Lock()
+
+    def ask():
+        while True:
+            with lock:
+                if not left:
+                    return
+                process, prompt, tokens = left.pop()
+                asked[process] = asked.get(process, 0) + 1
+            node.run("eval", process, f"llama.setPrompt('{prompt}') return llama.run({tokens})")
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(asked.values()) == 96, asked
+    awake = node.get("/~altiplano/offer")["now"]["awake"]
+    assert awake <= 6, awake
+    slots = [node.json("verify", process) for process in processes]
+    assert all(one["identical"] for one in slots), slots
+    print(f"96 questions to {len(asked)} of {len(processes)} processes, {awake} awake; {sum(one['slots'] for one in slots)} slots computed again, identical", flush=True)
 
 
 def priorities(node):
