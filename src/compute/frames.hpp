@@ -18,7 +18,8 @@ enum class FrameType : std::uint8_t {
     fill,  ///< the descriptor of a linear memory, and its length: in place of the machine's -> started
     forget,  ///< the machine and its memory; answered by nothing
     evaluate,  ///< a Work -> evaluated
-    save,  ///< a descriptor to write the image to, whether it must be durable, and the state that an overlay may lie on -> saved
+    save,  ///< a descriptor to write the image to, whether it must be durable, the state that an overlay may lie on, and how many
+           ///< lie under that one -> saved
     describe,  ///< nothing -> described
     mark,  ///< nothing: remembers the state -> marked
     changes,  ///< nothing: since the mark -> changed
@@ -27,7 +28,7 @@ enum class FrameType : std::uint8_t {
     loaded,
     started,  ///< state root
     evaluated,  ///< an Evaluated
-    saved,  ///< whether it is an overlay, pages
+    saved,  ///< whether it is an overlay, pages, whether the state is small
     described,  ///< a MachineState
     marked,
     changed,  ///< ranges of pages

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <set>
+#include <utility>
 
 namespace altiplano::compute {
 
@@ -14,6 +15,8 @@ constexpr std::size_t id_characters = 43;  // with which the names of files begi
 constexpr std::size_t states_kept = 2;  // the newest may be cut by a crash
 constexpr std::size_t overlays_max = 6;  // then they are merged; a restore opens them all
 constexpr std::uint64_t overlay_share = 4;  // or when they take a fourth of what they lie on
+constexpr std::size_t changes_together = 32;  // of records, in one transaction
+constexpr std::size_t fronts_kept = 50'000;
 
 units::Slot slot_of(const store::ImageRecord& image)
 {
@@ -27,27 +30,111 @@ std::uint64_t bytes_of(const File& file)
 }
 }  // namespace
 
-Result<Images::Chain> Images::chain(const std::vector<store::ImageRecord>& newest_first, std::size_t state)
+Images::~Images()
 {
-    Chain found;
+    const std::lock_guard lock(mutex_);
+    if (const auto written = flush(); !written)
+        log::warning("the newest images have no records: {} (replays take their place)", written.error().sentence);
+}
+
+// ---- records
+
+Result<Images::Records> Images::records(const ProcessId& process)
+{
+    if (const auto found = changed_.find(process); found != changed_.end())
+        return found->second;
+    return cache_.images(process);
+}
+
+/// Also in place of one of the same slot.
+void Images::put_record(Records& all, const store::ImageRecord& image)
+{
+    std::erase_if(all, [&](const auto& one) { return slot_of(one) == slot_of(image); });
+    all.insert(std::ranges::find_if(all, [&](const auto& one) { return slot_of(one) < slot_of(image); }), image);
+    changes_.push_back({image, false});
+    changed_[image.process] = all;
+}
+
+/// Writes what changed; files go when nothing names them any more.
+Result<void> Images::flush()
+{
+    if (changes_.empty())
+        return {};
+    TRY_OK(cache_.change_images(changes_));
+    const auto written = std::exchange(changes_, {});
+    const auto now = std::exchange(changed_, {});
+    for (const auto& [image, removed] : written)
+        if (removed && std::ranges::none_of(now.at(image.process), [&](const auto& one) { return one.file == image.file; }))
+            TRY_OK(files_.remove(folder_ / image.file));
+    return {};
+}
+
+/// The record at once, the file with the next `flush`.
+Result<void> Images::remove(const store::ImageRecord& image)
+{
+    TRY(auto all, records(image.process));
+    std::erase_if(all, [&](const auto& one) { return slot_of(one) == slot_of(image) && one.file == image.file; });
+    changes_.push_back({image, true});
+    changed_[image.process] = std::move(all);
+    fronts_.erase(image.file);
+    return {};
+}
+
+// ---- what lies on what
+
+Images::Front& Images::note(const store::ImageRecord& image, Front front)
+{
+    if (fronts_.size() == fronts_kept)
+        fronts_.clear();
+    return fronts_.insert_or_assign(image.file, std::move(front)).first->second;
+}
+
+/// The places of a state and of what it lies on, newest first.
+Result<std::vector<std::size_t>> Images::under(const Records& all, std::size_t state, const FrontOf& front_of)
+{
+    std::vector<std::size_t> found;
     for (auto at = state;;) {
-        const auto& record = newest_first[at];
-        TRY(auto file, files_.open(folder_ / record.file, Files::Mode::read));
-        TRY(const auto image, memory::read_image(*file));
-        if (image.root != record.state_root)
+        const auto& record = all[at];
+        TRY(const auto front, front_of(record));
+        if (front.root != record.state_root)
             return fail(memory::errors::bad_image,
-                fmt::format("{} is of the state {}, not {}", record.file, image.root.text(), record.state_root.text()));
-        found.records.insert(found.records.begin(), record);
-        found.layers.insert(found.layers.begin(), std::move(file));
-        if (!image.base)
+                fmt::format("{} is of the state {}, not {}", record.file, front.root.text(), record.state_root.text()));
+        found.push_back(at);
+        if (!front.base)
             return found;
         // By its state: which image of it, a merged one or not, makes no difference.
         ++at;
-        while (at < newest_first.size() && newest_first[at].state_root != *image.base)
+        while (at < all.size() && all[at].state_root != *front.base)
             ++at;
-        if (at == newest_first.size())
+        if (at == all.size())
             return fail(memory::errors::bad_image, fmt::format("what {} lies on is missing", record.file));
     }
+}
+
+/// The same from memory where it can be.
+Result<std::vector<std::size_t>> Images::under(const Records& all, std::size_t state)
+{
+    return under(all, state, [this](const store::ImageRecord& image) -> Result<Front> {
+        if (const auto found = fronts_.find(image.file); found != fronts_.end())
+            return found->second;
+        TRY(const auto file, files_.open(folder_ / image.file, Files::Mode::read));
+        TRY(const auto read, memory::read_image(*file));
+        return note(image, {read.root, read.base});
+    });
+}
+
+Result<Images::Chain> Images::chain(const Records& all, std::size_t state)
+{
+    Chain found;
+    TRY(const auto places, under(all, state, [&](const store::ImageRecord& image) -> Result<Front> {
+        TRY(auto file, files_.open(folder_ / image.file, Files::Mode::read));
+        TRY(const auto read, memory::read_image(*file));
+        found.layers.insert(found.layers.begin(), std::move(file));
+        return note(image, {read.root, read.base});
+    }));
+    for (const auto place : places)
+        found.records.insert(found.records.begin(), all[place]);
+    return found;
 }
 
 Result<std::optional<Digest>> Images::root_after(const units::Slot& slot)
@@ -63,7 +150,7 @@ Result<std::optional<Images::Chain>> Images::up_to(const units::Slot& at)
 {
     const std::lock_guard lock(mutex_);
     const auto& process = at.process;
-    TRY(const auto images, cache_.images(process));
+    TRY(const auto images, records(process));
     for (std::size_t i = 0; i < images.size(); ++i) {
         if (slot_of(images[i]) > at)
             continue;
@@ -78,62 +165,59 @@ Result<std::optional<Images::Chain>> Images::up_to(const units::Slot& at)
     return std::optional<Chain>{};
 }
 
-Result<void> Images::remove(const store::ImageRecord& image)
-{
-    TRY_OK(cache_.remove_image(image));
-    return files_.remove(folder_ / image.file);
-}
-
 void Images::drop(const Chain& chain)
 {
     const std::lock_guard lock(mutex_);
     for (const auto& record : chain.records)
         if (const auto removed = remove(record); !removed)
             log::warning("the broken image {} cannot be removed: {}", record.file, removed.error().sentence);
+    (void)flush().has_value();  // or with the next ones
 }
 
 Result<void> Images::put(const units::Slot& at, const Digest& root, bool durable, const Save& save)
 {
     const auto& process = at.process;
-    std::vector<store::ImageRecord> before;
+    const auto file = at.cron == 0 ? fmt::format("{}-{}", process.text(), at.nonce)
+                                   : fmt::format("{}-{}-{}", process.text(), at.nonce, at.cron);
+    std::optional<Base> base;
     {
         const std::lock_guard lock(mutex_);
-        TRY(before, cache_.images(process));
+        TRY(const auto before, records(process));
+        if (!before.empty() && slot_of(before.front()) == at && before.front().state_root == root)
+            return durable ? flush() : Result<void>{};
+        if (!before.empty() && slot_of(before.front()) < at && before.front().state_root != root)
+            if (const auto there = under(before, 0))
+                base = Base{before.front().state_root, there->size() - 1};
+        fronts_.erase(file);
     }
-    if (!before.empty() && slot_of(before.front()) == at && before.front().state_root == root)
-        return {};
 
-    const store::ImageRecord image{.process = process,
-        .nonce = at.nonce,
-        .file = at.cron == 0 ? fmt::format("{}-{}", process.text(), at.nonce)
-                             : fmt::format("{}-{}-{}", process.text(), at.nonce, at.cron),
-        .state_root = root,
-        .cron = at.cron};
-    const auto base = before.empty() || slot_of(before.front()) > at || before.front().state_root == root
-        ? std::nullopt
-        : std::optional(before.front().state_root);
-    const auto temporary = folder_ / (image.file + ".tmp");
-    TRY_OK(files_.remove(temporary));
+    const store::ImageRecord image{.process = process, .nonce = at.nonce, .file = file, .state_root = root, .cron = at.cron};
+    // Nothing names the file before it is whole, so it needs no other name until then. One that is there may be in use: it goes.
+    const auto path = folder_ / image.file;
+    TRY_OK(files_.remove(path));
     memory::SavedImage saved;
     {
-        TRY(const auto file, files_.open(temporary, Files::Mode::create_new));
-        const auto written = save(*file, base);
+        TRY(const auto opened, files_.open(path, Files::Mode::create_new));
+        const auto written = save(*opened, base);
         if (!written) {
-            (void)files_.remove(temporary).has_value();
+            (void)files_.remove(path).has_value();
             return std::unexpected(written.error());
         }
         saved = *written;
     }
-    TRY_OK(files_.rename(temporary, folder_ / image.file));
     if (durable)
         TRY_OK(files_.sync_directory(folder_));
     bool merging = false;
     {
         const std::lock_guard lock(mutex_);
-        TRY_OK(cache_.put_image(image));
+        TRY(auto all, records(process));
+        put_record(all, image);
+        (void)note(image, {root, saved.overlay ? std::optional(base->state) : std::nullopt});
         TRY_OK(retire(process));
-        if (saved.overlay) {
-            TRY(const auto images, cache_.images(process));
+        if (durable || changes_.size() >= changes_together)
+            TRY_OK(flush());
+        if (saved.overlay && !saved.small) {
+            TRY(const auto images, records(process));
             const auto now = chain(images, 0);
             merging = now && much_in_overlays(*now);
         }
@@ -162,15 +246,17 @@ bool Images::much_in_overlays(const Chain& chain)
 /// Removes what is neither one of the states to keep nor under one of them.
 Result<void> Images::retire(const ProcessId& process)
 {
-    TRY(const auto images, cache_.images(process));
+    TRY(const auto images, records(process));
+    if (images.size() <= states_kept)
+        return {};
     struct Kept {
         std::uint64_t nonce;
-        std::vector<store::ImageRecord> records;
+        std::vector<std::size_t> places;
     };
     std::vector<Kept> kept;  // newest first
     for (std::size_t i = 0; i < images.size() && kept.size() < states_kept + history_ + 1; ++i)
-        if (auto found = chain(images, i))
-            kept.push_back({images[i].nonce, std::move(found->records)});
+        if (auto found = under(images, i))
+            kept.push_back({images[i].nonce, *std::move(found)});
     // One too many: of the older ones, the one whose neighbours are closest.
     while (kept.size() > states_kept + history_) {
         auto least = kept.size() - 1;
@@ -181,8 +267,8 @@ Result<void> Images::retire(const ProcessId& process)
     }
     std::set<std::string> needed;
     for (const auto& one : kept)
-        for (const auto& record : one.records)
-            needed.insert(record.file);
+        for (const auto place : one.places)
+            needed.insert(images[place].file);
     // What was taken in on trust stays, for whoever comes to doubt it.
     TRY(const auto taken, cache_.trusted(process));
     for (const auto& image : images)
@@ -194,7 +280,7 @@ Result<void> Images::retire(const ProcessId& process)
 Result<std::vector<Images::State>> Images::states(const ProcessId& process)
 {
     const std::lock_guard lock(mutex_);
-    TRY(const auto images, cache_.images(process));
+    TRY(const auto images, records(process));
     std::vector<State> all;
     for (std::size_t i = images.size(); i-- > 0;)
         if (const auto found = chain(images, i)) {
@@ -212,7 +298,7 @@ Result<void> Images::merge(const units::Slot& slot)
     std::optional<Chain> old;
     {
         const std::lock_guard lock(mutex_);
-        TRY(const auto images, cache_.images(process));
+        TRY(const auto images, records(process));
         const auto at = std::ranges::find(images, slot, slot_of);
         if (at == images.end())
             return {};
@@ -228,13 +314,15 @@ Result<void> Images::merge(const units::Slot& slot)
     TRY_OK(memory::merge_images(files_, folder_ / merged.file, layers));
 
     const std::lock_guard lock(mutex_);
-    TRY(const auto images, cache_.images(process));
+    TRY(auto images, records(process));
     const auto at = std::ranges::find(images, slot, slot_of);
     if (at == images.end() || at->file != old->state().file)
         return files_.remove(folder_ / merged.file);
-    TRY_OK(cache_.put_image(merged));
-    TRY_OK(files_.remove(folder_ / old->state().file));
-    return retire(process);
+    put_record(images, merged);
+    changes_.push_back({old->state(), true});  // of another file: only that goes
+    fronts_.erase(old->state().file);
+    TRY_OK(retire(process));
+    return flush();
 }
 
 Result<std::unique_ptr<File>> Images::scratch(const units::Slot& at)
@@ -249,7 +337,8 @@ Result<std::unique_ptr<File>> Images::scratch(const units::Slot& at)
 
 Result<std::uint64_t> Images::stored_bytes(const ProcessId& process)
 {
-    TRY(const auto images, cache_.images(process));
+    const std::lock_guard lock(mutex_);
+    TRY(const auto images, records(process));
     std::uint64_t bytes = 0;
     for (const auto& image : images)
         if (const auto file = files_.open(folder_ / image.file, Files::Mode::read))
@@ -272,6 +361,7 @@ Result<Images::Total> Images::total()
 Result<void> Images::sweep()
 {
     const std::lock_guard lock(mutex_);
+    TRY_OK(flush());
     TRY(const auto names, files_.list(folder_));
     std::optional<ProcessId> process;  // files of one process stand together, by their names
     std::set<std::string> known;

@@ -7,6 +7,7 @@
 #include "units/types.hpp"
 
 #include <functional>
+#include <map>
 #include <mutex>
 
 namespace altiplano::compute {
@@ -14,8 +15,11 @@ namespace altiplano::compute {
 /// The checkpoints of processes on this node: image files and their records. All are caches of the log. Safe from any thread.
 ///
 /// A large state is one whole image and overlays on it; when there are many, or much in them, they are merged in the
-/// background. What is kept: the newest two states, as many older ones as `history` says, spread over the log, and what
-/// they lie on.
+/// background. Of a small one a few overlays lie on a whole image, then it is written whole again. What is kept: the newest two
+/// states, as many older ones as `history` says, spread over the log, and what they lie on.
+///
+/// The records of images that need not be durable are written together. Until then the older ones stay with their files, so
+/// that a crash takes the newest images only.
 class Images {
 public:
     /// A state on disk: a whole image, then the overlays on it.
@@ -24,8 +28,13 @@ public:
         std::vector<std::unique_ptr<File>> layers;
         const store::ImageRecord& state() const { return records.back(); }
     };
-    /// Writes an image into the file, or if it can an overlay on the state `base`.
-    using Save = std::function<Result<memory::SavedImage>(const File& file, const std::optional<Digest>& base)>;
+    /// What an overlay may lie on.
+    struct Base {
+        Digest state;
+        std::size_t overlays = 0;  ///< that it is itself, over a whole image
+    };
+    /// Writes an image into the file, or if it can an overlay.
+    using Save = std::function<Result<memory::SavedImage>(const File& file, const std::optional<Base>& base)>;
 
     /// @param background  merges run there; null: at once, by whoever saves
     Images(store::Cache& cache, Files& files, Path folder, Executor* background, std::size_t history = 0)
@@ -36,6 +45,9 @@ public:
         , history_(history)
     {
     }
+    ~Images();
+    Images(const Images&) = delete;
+    Images& operator=(const Images&) = delete;
 
     /// The newest state after an evaluation, `at` or one before it. What is broken, or of another history than the results, is
     /// dropped on the way.
@@ -69,7 +81,20 @@ public:
     Result<void> sweep();
 
 private:
-    Result<Chain> chain(const std::vector<store::ImageRecord>& newest_first, std::size_t state);
+    using Records = std::vector<store::ImageRecord>;  ///< of one process, newest first
+    /// What a file is, as far as others lie on it.
+    struct Front {
+        Digest root;
+        std::optional<Digest> base;
+    };
+    Result<Records> records(const ProcessId& process);
+    void put_record(Records& all, const store::ImageRecord& image);
+    Result<void> flush();
+    using FrontOf = std::function<Result<Front>(const store::ImageRecord& image)>;
+    static Result<std::vector<std::size_t>> under(const Records& all, std::size_t state, const FrontOf& front_of);
+    Result<std::vector<std::size_t>> under(const Records& all, std::size_t state);
+    Front& note(const store::ImageRecord& image, Front front);
+    Result<Chain> chain(const Records& all, std::size_t state);
     Result<void> remove(const store::ImageRecord& image);
     Result<void> retire(const ProcessId& process);
     Result<void> merge(const units::Slot& at);
@@ -80,7 +105,10 @@ private:
     Path folder_;
     Executor* background_;
     std::size_t history_;
-    std::mutex mutex_;  ///< of the records, against a merge that ends
+    std::mutex mutex_;  ///< of the records, against a merge that ends, and of what follows
+    std::vector<store::ImageChange> changes_;  ///< that are not written yet
+    std::map<ProcessId, Records> changed_;  ///< as they will be then
+    std::map<std::string, Front> fronts_;  ///< of files that were written or looked at lately
 };
 
 }  // namespace altiplano::compute

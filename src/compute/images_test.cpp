@@ -36,7 +36,12 @@ private:
 
 }  // namespace
 
-TEST(Images, of_a_day_of_checkpoints_take_less_than_three_times_the_live_state)
+/// Merged in the background when there are many overlays, or written whole again.
+class AnyState : public testing::TestWithParam<std::uint64_t> { };
+INSTANTIATE_TEST_SUITE_P(Images, AnyState, testing::Values(16, 16384),
+    [](const auto& given) { return std::string(given.param == 16 ? "large" : "small"); });
+
+TEST_P(AnyState, of_a_day_of_checkpoints_takes_less_than_three_times_its_size)
 {
     constexpr std::uint64_t pages = 2048;
     const TestFolder folder;
@@ -62,10 +67,14 @@ TEST(Images, of_a_day_of_checkpoints_take_less_than_three_times_the_live_state)
             region.bytes()[(chance >> 33) % pages * memory::page_bytes + 8] = static_cast<std::byte>(chance >> 56);
         }
         root = tree.commit(region, {}).value();
-        ASSERT_TRUE(images.put({process, slot}, root, false, [&](const File& file, const std::optional<Digest>& base) {
+        ASSERT_TRUE(images.put({process, slot}, root, false, [&](const File& file, const std::optional<Images::Base>& base) {
             OneFile one(file);
-            auto saved = memory::save_image(one, "image", region, tree, {}, root, base,
-                {.small_state_pages = 16, .scattered_pages_max = 4096, .durable = false});
+            auto saved =
+                memory::save_image(one, "image", region, tree, {}, root, base ? std::optional(base->state) : std::nullopt,
+                    {.small_state_pages = GetParam(),
+                        .overlays = base ? base->overlays : 0,
+                        .scattered_pages_max = 4096,
+                        .durable = false});
             overlays += saved && saved->overlay ? 1U : 0U;
             return saved;
         }));
@@ -94,4 +103,54 @@ TEST(Images, of_a_day_of_checkpoints_take_less_than_three_times_the_live_state)
         layers, again, other, [](memory::Region&, const memory::MappedRange&) -> Result<void> { return fail("test.none", ""); });
     ASSERT_TRUE(loaded);
     EXPECT_TRUE(std::ranges::equal(again.bytes(), region.bytes()));
+}
+
+TEST(Images, that_need_not_be_durable_are_recorded_together_and_a_crash_takes_the_newest)
+{
+    const TestFolder folder;
+    ASSERT_TRUE(system_files().make_directories(folder / "images"));
+    const auto cache = store::open_cache(folder / "cache.db").value();
+    auto region = memory::Region::fresh(64 * memory::page_bytes).value();
+    ASSERT_TRUE(region.grow(64 * memory::page_bytes));
+    memory::PageTree tree;
+    const auto put = [&](Images& images, const ProcessId& process, std::uint64_t slot, bool durable) {
+        region.bytes()[0] = static_cast<std::byte>(slot + 1);
+        const auto root = tree.commit(region, {}).value();
+        ASSERT_TRUE(images.put({process, slot}, root, durable, [&](const File& file, const std::optional<Images::Base>&) {
+            OneFile one(file);
+            return memory::save_image(one, "image", region, tree, {}, root, {}, {.durable = durable});
+        }));
+        store::ResultRecord result;
+        result.process = process;
+        result.nonce = slot;
+        result.state_root = root;
+        ASSERT_TRUE(cache->put_result(result, {}));
+    };
+    const auto newest = [&](Images& images, const ProcessId& process) {
+        const auto chain = images.up_to({process, 100}).value();
+        return chain ? chain->state().nonce : 100;
+    };
+    const ProcessId process(sha256(as_bytes("process")));
+    Images images(*cache, system_files(), folder / "images", nullptr);
+    put(images, process, 0, true);
+    for (std::uint64_t slot = 1; slot < 6; ++slot)
+        put(images, process, slot, false);
+    EXPECT_EQ(newest(images, process), 5U);
+    EXPECT_EQ(cache->images(process).value().size(), 1U);
+    // Whoever begins with what is on disk now finds the older one, whole.
+    {
+        Images after(*cache, system_files(), folder / "images", nullptr);
+        EXPECT_EQ(newest(after, process), 0U);
+    }
+    // With some more they are written, and what is not needed any more goes.
+    for (std::uint64_t other = 0; other < 32; ++other)
+        put(images, ProcessId(sha256(as_bytes(std::to_string(other)))), 0, false);
+    const auto recorded = cache->images(process).value();
+    ASSERT_EQ(recorded.size(), 2U);
+    EXPECT_EQ(recorded.front().nonce, 5U);
+    EXPECT_FALSE(system_files().exists(folder / "images" / (process.text() + "-0")));
+    // A durable one takes those along that wait.
+    put(images, process, 6, false);
+    put(images, ProcessId(sha256(as_bytes("other"))), 0, true);
+    EXPECT_EQ(cache->images(process).value().front().nonce, 6U);
 }

@@ -439,7 +439,7 @@ Result<void> LocalCompute::save_image(Lane& lane, bool durable)
         return {};
     TRY_OK(settle(lane));
     TRY_OK(images_.put(*lane.at, lane.root, durable,
-        [&](const File& file, const std::optional<Digest>& base) { return lane.worker->save(file, base, durable); }));
+        [&](const File& file, const std::optional<Images::Base>& base) { return lane.worker->save(file, base, durable); }));
     lane.gas_since_image = 0;
     lane.unsaved_bytes = 0;
     lane.image_ns = clock_.monotonic_ns();

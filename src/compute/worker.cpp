@@ -224,8 +224,10 @@ private:
                 return no_machine();
             auto rule = options_.save_rule;
             rule.durable = durable != 0;
+            TRY(rule.overlays, fields.number());
             TRY(const auto saved, machine_->save(file, "image", base, rule));
-            return Frame{.type = FrameType::saved, .payload = Packer().number(saved.overlay ? 1 : 0).number(saved.pages).bytes()};
+            return Frame{.type = FrameType::saved,
+                .payload = Packer().number(saved.overlay ? 1 : 0).number(saved.pages).number(saved.small ? 1 : 0).bytes()};
         }
         case FrameType::describe: return describe();
         case FrameType::mark:

@@ -211,16 +211,19 @@ Result<Evaluated> WorkerClient::evaluated(const OpenItem& open, const Console& c
     return done;
 }
 
-Result<memory::SavedImage> WorkerClient::save(const File& file, const std::optional<Digest>& base, bool durable)
+Result<memory::SavedImage> WorkerClient::save(const File& file, const std::optional<Images::Base>& base, bool durable)
 {
-    TRY_OK(channel_.send(
-        FrameType::save, Packer().number(durable ? 1 : 0).text(base ? base->bytes() : Bytes{}).bytes(), file.descriptor()));
+    TRY_OK(channel_.send(FrameType::save,
+        Packer().number(durable ? 1 : 0).text(base ? base->state.bytes() : Bytes{}).number(base ? base->overlays : 0).bytes(),
+        file.descriptor()));
     TRY(const auto answered, answer(FrameType::saved, {}, {}));
     Unpacker fields(answered.payload);
     memory::SavedImage saved;
     TRY(const auto overlay, fields.number());
     saved.overlay = overlay != 0;
     TRY(saved.pages, fields.number());
+    TRY(const auto small, fields.number());
+    saved.small = small != 0;
     return saved;
 }
 

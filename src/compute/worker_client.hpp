@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "compute/context.hpp"
 #include "compute/frames.hpp"
+#include "compute/images.hpp"
 #include "compute/tensor_threads.hpp"
 
 namespace altiplano::compute {
@@ -60,7 +61,7 @@ public:
     Result<Evaluated> evaluated(const OpenItem& open, const Console& console, const WhenLong& when_long = {});
     /// Writes the state into `file` and syncs it: whole, or if that is worth it what changed since the state `base`.
     /// @param durable  without, a crash may leave less of it, which is found when it is used
-    Result<memory::SavedImage> save(const File& file, const std::optional<Digest>& base, bool durable);
+    Result<memory::SavedImage> save(const File& file, const std::optional<Images::Base>& base, bool durable);
     Result<vm::Machine::Description> describe();
     /// Remembers the state; `changes` gives the pages that differ from it, as ranges.
     Result<void> mark();

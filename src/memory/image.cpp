@@ -15,8 +15,8 @@ constexpr std::size_t step_pages = 256;  ///< copied at once
 constexpr std::size_t runs_max = 128;  ///< of a whole image: each is a mapping when it is restored
 constexpr std::uint64_t small_tree_bytes = 64 << 10;  ///< a level this small is read, not mapped
 
-/// Reads one page of a state.
-using ReadPage = std::function<Result<void>(std::uint64_t page, std::span<std::byte> into)>;
+/// Gives pages of a state: where they lie, or copied into a buffer.
+using ReadPages = std::function<Result<Bytes>(PageRange pages, Buffer& copied)>;
 
 std::uint64_t group_end(std::uint64_t group)
 {
@@ -66,34 +66,25 @@ std::vector<PageRange> runs_of_state(const PageTree& tree, const std::vector<Map
 }
 
 /// Writes the pages of the image's runs; those without a hash stay holes.
-Result<std::uint64_t> write_pages(File& file, const Image& image, const PageTree& tree, const ReadPage& read)
+Result<std::uint64_t> write_pages(File& file, const Image& image, const PageTree& tree, const ReadPages& read)
 {
-    Buffer step(step_pages * page_bytes);
-    std::size_t filled = 0;
+    Buffer copied;
     std::uint64_t written = 0;
     auto at = image.front_bytes;
-    auto step_at = at;
-    const auto flush = [&]() -> Result<void> {
-        if (filled != 0)
-            TRY_OK(file.write_at(step_at, Bytes(step).first(filled * page_bytes)));
-        written += filled;
-        filled = 0;
-        return {};
-    };
     for (const auto& run : image.runs)
-        for (auto page = run.first; page < end_of(run); ++page, at += page_bytes) {
-            if (!tree.has_page(page)) {
-                TRY_OK(flush());
-                continue;
+        for (auto page = run.first; page < end_of(run);) {
+            const bool there = tree.has_page(page);
+            PageRange some{page, 1};
+            while (end_of(some) < end_of(run) && some.count < step_pages && tree.has_page(end_of(some)) == there)
+                ++some.count;
+            if (there) {
+                TRY(const auto bytes, read(some, copied));
+                TRY_OK(file.write_at(at, bytes));
+                written += some.count;
             }
-            if (filled == step_pages)
-                TRY_OK(flush());
-            if (filled == 0)
-                step_at = at;
-            TRY_OK(read(page, std::span(step).subspan(filled * page_bytes, page_bytes)));
-            ++filled;
+            page = end_of(some);
+            at += some.count * page_bytes;
         }
-    TRY_OK(flush());
     return written;
 }
 
@@ -106,6 +97,9 @@ Result<void> write_tree(File& file, const Image& image, const PageTree& tree)
         level_at[level] = at;
         at += PageTree::level_bytes(level, image.length_bytes / page_bytes);
     }
+    // A small one in one call.
+    const auto levels_bytes = at - image.tree_at();
+    Buffer together(levels_bytes <= small_tree_bytes ? levels_bytes : 0);
     std::array<std::uint64_t, PageTree::levels> last;
     last.fill(UINT64_MAX);
     Result<void> done;
@@ -115,14 +109,18 @@ Result<void> write_tree(File& file, const Image& image, const PageTree& tree)
         const auto block = group / groups;
         if (!done || std::exchange(last[level], block) == block)
             return;
-        done = file.write_at(level_at[level] + block * page_bytes,
-            {tree.group(level, block * groups).data(), static_cast<std::size_t>(page_bytes)});
+        const Bytes bytes{tree.group(level, block * groups).data(), static_cast<std::size_t>(page_bytes)};
+        const auto offset = level_at[level] + block * page_bytes;
+        if (together.empty())
+            done = file.write_at(offset, bytes);
+        else
+            std::ranges::copy(bytes, together.begin() + static_cast<std::ptrdiff_t>(offset - image.tree_at()));
     };
     tree.each_group([&](std::uint64_t group) {
         for (std::size_t level = 0; level < PageTree::levels; ++level, group /= PageTree::arity)
             write(level, group);
     });
-    return done;
+    return together.empty() ? done : file.write_at(image.tree_at(), together);
 }
 
 /// Makes a file under a temporary name, and gives it its name when it is whole and durable.
@@ -148,7 +146,7 @@ Result<void> make_file(Files& files, const Path& path, bool durable, const std::
     return files.sync_directory(path.parent_path());
 }
 
-Result<std::uint64_t> write_whole(File& file, Image& image, PageTree& tree, const ReadPage& read)
+Result<std::uint64_t> write_whole(File& file, Image& image, PageTree& tree, const ReadPages& read)
 {
     // A hash that was lost would leave its page out.
     if (!tree.check_all())
@@ -162,7 +160,7 @@ Result<std::uint64_t> write_whole(File& file, Image& image, PageTree& tree, cons
 }
 
 Result<std::uint64_t> write_overlay(
-    File& file, Image& image, const PageTree& tree, const std::vector<std::uint64_t>& changed, const ReadPage& read)
+    File& file, Image& image, const PageTree& tree, const std::vector<std::uint64_t>& changed, const ReadPages& read)
 {
     std::vector<std::pair<std::size_t, std::uint64_t>> groups;
     auto at_level = changed;
@@ -268,7 +266,8 @@ Result<void> load_pages(const File& file, const Image& image, Region& region)
     return region.show(shown, file.descriptor());
 }
 
-bool worth_an_overlay(const SaveRule& rule, const PageTree& tree, std::span<const PageRange> runs, std::uint64_t changed)
+/// Whether an overlay is worth it, and whether the state is small.
+SavedImage kind_of(const SaveRule& rule, const PageTree& tree, std::span<const PageRange> runs, std::uint64_t changed)
 {
     std::uint64_t scattered = 0;
     for (const auto& run : runs)
@@ -276,7 +275,10 @@ bool worth_an_overlay(const SaveRule& rule, const PageTree& tree, std::span<cons
             scattered += run.count;
     std::uint64_t state_pages = 0;
     tree.each_group([&](std::uint64_t) { state_pages += PageTree::arity; });
-    return state_pages > rule.small_state_pages && changed < state_pages / 4 && scattered <= rule.scattered_pages_max;
+    const bool small = state_pages <= rule.small_state_pages;
+    const bool is_room = !small || rule.overlays < rule.small_state_overlays;
+    return {
+        .overlay = is_room && changed < state_pages / (small ? 3 : 4) && scattered <= rule.scattered_pages_max, .small = small};
 }
 
 }  // namespace
@@ -297,12 +299,12 @@ Result<SavedImage> save_image(Files& files, const Path& path, Region& region, Pa
         std::vector<std::uint64_t> written;
         std::ranges::copy_if(changed, std::back_inserter(written), [&](std::uint64_t page) { return !region.is_mapped(page); });
         image.runs = runs_of(written);
-        saved.overlay = worth_an_overlay(rule, tree, image.runs, changed.size());
+        saved = kind_of(rule, tree, image.runs, changed.size());
     }
-    // Copied by the guest's own way, so that pages nobody has seen yet are checked; the kernel would only refuse them.
-    const auto read = [&](std::uint64_t page, std::span<std::byte> into) -> Result<void> {
-        std::memcpy(into.data(), region.bytes().data() + page * page_bytes, page_bytes);
-        return {};
+    // Pages that nobody has seen yet are checked first; the kernel would only refuse them.
+    const auto read = [&](PageRange pages, Buffer&) -> Result<Bytes> {
+        TRY_OK(region.examine(pages));
+        return Bytes(region.bytes()).subspan(pages.first * page_bytes, pages.count * page_bytes);
     };
     TRY_OK(make_file(files, path, rule.durable, [&](File& file) -> Result<void> {
         if (saved.overlay)
@@ -363,7 +365,7 @@ Result<std::optional<Image>> overwrite_with_image(std::span<const File* const> l
         || !may_be_overwritten(region, tree))
         return not_here;
     // What this state came from may be damaged where nobody has looked yet: that is no matter of the other's.
-    if (!region.examine() || !tree.check_all())
+    if (!region.examine({0, region.bytes().size() / page_bytes}) || !tree.check_all())
         return not_here;
 
     // The hashes of the state to come, and where its pages lie. As newer layers have them; nothing of it is believed.
@@ -434,7 +436,7 @@ Result<void> merge_images(Files& files, const Path& path, std::span<const File* 
     TRY(auto tree, PageTree::reserve(images.back().length_bytes));
     TRY_OK(load_tree(layers, images, tree));
     // The newest layer that holds a page; pages between the runs are zero.
-    const auto read = [&](std::uint64_t page, std::span<std::byte> into) -> Result<void> {
+    const auto read_page = [&](std::uint64_t page, std::span<std::byte> into) -> Result<void> {
         for (std::size_t i = layers.size(); i-- > 0;) {
             auto at = images[i].front_bytes;
             for (const auto& run : images[i].runs) {
@@ -448,6 +450,12 @@ Result<void> merge_images(Files& files, const Path& path, std::span<const File* 
             }
         }
         return bad_image(fmt::format("holds no page {}, which it has a hash of", page));
+    };
+    const auto read = [&](PageRange pages, Buffer& copied) -> Result<Bytes> {
+        copied.resize(pages.count * page_bytes);
+        for (std::uint64_t i = 0; i < pages.count; ++i)
+            TRY_OK(read_page(pages.first + i, std::span(copied).subspan(i * page_bytes, page_bytes)));
+        return Bytes(copied);
     };
     auto merged = images.back();
     merged.base.reset();

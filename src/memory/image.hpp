@@ -29,10 +29,12 @@ struct Image {
     std::uint64_t file_bytes() const;
 };
 
-/// When an overlay is worth it: a small state is written whole, and so is one of which much changed. What is scattered is
-/// copied when it is restored, so there may not be much of it.
+/// When an overlay is worth it: a state of which much changed is written whole. What is scattered is copied when it is restored,
+/// so there may not be much of it. A small state is written whole again after a few overlays, which costs less than a merge.
 struct SaveRule {
     std::uint64_t small_state_pages = (std::uint64_t{64} << 20) / page_bytes;
+    std::size_t small_state_overlays = 3;
+    std::size_t overlays = 0;  ///< that are there already, over the whole image
     std::uint64_t scattered_pages_max = 1024;  ///< in runs shorter than `mapped_run_pages`
     /// Without, the file may be lost or cut by a crash, which is found as any other damage is.
     bool durable = true;
@@ -42,6 +44,7 @@ inline constexpr std::uint64_t mapped_run_pages = 32;
 struct SavedImage {
     bool overlay = false;
     std::uint64_t pages = 0;  ///< that were written
+    bool small = false;  ///< the state is, by the rule: its overlays need no merging
 };
 
 /// Writes the region's committed state whole, or what changed since `base` if the region was last saved as, or restored

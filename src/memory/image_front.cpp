@@ -76,18 +76,18 @@ Buffer write_front(Image& image)
 
 Result<Image> read_front(const File& file)
 {
-    Buffer fixed(fixed_bytes);
-    TRY(const auto got, file.read_at(0, fixed));
-    if (got < fixed.size() || as_text(fixed).substr(0, 8) != magic)
+    Buffer bytes(page_bytes);
+    TRY(const auto got, file.read_at(0, bytes));
+    if (got < fixed_bytes || as_text(bytes).substr(0, 8) != magic)
         return bad_image("does not begin as one");
-    if (read_u64(Bytes(fixed).subspan(8)) != format)
-        return bad_image(fmt::format("has format {}; this program reads {}", read_u64(Bytes(fixed).subspan(8)), format));
-    const auto pages = read_u64(Bytes(fixed).subspan(16));
+    if (read_u64(Bytes(bytes).subspan(8)) != format)
+        return bad_image(fmt::format("has format {}; this program reads {}", read_u64(Bytes(bytes).subspan(8)), format));
+    const auto pages = read_u64(Bytes(bytes).subspan(16));
     if (pages == 0 || pages > front_pages_max)
         return bad_image(fmt::format("says that its front has {} pages", pages));
-    Buffer bytes(pages * page_bytes);
-    TRY(const auto whole, file.read_at(0, bytes));
-    if (whole < bytes.size())
+    bytes.resize(pages * page_bytes);
+    TRY(const auto more, file.read_at(page_bytes, std::span(bytes).subspan(page_bytes)));
+    if (got + more < bytes.size())
         return bad_image("ends inside its front");
 
     Image image;

@@ -449,10 +449,17 @@ TEST(Image, that_is_an_overlay_holds_what_changed_and_needs_what_it_lies_on)
     ASSERT_TRUE(again->region.roll_back());
     EXPECT_EQ(again->oracle(), state->root);
 
-    // By its own rule a small state is written whole.
-    write(state->region, 0, 'q');
-    state->commit();
-    EXPECT_FALSE(state->save(folder / "small", base, SaveRule{}).value().overlay);
+    // A small state is written whole again after a few overlays, and needs no merging.
+    std::vector<bool> overlays;
+    for (std::size_t there = 1; there < 5; ++there) {
+        write(state->region, there * page, 'q');
+        const auto before = state->root;
+        state->commit();
+        const auto small = state->save(folder / "small", before, {.overlays = there}).value();
+        EXPECT_TRUE(small.small);
+        overlays.push_back(small.overlay);
+    }
+    EXPECT_EQ(overlays, (std::vector{true, true, false, false}));
 }
 
 TEST(Region, watches_no_longer_what_every_commit_changes)

@@ -108,8 +108,8 @@ public:
     /// What is there now is the last commit, and saved. A page that was shown, put or mapped is looked at by `check` (which
     /// the region borrows for life) before anybody sees it, together with its neighbours. @return memory.kernel
     Result<void> settle(PageCheck& check);
-    /// Looks at every page that nobody has seen yet. @return memory.bad_image
-    Result<void> examine();
+    /// Looks at pages that nobody has seen yet. @return memory.bad_image
+    Result<void> examine(PageRange pages);
     /// Whether a page failed its check: then whatever the guest did since counts for nothing, and the region is to be dropped.
     bool damaged() const noexcept;
 

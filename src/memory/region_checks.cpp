@@ -220,9 +220,9 @@ bool Region::Private::mend(std::uintptr_t address, Access access, bool last_chan
     return opened.count != 0 && protect(opened);
 }
 
-Result<void> Region::examine()
+Result<void> Region::examine(PageRange pages)
 {
-    return private_->examine_all({0, private_->pages()});
+    return private_->examine_all(pages);
 }
 
 Result<void> Region::prepare_write(std::uint64_t at, std::uint64_t length)

@@ -116,6 +116,12 @@ struct ImageRecord {
     std::uint64_t cron = 0;
 };
 
+/// An image that is there from now on, or not any more: then its file is named as well, so that one which came in its place stays.
+struct ImageChange {
+    ImageRecord image;
+    bool removed = false;
+};
+
 /// A state that nobody computed here: somebody's checkpoint, taken in on trust. Results of the process begin after it.
 struct TrustedRecord {
     ProcessId process;
@@ -238,8 +244,10 @@ public:
     /// What was kept beside a slot's result, because it differed.
     virtual Result<std::vector<ResultRecord>> disagreements(const ProcessId& process) = 0;
 
-    virtual Result<void> put_image(const ImageRecord& image) = 0;
-    virtual Result<void> remove_image(const ImageRecord& image) = 0;
+    /// In order, in one transaction.
+    virtual Result<void> change_images(std::span<const ImageChange> changes) = 0;
+    Result<void> put_image(const ImageRecord& image) { return change_images({{{image, false}}}); }
+    Result<void> remove_image(const ImageRecord& image) { return change_images({{{image, true}}}); }
     /// Images of a process, newest first.
     virtual Result<std::vector<ImageRecord>> images(const ProcessId& process) = 0;
 

@@ -267,29 +267,20 @@ public:
         return read_results(statement);
     }
 
-    Result<void> put_image(const ImageRecord& image) override
+    Result<void> change_images(std::span<const ImageChange> changes) override
     {
-        return writer_.write([&](Database& database) {
-            return database
-                .prepare("INSERT INTO images VALUES (?, ?, ?, ?, ?) ON CONFLICT (process, nonce, cron) DO UPDATE SET file = "
-                         "excluded.file, state_root = excluded.state_root")
-                .bind(image.process)
-                .bind(image.nonce)
-                .bind(std::string_view(image.file))
-                .bind(image.state_root)
-                .bind(image.cron)
-                .run();
-        });
-    }
-    Result<void> remove_image(const ImageRecord& image) override
-    {
-        return writer_.write([&](Database& database) {
-            return database.prepare("DELETE FROM images WHERE process = ? AND nonce = ? AND cron = ? AND file = ?")
-                .bind(image.process)
-                .bind(image.nonce)
-                .bind(image.cron)
-                .bind(std::string_view(image.file))
-                .run();
+        return writer_.write([&](Database& database) -> Result<void> {
+            for (const auto& [image, removed] : changes) {
+                auto statement = database.prepare(removed
+                        ? "DELETE FROM images WHERE process = ? AND nonce = ? AND file = ? AND cron = ?"
+                        : "INSERT INTO images (process, nonce, file, cron, state_root) VALUES (?, ?, ?, ?, ?) ON CONFLICT (process, "
+                          "nonce, cron) DO UPDATE SET file = excluded.file, state_root = excluded.state_root");
+                statement.bind(image.process).bind(image.nonce).bind(std::string_view(image.file)).bind(image.cron);
+                if (!removed)
+                    statement.bind(image.state_root);
+                TRY_OK(statement.run());
+            }
+            return {};
         });
     }
     Result<std::vector<ImageRecord>> images(const ProcessId& process) override
