@@ -16,6 +16,7 @@ constexpr std::size_t states_kept = 2;  // the newest may be cut by a crash
 constexpr std::size_t overlays_max = 6;  // then they are merged; a restore opens them all
 constexpr std::uint64_t overlay_share = 4;  // or when they take a fourth of what they lie on
 constexpr std::size_t changes_together = 32;  // of records, in one transaction
+constexpr std::ptrdiff_t gone_together = 3;  // files of one process
 constexpr std::size_t fronts_kept = 50'000;
 
 units::Slot slot_of(const store::ImageRecord& image)
@@ -214,7 +215,10 @@ Result<void> Images::put(const units::Slot& at, const Digest& root, bool durable
         put_record(all, image);
         (void)note(image, {root, saved.overlay ? std::optional(base->state) : std::nullopt});
         TRY_OK(retire(process));
-        if (durable || changes_.size() >= changes_together)
+        // What one process does not need any more may not pile up.
+        const auto gone = std::ranges::count_if(
+            changes_, [&](const auto& change) { return change.removed && change.image.process == process; });
+        if (durable || changes_.size() >= changes_together || gone >= gone_together)
             TRY_OK(flush());
         if (saved.overlay && !saved.small) {
             TRY(const auto images, records(process));
