@@ -222,8 +222,8 @@ Result<memory::SavedImage> WorkerClient::save(const File& file, const std::optio
     TRY(const auto overlay, fields.number());
     saved.overlay = overlay != 0;
     TRY(saved.pages, fields.number());
-    TRY(const auto small, fields.number());
-    saved.small = small != 0;
+    TRY(const auto is_small, fields.number());
+    saved.small = is_small != 0;
     return saved;
 }
 
