@@ -62,15 +62,16 @@ public:
     /// A way to the node's graphics card. @return -1 where there is none
     Result<int> card()
     {
-        TRY_OK(channel_.send(FrameType::card, {}));
-        TRY(const auto answer, reply());
-        return answer.descriptor;
+        TRY(const auto reply, asked(FrameType::card, {}));
+        return reply.descriptor;
     }
 
 private:
     /// What the node answers; what it says besides comes later.
-    Result<Frame> reply()
+    Result<Frame> asked(FrameType question, Bytes payload)
     {
+        beside_.wait();
+        TRY_OK(channel_.send(question, payload));
         TRY(auto frame, channel_.receive());
         while (frame.type == FrameType::evaluate) {
             early_.push_back(std::move(frame));
@@ -80,9 +81,7 @@ private:
     }
     Result<std::unique_ptr<vm::GuestFile>> ask(std::string_view path, bool mapped)
     {
-        beside_.wait();
-        TRY_OK(channel_.send(FrameType::item, Packer().text(path).number(mapped ? 1 : 0).bytes()));
-        TRY(const auto reply, this->reply());
+        TRY(const auto reply, asked(FrameType::item, Packer().text(path).number(mapped ? 1 : 0).bytes()));
         if (reply.type == FrameType::failed)
             return std::unexpected(unpack_error(reply.payload));
         Unpacker fields(reply.payload);
