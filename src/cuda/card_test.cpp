@@ -9,41 +9,32 @@ namespace altiplano::cuda {
 namespace {
 
 /// A card of which one kernel gives another last bit.
-class Wrong final : public Device {
+class Wrong final : public EmulatedDevice {
 public:
     explicit Wrong(kernels::card::Kernel kernel)
         : kernel_(kernel)
     {
     }
     std::string name() const override { return "wrong"; }
-    Result<std::byte*> allocate(std::uint64_t bytes) override { return right_.allocate(bytes); }
-    void release(std::byte* memory) noexcept override { right_.release(memory); }
-    Result<std::byte*> staging(std::uint64_t bytes) override { return right_.staging(bytes); }
-    void release_staging(std::byte* memory) noexcept override { right_.release_staging(memory); }
-    Result<void> upload(std::byte* to, Bytes from) override { return right_.upload(to, from); }
-    Result<void> download(std::span<std::byte> to, const std::byte* from) override { return right_.download(to, from); }
-    Result<void> clear(std::byte* memory, std::uint64_t bytes) override { return right_.clear(memory, bytes); }
     Result<std::unique_ptr<Program>> program(std::span<const Work> work) override
     {
         for (const auto& [launch, call] : work)
             if (launch.kernel == kernel_)
                 flip_ = call.node;
-        return right_.program(work);
+        return EmulatedDevice::program(work);
     }
     Result<void> run(Program& program) override
     {
-        TRY_OK(right_.run(program));
+        TRY_OK(EmulatedDevice::run(program));
         // In every row, since of set_rows only some come back.
         for (std::int64_t r = 0; flip_ != nullptr && r < flip_->result.extent[1]; ++r)
             flip_->result.data[r * flip_->result.stride[1]] ^= std::byte{1};
         flip_ = nullptr;
         return {};
     }
-    Result<void> finish() override { return {}; }
 
 private:
     kernels::card::Kernel kernel_;
-    EmulatedDevice right_;
     const kernels::Node* flip_ = nullptr;
 };
 

@@ -12,7 +12,7 @@
 namespace altiplano::cuda {
 
 /// A graphics card for tests, in this machine's memory (kernels/card/emulated.hpp).
-class EmulatedDevice final : public Device {
+class EmulatedDevice : public Device {
 public:
     // Read and set by tests while another thread may use the card.
     std::atomic<std::uint64_t> uploaded = 0, downloaded = 0;  ///< bytes

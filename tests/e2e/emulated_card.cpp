@@ -15,33 +15,24 @@ using namespace altiplano;
 
 namespace {
 
-class Noted final : public cuda::Device {
+class Noted final : public cuda::EmulatedDevice {
 public:
     std::string name() const override { return "a card made of fibers"; }
-    Result<std::byte*> allocate(std::uint64_t bytes) override { return card_.allocate(bytes); }
-    void release(std::byte* memory) noexcept override { card_.release(memory); }
-    Result<std::byte*> staging(std::uint64_t bytes) override { return card_.staging(bytes); }
-    void release_staging(std::byte* memory) noexcept override { card_.release_staging(memory); }
-    Result<void> upload(std::byte* to, Bytes from) override { return card_.upload(to, from); }
-    Result<void> download(std::span<std::byte> to, const std::byte* from) override { return card_.download(to, from); }
-    Result<void> clear(std::byte* memory, std::uint64_t bytes) override { return card_.clear(memory, bytes); }
     Result<std::unique_ptr<Program>> program(std::span<const cuda::Work> work) override
     {
         nodes_ = work.size();
-        return card_.program(work);
+        return EmulatedDevice::program(work);
     }
     Result<void> run(Program& program) override
     {
         if (auto* const file = std::fopen(std::getenv("ALTIPLANO_CARD_NOTES"), "a")) {
-            std::fprintf(file, "%zu launches, %llu bytes held\n", nodes_, static_cast<unsigned long long>(card_.held.load()));
+            std::fprintf(file, "%zu launches, %llu bytes held\n", nodes_, static_cast<unsigned long long>(held.load()));
             std::fclose(file);
         }
-        return card_.run(program);
+        return EmulatedDevice::run(program);
     }
-    Result<void> finish() override { return card_.finish(); }
 
 private:
-    cuda::EmulatedDevice card_;
     std::size_t nodes_ = 0;
 };
 
