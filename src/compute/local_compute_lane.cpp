@@ -96,7 +96,7 @@ Result<void> LocalCompute::begin(Lane& lane, const Work& work)
 /// and whatever else keeps us from it, there is time for it later.
 void LocalCompute::begin_ahead(Lane& lane)
 {
-    if (lane.begun.size() != 1 || lane.worker->gives_way() || turns_.waiting() > 0
+    if (lane.begun.size() != 1 || lane.worker->share().gives_way() || turns_.waiting() > 0
         || !lane.wanted.beyond(lane.begun.front().step.slot))
         return;
     const auto step = lane.walk->peek();
@@ -257,7 +257,7 @@ void LocalCompute::sleep(Lane& lane)
     const auto saved = save_image(lane, false);
     if (!saved)
         log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
-    if (saved && lane.worker && !lane.worker->gives_way())
+    if (saved && lane.worker && !lane.worker->share().gives_way())
         pool_.give_back(std::move(lane.worker), *lane.context);
     drop_worker(lane);
     if (lane.walk)
@@ -382,14 +382,18 @@ Result<Evaluated> LocalCompute::evaluated(
                                      return;
                                  }
                                  is_long = true;
-                                 lane.worker->give_way();
+                                 lane.worker->share().give_way(clock_);
                                  turn.end();
                              }};
     const TensorThreads::Evaluation under_way(threads_);
     auto done = lane.worker->evaluated(
         [&](std::string_view path, bool) { return drive::open_path(weave_, reader, path); }, console, when_long);
-    if (is_long)
+    if (is_long) {
         --long_now_;
+        // At once: the worker may have the next message already, and what is written next must not wait behind everybody.
+        // Where that is not allowed, `take_priority_back` sees to it.
+        (void)lane.worker->share().be_normal();
+    }
     if (done)
         lane.resident_bytes = done->resident_bytes;
     return done;
@@ -420,7 +424,7 @@ units::SlotResult LocalCompute::stands_after(Lane& lane, const LogWalk::Step& st
 /// another worker.
 Result<void> LocalCompute::take_priority_back(Lane& lane)
 {
-    if (!lane.worker || !lane.worker->gives_way() || lane.worker->be_normal())
+    if (!lane.worker || !lane.worker->share().gives_way() || lane.worker->share().be_normal())
         return {};
     TRY_OK(settle(lane));
     if (const auto saved = save_image(lane, false); !saved)

@@ -35,7 +35,7 @@ Result<void> LocalCompute::with_state(const units::Slot& slot, const std::functi
             return work(lane);
         }();
         if (done) {
-            if (lane.worker && !lane.worker->gives_way())
+            if (lane.worker && !lane.worker->share().gives_way())
                 pool_.give_back(std::move(lane.worker), *lane.context);
             return {};
         }

@@ -1,84 +1,17 @@
-// Speaks to worker processes, and says how much of the machine they get.
+// Speaks to worker processes.
 #include "compute/worker_client.hpp"
 
 #include "compute/errors.hpp"
 #include "compute/spawn.hpp"
 
 #include <cerrno>
-#include <charconv>
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <thread>
 #include <unistd.h>
 
 namespace altiplano::compute {
 
 namespace {
-
-// A tenth of the share of whoever is not niced. Not SCHED_IDLE, which is nothing at all beside other busy programs: on such a
-// machine whoever passed one second would not end. That share comes in long slices, because whoever wakes with a shorter slice
-// need not wait for the end of one (Linux 6.12 and later: what the manual calls the runtime of a fair task).
-struct Share {
-    int steps_back;  ///< nice values
-    std::uint64_t slice_ns;  ///< 0: the system's
-};
-constexpr Share whole{.steps_back = 0, .slice_ns = 0};
-constexpr Share small{.steps_back = 10, .slice_ns = 20'000'000};
-
-/// The kernel's sched_attr, whose header cannot stand beside the C library's.
-struct SchedulingAttributes {
-    std::uint32_t size, policy;
-    std::uint64_t flags;
-    std::int32_t nice;
-    std::uint32_t priority;
-    std::uint64_t runtime, deadline, period;
-};
-
-bool set_share(id_t thread, int nice, std::uint64_t slice_ns)
-{
-    SchedulingAttributes attributes{};
-    if (syscall(SYS_sched_getattr, thread, &attributes, sizeof attributes, 0) == 0) {
-        attributes.size = sizeof attributes;
-        attributes.nice = nice;
-        attributes.runtime = slice_ns;
-        if (syscall(SYS_sched_setattr, thread, &attributes, 0) == 0)
-            return true;
-    }
-    return setpriority(PRIO_PROCESS, thread, nice) == 0;
-}
-
-/// Whether a thread that was lowered can be raised again: a privilege (CAP_SYS_NICE, RLIMIT_NICE) that most services lack. Tried
-/// once, on a thread that ends.
-bool can_be_raised()
-{
-    static const bool can = [] {
-        bool raised = false;
-        std::thread([&] {
-            const int own = getpriority(PRIO_PROCESS, 0);
-            raised = set_share(0, std::min(own + 1, 19), whole.slice_ns) && set_share(0, own, whole.slice_ns);
-        }).join();
-        return raised;
-    }();
-    return can;
-}
-
-/// For every thread of a process; those that it starts later take it over.
-bool set_share(std::int64_t process, const Share& share)
-{
-    if (process == 0)
-        return true;
-    static const int own = getpriority(PRIO_PROCESS, 0);
-    const auto threads = system_files().list(fmt::format("/proc/{}/task", process));
-    bool all = threads.has_value();
-    for (const auto& name : threads.value_or(std::vector<std::string>{})) {
-        id_t thread = 0;
-        std::from_chars(name.data(), name.data() + name.size(), thread);
-        all = set_share(thread, std::min(own + share.steps_back, 19), share.slice_ns) && all;
-    }
-    return all;
-}
 
 constexpr std::size_t waiting_bytes_max = 32 << 10;  // a socket keeps 200 KiB and more
 
@@ -273,22 +206,6 @@ Result<std::vector<memory::PageRange>> WorkerClient::changes()
     return ranges;
 }
 
-void WorkerClient::give_way()
-{
-    gives_way_ = true;
-    // Where it could not be raised again, a worker would be of no use after its first long evaluation: long slices alone then
-    // let whoever wakes go first.
-    (void)set_share(worker_.process, can_be_raised() ? small : Share{.steps_back = 0, .slice_ns = small.slice_ns});
-}
-
-bool WorkerClient::be_normal()
-{
-    if (!set_share(worker_.process, whole))
-        return false;
-    gives_way_ = false;
-    return true;
-}
-
 /// Serves what the worker asks meanwhile, until it answers.
 Result<Frame> WorkerClient::answer(FrameType expected, const OpenItem& open, const Console& console, const WhenLong& when_long)
 {
@@ -304,6 +221,10 @@ Result<Frame> WorkerClient::answer(FrameType expected, const OpenItem& open, con
                 when_long.note();
             }
         }
+        while (share_.gives_way() && when_long.clock && !channel_.wait(WorkerShare::way_ns / 1'000'000))
+            share_.look(*when_long.clock);
+        if (when_long.clock)
+            share_.look(*when_long.clock);  // also while it says much
         TRY(auto frame, channel_.receive());
         if (frame.descriptor >= 0)
             close(frame.descriptor);

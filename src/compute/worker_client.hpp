@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "compute/context.hpp"
 #include "compute/frames.hpp"
+#include "compute/giving_way.hpp"
 #include "compute/images.hpp"
 #include "compute/tensor_threads.hpp"
 
@@ -67,11 +68,8 @@ public:
     Result<void> mark();
     Result<std::vector<memory::PageRange>> changes();
 
-    /// Takes a small share beside everything else on this machine: for evaluations that take long.
-    void give_way();
-    /// @return false where that takes a privilege which this program does not have
-    bool be_normal();
-    bool gives_way() const noexcept { return gives_way_; }
+    /// What the worker's process gets of the machine: for evaluations that take long.
+    WorkerShare& share() noexcept { return share_; }
     bool is_there() const { return channel_.is_open(); }
     /// Whoever waits for this worker is told that it died. From any thread; only the destructor is of use afterwards.
     void give_up() const;
@@ -83,6 +81,7 @@ private:
         : worker_(std::move(worker))
         , card_(std::move(card))
         , channel_(worker_.socket)
+        , share_(worker_.process)
     {
     }
     Result<Frame> answer(FrameType expected, const OpenItem& open, const Console& console, const WhenLong& when_long = {});
@@ -92,7 +91,7 @@ private:
     StartedWorker worker_;
     OpenCard card_;
     Channel channel_;
-    bool gives_way_ = false;
+    WorkerShare share_;
 };
 
 }  // namespace altiplano::compute
