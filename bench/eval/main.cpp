@@ -2,6 +2,7 @@
 // verified, assigned, logged, evaluated in a worker, its result and state root stored and synced. Against AO's loader with
 // the same aos2_0_6, which keeps all in memory and signs, logs and stores nothing.
 //   bench_eval ALTIPLANO AOS.wasm PROCESS.wasm "COMMAND OF THE OUTSIDE" [--json] [--smoke]
+//   bench_eval ALTIPLANO alone AOS.wasm MESSAGES   ours alone, for a profiler
 #include "base/executor.hpp"
 #include "base/json.hpp"
 #include "item/ed25519.hpp"
@@ -99,8 +100,18 @@ bench::Sample ours(Home& home, std::uint64_t messages, std::size_t at_once)
 int main(int count, char** values)
 {
     const auto given = bench::arguments(count, values);
+    if (given.rest.size() == 4 && given.rest[1] == "alone") {
+        Home aos(given.rest[0], given.rest[2], aos_format);
+        for (const std::size_t at_once : {std::size_t{1}, std::size_t{8}}) {
+            const auto sample = ours(aos, std::stoull(given.rest[3]), at_once);
+            fmt::print("{} at once: {:.0f} messages/s\n", at_once, sample.figure);
+        }
+        return 0;
+    }
     if (given.rest.size() != 4) {
-        fmt::print(stderr, "usage: bench_eval ALTIPLANO AOS.wasm PROCESS.wasm \"COMMAND OF THE OUTSIDE\" [--json] [--smoke]\n");
+        fmt::print(stderr,
+            "usage: bench_eval ALTIPLANO AOS.wasm PROCESS.wasm \"COMMAND OF THE OUTSIDE\" [--json] [--smoke]\n"
+            "       bench_eval ALTIPLANO alone AOS.wasm MESSAGES\n");
         return 2;
     }
     Home aos(given.rest[0], given.rest[1], aos_format);
