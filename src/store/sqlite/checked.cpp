@@ -210,6 +210,10 @@ const char* checked_vfs()
 {
     static const char* const name = [] {
         static sqlite3_vfs vfs;
+        // What a transaction of many changed before the one that may fail: beyond this in a temporary file, whose name is made
+        // and removed in each of them (by default beyond 64 KiB). Too late where somebody began with SQLite before; then it
+        // only costs.
+        (void)sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, 8 << 20);
         real = sqlite3_vfs_find(nullptr);
         vfs = *real;
         vfs.zName = "altiplano";

@@ -84,7 +84,16 @@ void Writer::commit(const std::vector<Waiting*>& batch)
     if (const auto begun = database_->execute("BEGIN IMMEDIATE"); !begun)
         return all_fail(begun.error());
 
-    for (auto* one : batch) {
+    // Alone, it needs no savepoint, for which SQLite keeps every page as it was.
+    const bool alone = batch.size() == 1;
+    if (alone) {
+        batch.front()->result = (*batch.front()->transaction)(*database_);
+        if (!batch.front()->result) {
+            (void)database_->execute("ROLLBACK").has_value();  // SQLite may have done it already
+            return;
+        }
+    }
+    for (auto* one : alone ? std::vector<Waiting*>{} : batch) {
         one->result = database_->prepare("SAVEPOINT one").run();
         if (!one->result)
             continue;
