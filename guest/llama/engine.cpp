@@ -468,14 +468,24 @@ bool Engine::settle()
 void Engine::Trail::add(llama_token token, std::span<const float> logits)
 {
     tokens.push_back(token);
-    std::size_t i = 0;
-    for (const float logit : logits) {
+    const auto mixed = [](std::uint64_t lane, float logit) {
         std::uint32_t bits;
         std::memcpy(&bits, &logit, sizeof bits);
-        auto& lane = fingerprint[i++ % 4];
         lane = (lane ^ bits) * 0x9e3779b97f4a7c15U;
-        lane ^= lane >> 29;
+        return lane ^ lane >> 29;
+    };
+    // In locals, since a vocabulary has a quarter of a million words.
+    auto a = fingerprint[0], b = fingerprint[1], c = fingerprint[2], d = fingerprint[3];
+    std::size_t i = 0;
+    for (; i + 4 <= logits.size(); i += 4) {
+        a = mixed(a, logits[i]);
+        b = mixed(b, logits[i + 1]);
+        c = mixed(c, logits[i + 2]);
+        d = mixed(d, logits[i + 3]);
     }
+    fingerprint[0] = a, fingerprint[1] = b, fingerprint[2] = c, fingerprint[3] = d;
+    for (; i < logits.size(); i++)
+        fingerprint[i % 4] = mixed(fingerprint[i % 4], logits[i]);
 }
 
 void Engine::Trail::part()

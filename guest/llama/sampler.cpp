@@ -3,6 +3,7 @@
 #include <kernels/arithmetic.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <map>
 
@@ -13,11 +14,25 @@ __extension__ using Wide = unsigned __int128;
 
 constexpr double weight_one = 4294967296.0;  // 2^32, the weight of the likeliest
 constexpr std::size_t first_chunk = 64;
+constexpr std::size_t stretch = 128;
+constexpr std::size_t heap_max = 1024;  // more are found faster by sorting all
 
 // The likelier first, of equals the lower number: a total order, so that every way of sorting gives the same.
 bool comes_before(const Candidate& a, const Candidate& b)
 {
     return a.logit > b.logit || (a.logit == b.logit && a.token < b.token);
+}
+
+constexpr std::int32_t no_place = std::numeric_limits<std::int32_t>::min();
+
+// A number that orders finite logits as comes_before does, but for the tokens' numbers; below all others for what is not finite.
+std::int32_t place(float logit)
+{
+    const float same = logit + 0.0F;  // minus zero is as large as zero
+    std::int32_t bits;
+    std::memcpy(&bits, &same, sizeof bits);
+    const auto ordered = bits ^ static_cast<std::int32_t>(static_cast<std::uint32_t>(bits >> 31) >> 1);
+    return (bits & 0x7f800000) == 0x7f800000 ? no_place : ordered;
 }
 
 // Exact for what lies in a double; at most 2^32.
@@ -51,50 +66,106 @@ std::uint64_t Sampler::random()
     return z ^ (z >> 31);
 }
 
-void Sampler::collect(std::span<const float> logits, std::span<const std::int32_t> said)
+// What was said and is therefore less likely, with the logits that it has now.
+void Sampler::penalise(std::span<const float> logits, std::span<const std::int32_t> said)
 {
-    all_.clear();
-    all_.reserve(logits.size());
-    for (std::size_t i = 0; i < logits.size(); i++)
-        if (kernels::is_finite(logits[i]))
-            all_.push_back({static_cast<std::int32_t>(i), logits[i]});
-
-    const bool penalised = options_.repeat_penalty != 1 || options_.frequency_penalty != 0 || options_.presence_penalty != 0;
-    if (!penalised || options_.repeat_last <= 0)
+    penalised_.clear();
+    const bool wanted = options_.repeat_penalty != 1 || options_.frequency_penalty != 0 || options_.presence_penalty != 0;
+    if (!wanted || options_.repeat_last <= 0)
         return;
     std::map<std::int32_t, std::int32_t> counts;
     for (const auto token : said.last(std::min<std::size_t>(said.size(), static_cast<std::size_t>(options_.repeat_last))))
         counts[token]++;
-    for (auto& candidate : all_) {
-        const auto found = counts.find(candidate.token);
-        if (found == counts.end())
+    for (const auto& [token, count] : counts) {
+        if (token < 0 || static_cast<std::size_t>(token) >= logits.size()
+            || !kernels::is_finite(logits[static_cast<std::size_t>(token)]))
             continue;
-        auto& x = candidate.logit;
+        auto x = logits[static_cast<std::size_t>(token)];
         x = x > 0 ? x / options_.repeat_penalty : x * options_.repeat_penalty;
-        x = x - static_cast<float>(found->second) * options_.frequency_penalty;
+        x = x - static_cast<float>(count) * options_.frequency_penalty;
         x = x - options_.presence_penalty;
+        penalised_.push_back({token, x});
     }
+}
+
+// All that may come next, in no order.
+void Sampler::collect(std::span<const float> logits)
+{
+    all_.clear();
+    all_.reserve(logits.size());
+    auto other = penalised_.begin();
+    for (std::size_t i = 0; i < logits.size(); i++) {
+        const auto token = static_cast<std::int32_t>(i);
+        if (other != penalised_.end() && other->token == token)
+            all_.push_back(*other++);
+        else if (kernels::is_finite(logits[i]))
+            all_.push_back({token, logits[i]});
+    }
+}
+
+// The first `wanted` of all, in order, from one look at each logit: most stretches of a large vocabulary hold nothing that is
+// better than what was found before, and compilers make vectors of finding that out.
+std::vector<Candidate> Sampler::first(std::span<const float> logits, std::size_t wanted)
+{
+    std::vector<Candidate> found;  // a heap, the last in order on top
+    const auto offer = [&](const Candidate& candidate) {
+        if (found.size() == wanted) {
+            if (!comes_before(candidate, found.front()))
+                return;
+            std::pop_heap(found.begin(), found.end(), comes_before);
+            found.pop_back();
+        }
+        found.push_back(candidate);
+        std::push_heap(found.begin(), found.end(), comes_before);
+    };
+    for (const auto& candidate : penalised_)
+        offer(candidate);
+
+    auto other = penalised_.begin();
+    for (std::size_t begin = 0; begin < logits.size(); begin += stretch) {
+        const auto part = logits.subspan(begin, std::min(stretch, logits.size() - begin));
+        auto best = no_place;
+        for (const float logit : part)
+            best = std::max(best, place(logit));
+        if (found.size() == wanted && best < place(found.front().logit))
+            continue;
+        for (std::size_t i = 0; i < part.size(); i++) {
+            const auto token = static_cast<std::int32_t>(begin + i);
+            while (other != penalised_.end() && other->token < token)
+                ++other;
+            if (kernels::is_finite(part[i]) && (other == penalised_.end() || other->token != token))
+                offer({token, part[i]});
+        }
+    }
+    std::sort_heap(found.begin(), found.end(), comes_before);
+    return found;
 }
 
 // The first `wanted` of all that the constraint allows, in order. It is asked for chunks that grow, since a grammar takes its
 // time.
-std::vector<Candidate> Sampler::best(std::size_t wanted, Constraint* constraint)
+std::vector<Candidate> Sampler::allowed(std::span<const float> logits, std::size_t wanted, Constraint& constraint)
 {
+    auto chunk = std::max(first_chunk, wanted);
+    if (chunk <= heap_max && chunk < logits.size()) {
+        auto chosen = first(logits, chunk);
+        constraint.filter(chosen);
+        std::erase_if(chosen, [](const auto& candidate) { return !candidate.allowed; });
+        if (chosen.size() >= wanted)
+            return {chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(wanted)};
+    }
+
+    collect(logits);
     std::vector<Candidate> chosen;
-    std::size_t done = 0;
-    std::size_t chunk = constraint ? std::max(first_chunk, std::min(wanted, all_.size())) : wanted;
-    while (done < all_.size() && chosen.size() < wanted) {
+    for (std::size_t done = 0; done < all_.size() && chosen.size() < wanted; chunk *= 8) {
         const auto count = std::min(chunk, all_.size() - done);
         const auto begin = all_.begin() + static_cast<std::ptrdiff_t>(done);
         const auto end = begin + static_cast<std::ptrdiff_t>(count);
         std::partial_sort(begin, end, all_.end(), comes_before);
-        if (constraint)
-            constraint->filter({begin, end});
+        constraint.filter({begin, end});
         for (auto at = begin; at != end && chosen.size() < wanted; ++at)
             if (at->allowed)
                 chosen.push_back(*at);
         done += count;
-        chunk *= 8;
     }
     return chosen;
 }
@@ -136,16 +207,22 @@ std::int32_t Sampler::draw(std::span<const Candidate> candidates)
 
 std::int32_t Sampler::choose(std::span<const float> logits, std::span<const std::int32_t> said, Constraint* constraint)
 {
-    collect(logits, said);
+    penalise(logits, said);
     const bool greedy = !(options_.temperature > 0);
     const auto wanted = greedy ? 1
-        : options_.top_k > 0   ? static_cast<std::size_t>(options_.top_k)
-                               : std::numeric_limits<std::size_t>::max();
-    if (greedy && !constraint) {
-        const auto found = std::min_element(all_.begin(), all_.end(), comes_before);
-        return found == all_.end() ? -1 : found->token;
+        : options_.top_k > 0   ? std::min(static_cast<std::size_t>(options_.top_k), logits.size())
+                               : logits.size();
+    std::vector<Candidate> candidates;
+    if (constraint) {
+        candidates = allowed(logits, wanted, *constraint);
+    } else if (wanted <= heap_max) {
+        candidates = first(logits, wanted);
+    } else {
+        collect(logits);
+        const auto kept = all_.begin() + static_cast<std::ptrdiff_t>(std::min(wanted, all_.size()));
+        std::partial_sort(all_.begin(), kept, all_.end(), comes_before);
+        candidates.assign(all_.begin(), kept);
     }
-    const auto candidates = best(std::min(wanted, all_.size()), constraint);
     if (candidates.empty())
         return -1;
     return greedy ? candidates.front().token : draw(candidates);

@@ -50,13 +50,16 @@ public:
     std::int32_t choose(std::span<const float> logits, std::span<const std::int32_t> said, Constraint* constraint);
 
 private:
-    void collect(std::span<const float> logits, std::span<const std::int32_t> said);
-    std::vector<Candidate> best(std::size_t wanted, Constraint* constraint);
+    void penalise(std::span<const float> logits, std::span<const std::int32_t> said);
+    void collect(std::span<const float> logits);
+    std::vector<Candidate> first(std::span<const float> logits, std::size_t wanted);
+    std::vector<Candidate> allowed(std::span<const float> logits, std::size_t wanted, Constraint& constraint);
     std::int32_t draw(std::span<const Candidate> candidates);
     std::uint64_t random();
 
     SamplingOptions options_;
     std::uint64_t chance_ = options_.seed;
+    std::vector<Candidate> penalised_;  ///< by token
     std::vector<Candidate> all_;
 };
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <gtest/gtest.h>
 #include <limits>
 #include <map>
+#include <span>
 
 namespace altiplano::guest {
 namespace {
@@ -117,6 +119,64 @@ TEST(Sampler, takes_the_likeliest_that_the_constraint_allows_wherever_it_lies)
     EXPECT_LE(only.asked, 64U);
     only.tokens = {};
     EXPECT_EQ(sampler.choose(many, {}, &only), -1);
+}
+
+// As if all were sorted: many that are equal, some that are no numbers, some that were said.
+TEST(Sampler, finds_the_first_of_a_large_vocabulary_as_if_all_were_sorted)
+{
+    std::uint32_t state = 1;
+    const auto next = [&state] { return state = state * 1664525 + 1013904223; };
+    for (int round = 0; round < 40; round++) {
+        std::vector<float> many(1 + next() % 3000);
+        for (auto& logit : many) {
+            const auto kind = next() >> 24;
+            logit = kind == 0 ? std::numeric_limits<float>::quiet_NaN()
+                : kind == 1   ? std::numeric_limits<float>::infinity()
+                : kind == 2   ? -0.0F
+                              : static_cast<float>(static_cast<int>(next() >> 16) % 40 - 20) / 4;
+        }
+        std::vector<std::int32_t> said(next() % 20);
+        for (auto& token : said)
+            token = static_cast<std::int32_t>(next() % many.size());
+        const float penalty = round % 2 == 0 ? 1.0F : 1.25F;
+
+        std::vector<std::int32_t> sorted;
+        auto now = many;
+        for (std::size_t i = 0; i < many.size(); i++) {
+            if (!std::isfinite(many[i]))
+                continue;
+            sorted.push_back(static_cast<std::int32_t>(i));
+            if (penalty != 1 && std::find(said.begin(), said.end(), static_cast<std::int32_t>(i)) != said.end())
+                now[i] = now[i] > 0 ? now[i] / penalty : now[i] * penalty;
+        }
+        std::stable_sort(sorted.begin(), sorted.end(),
+            [&](auto a, auto b) { return now[static_cast<std::size_t>(a)] > now[static_cast<std::size_t>(b)]; });
+        Sampler sampler;
+        sampler.set({.repeat_penalty = penalty});
+        EXPECT_EQ(sampler.choose(many, said, nullptr), sorted.empty() ? -1 : sorted.front());
+        if (sorted.empty())
+            continue;
+
+        // Of all but the first k nothing is left, so that they are drawn from alike without a top k.
+        const auto k = std::min<std::size_t>(sorted.size(), 1 + next() % 50);
+        auto few = many;
+        for (auto token : std::span(sorted).subspan(k))
+            few[static_cast<std::size_t>(token)] = -std::numeric_limits<float>::infinity();
+        SamplingOptions options{.temperature = 2, .top_k = static_cast<std::int32_t>(k), .top_p = 1, .repeat_penalty = penalty};
+        for (options.seed = 0; options.seed < 20; options.seed++) {
+            Sampler with_top_k;
+            with_top_k.set(options);
+            Sampler without;
+            auto all = options;
+            all.top_k = 0;
+            without.set(all);
+            EXPECT_EQ(with_top_k.choose(many, said, nullptr), without.choose(few, said, nullptr));
+        }
+        // Wherever what is allowed lies.
+        Only only;
+        only.tokens = {sorted[sorted.size() / 2], sorted.back()};
+        EXPECT_EQ(sampler.choose(many, said, &only), sorted[sorted.size() / 2]);
+    }
 }
 
 TEST(Sampler, leaves_out_logits_that_are_no_numbers)
