@@ -3,6 +3,7 @@
 // the same aos2_0_6, which keeps all in memory and signs, logs and stores nothing.
 //   bench_eval ALTIPLANO AOS.wasm PROCESS.wasm "COMMAND OF THE OUTSIDE" [--json] [--smoke]
 //   bench_eval ALTIPLANO alone AOS.wasm MESSAGES   ours alone, for a profiler
+#include "base/counters.hpp"
 #include "base/executor.hpp"
 #include "base/json.hpp"
 #include "item/ed25519.hpp"
@@ -103,8 +104,12 @@ int main(int count, char** values)
     if (given.rest.size() == 4 && given.rest[1] == "alone") {
         Home aos(given.rest[0], given.rest[2], aos_format);
         for (const std::size_t at_once : {std::size_t{1}, std::size_t{8}}) {
-            const auto sample = ours(aos, std::stoull(given.rest[3]), at_once);
-            fmt::print("{} at once: {:.0f} messages/s\n", at_once, sample.figure);
+            static const auto& commits = counters::counter("altiplano_store_commits_total", "Commits, each with one sync.");
+            const auto before = commits.value();
+            const auto messages = std::stoull(given.rest[3]);
+            const auto sample = ours(aos, messages, at_once);
+            fmt::print("{} at once: {:.0f} messages/s, {:.2f} commits each\n", at_once, sample.figure,
+                static_cast<double>(commits.value() - before) / static_cast<double>(messages));
         }
         return 0;
     }

@@ -17,6 +17,10 @@ namespace altiplano::compute {
 
 namespace {
 constexpr int attempts_max = 3;  // a worker that dies each time is reported, not tried for ever
+// Where the worker has so much to do for others who wait, results become durable together: who sent them would only wait behind
+// those others with the next message. A while is long beside a short evaluation and short beside a long one.
+constexpr std::size_t others_wait = 3;
+constexpr std::chrono::milliseconds a_while(8);
 }  // namespace
 
 LocalCompute::LocalCompute(
@@ -275,6 +279,7 @@ Result<void> LocalCompute::with_lane(const ProcessId& process, const std::functi
 {
     const auto lane = this->lane(process);
     std::vector<std::shared_ptr<ResultQueue::Pending>> pending;
+    std::chrono::milliseconds patience{};
     {
         const std::lock_guard busy(lane->mutex);
         if (lane->stopped)
@@ -287,6 +292,8 @@ Result<void> LocalCompute::with_lane(const ProcessId& process, const std::functi
             if (done) {
                 TRY_OK(take_priority_back(*lane));
                 pending = lane->pending;
+                if (!pending.empty() && lane->wanted.after(pending.back()->slot(), others_wait) == others_wait)
+                    patience = a_while;
                 break;
             }
             TRY_OK(settle(*lane));
@@ -302,7 +309,7 @@ Result<void> LocalCompute::with_lane(const ProcessId& process, const std::functi
     }
     // The lane is free while its results are written: the next message is evaluated meanwhile.
     for (const auto& one : pending)
-        if (const auto written = results_.wait(*one); !written) {
+        if (const auto written = results_.wait(*one, patience); !written) {
             const std::lock_guard busy(lane->mutex);
             return refused(*lane, written.error());
         }

@@ -14,9 +14,11 @@ std::shared_ptr<ResultQueue::Pending> ResultQueue::add(store::Evaluation evaluat
     return pending;
 }
 
-Result<void> ResultQueue::wait(Pending& pending)
+Result<void> ResultQueue::wait(Pending& pending, std::chrono::milliseconds patience)
 {
     std::unique_lock lock(mutex_);
+    if (patience.count() > 0)
+        written_.wait_for(lock, patience, [&] { return pending.done.load(); });
     while (!pending.done) {
         if (writing_) {
             written_.wait(lock);

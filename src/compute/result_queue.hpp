@@ -1,8 +1,10 @@
 #pragma once
 
 #include "store/records.hpp"
+#include "units/types.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -19,6 +21,7 @@ public:
         std::int64_t since_ns = 0;
         std::atomic<bool> done = false;
         Result<void> outcome{};  ///< once it is done; store.result_differs, store.*
+        units::Slot slot() const { return {evaluation.result.process, evaluation.result.nonce, evaluation.result.cron}; }
     };
 
     explicit ResultQueue(store::Cache& cache)
@@ -28,7 +31,8 @@ public:
     /// Takes a result; those of one process in order.
     std::shared_ptr<Pending> add(store::Evaluation evaluation, std::int64_t now_ns = 0);
     /// Waits until the result is durable.
-    Result<void> wait(Pending& pending);
+    /// @param patience  for which others are given the time to come along; whoever has none writes for all
+    Result<void> wait(Pending& pending, std::chrono::milliseconds patience = {});
     /// Whether some are being written now.
     bool is_writing();
 

@@ -1,5 +1,6 @@
 #include "compute/result_queue.hpp"
 
+#include "base/counters.hpp"
 #include "base/executor.hpp"
 #include "base/hash.hpp"
 #include "store/errors.hpp"
@@ -58,6 +59,28 @@ TEST_F(AResultQueue, keeps_what_came_in_order_for_many_who_wait)
     const auto process = all.front()->evaluation.result.process;
     EXPECT_EQ(cache->results_end(process).value(), 64U);
     EXPECT_EQ(cache->outbox(process, 63).value().size(), 1U);
+}
+
+TEST_F(AResultQueue, lets_whoever_is_patient_wait_for_who_is_not)
+{
+    static const auto& commits = counters::counter("altiplano_store_commits_total", "Commits, each with one sync.");
+    const auto before = commits.value();
+    const auto pool = thread_pool("waiting", 3);
+    std::vector<std::shared_ptr<ResultQueue::Pending>> all;
+    for (std::uint64_t nonce = 0; nonce < 3; ++nonce) {
+        all.push_back(queue.add(evaluation(nonce)));
+        pool->post([&, one = all.back()] { EXPECT_TRUE(queue.wait(*one, std::chrono::hours(1))); });
+    }
+    EXPECT_TRUE(queue.wait(*queue.add(evaluation(3))));
+    for (const auto& one : all)
+        EXPECT_TRUE(queue.wait(*one, std::chrono::hours(1)));
+    EXPECT_EQ(commits.value() - before, 1U);
+}
+
+TEST_F(AResultQueue, writes_in_the_end_where_all_are_patient)
+{
+    EXPECT_TRUE(queue.wait(*queue.add(evaluation(0)), std::chrono::milliseconds(1)));
+    EXPECT_TRUE(cache->result(evaluation(0).result.process, 0).value());
 }
 
 TEST_F(AResultQueue, tells_each_who_waits_of_its_own_result)

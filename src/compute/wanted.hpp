@@ -51,6 +51,16 @@ public:
         return !places_.empty() && places_.rbegin()->first > slot;
     }
 
+    /// How many results after that one somebody waits for, counted up to `most`.
+    std::size_t after(const units::Slot& slot, std::size_t most)
+    {
+        const std::lock_guard lock(mutex_);
+        std::size_t found = 0;
+        for (auto at = places_.upper_bound(slot); at != places_.end() && found < most; at = places_.upper_bound(at->first))
+            ++found;
+        return found;
+    }
+
     /// Whether somebody waits for that result or one after it.
     bool reaches(const units::Slot& slot)
     {

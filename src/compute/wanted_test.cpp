@@ -53,3 +53,17 @@ TEST(Wanted, tells_how_far_somebody_waits)
     EXPECT_TRUE(wanted.beyond(slot(2)));
     EXPECT_FALSE(wanted.beyond(slot(2, 1)));
 }
+
+TEST(Wanted, counts_the_results_that_are_waited_for_and_not_who_waits)
+{
+    Wanted wanted;
+    EXPECT_EQ(wanted.after(slot(0), 9), 0U);
+    const Wanted::Place one(wanted, slot(2));
+    const Wanted::Place another(wanted, slot(2));
+    const Wanted::Place later(wanted, slot(5));
+    const Wanted::Place latest(wanted, slot(5, 1));
+    EXPECT_EQ(wanted.after(slot(1), 9), 3U);
+    EXPECT_EQ(wanted.after(slot(1), 2), 2U);
+    EXPECT_EQ(wanted.after(slot(2), 9), 2U);
+    EXPECT_EQ(wanted.after(slot(5, 1), 9), 0U);
+}
