@@ -131,14 +131,12 @@ public:
     }
     Result<void> written(PageRange range, std::vector<PageRange>& found) const override
     {
-        for (auto page = range.first; page < end_of(range);) {
-            const auto [open, until] = openness(page);
-            const auto stop = std::min(until, end_of(range));
-            if (open)
-                TRY_OK(scan({page, stop - page}, check_async, &found));
-            page = stop;
-        }
-        return {};
+        return scan_open(range, check_async, found);
+    }
+    // Listed and armed in one walk.
+    Result<void> take(PageRange range, std::vector<PageRange>& found, std::vector<PageRange>&) override
+    {
+        return scan_open(range, check_async | protect_matching, found);
     }
     Result<void> arm(std::span<const PageRange> runs, std::vector<PageRange>&) override
     {
@@ -173,6 +171,17 @@ public:
 private:
     std::uint64_t address(std::uint64_t page) const { return reinterpret_cast<std::uint64_t>(base_) + page * page_bytes; }
 
+    Result<void> scan_open(PageRange range, std::uint64_t flags, std::vector<PageRange>& found) const
+    {
+        for (auto page = range.first; page < end_of(range);) {
+            const auto [open, until] = openness(page);
+            const auto stop = std::min(until, end_of(range));
+            if (open)
+                TRY_OK(scan({page, stop - page}, flags, &found));
+            page = stop;
+        }
+        return {};
+    }
     /// Walks the range in as many calls as its written ranges need.
     Result<void> scan(PageRange range, std::uint64_t flags, std::vector<PageRange>* found) const
     {

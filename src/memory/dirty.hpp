@@ -35,6 +35,13 @@ public:
     virtual Result<PageRange> track(PageRange range) = 0;
     /// Adds what was written in `range` since it was armed.
     virtual Result<void> written(PageRange range, std::vector<PageRange>& found) const = 0;
+    /// `written`, and then `arm` of what was written. @param closed  as for `arm`
+    virtual Result<void> take(PageRange range, std::vector<PageRange>& found, std::vector<PageRange>& closed)
+    {
+        const auto before = found.size();
+        TRY_OK(written(range, found));
+        return arm(std::span(found).subspan(before), closed);
+    }
     /// From now on, writes to these pages count anew. Among them may be pages that were not written.
     /// @param closed  ranges that changed their openness are added
     virtual Result<void> arm(std::span<const PageRange> runs, std::vector<PageRange>& closed) = 0;

@@ -116,6 +116,14 @@ public:
     /// Pages whose bytes may differ from the last commit, ascending, each once. Written, not different: a page may be
     /// named whose bytes went back to what they were.
     Result<std::vector<std::uint64_t>> dirty_pages() const;
+    struct Written {
+        std::uint64_t epoch = 0;  ///< another one after whatever changes bytes without a write: then all pages may differ
+        std::vector<PageRange> pages{};  ///< ascending
+    };
+    /// For who keeps a copy, of which there is one: pages of `range` that may have other bytes than when they were last taken in
+    /// this epoch, or, where they never were, than at its beginning. Commits lose nothing by it. Cost: a walk over the range's
+    /// page table, and a fault at the next write to what was taken. @return memory.kernel
+    Result<Written> take_written(PageRange range);
     /// What is there now is what roll_back returns to. Cost: the dirty pages.
     Result<void> commit();
     /// The same for who knows more. @param dirty  what dirty_pages gave; `changed` for each, whether its bytes are others

@@ -269,6 +269,7 @@ Result<void> Region::settle(PageCheck& check)
     mine.committed_length = mine.length;
     mine.committed_mappings = mine.mappings;
     mine.replaced.clear();
+    mine.begin_epoch();
     saved();
     return {};
 }

@@ -1,6 +1,7 @@
 // What was written, kept or forgotten.
 #include "memory/region_private.hpp"
 
+#include <atomic>
 #include <cstring>
 #include <fcntl.h>
 
@@ -15,6 +16,8 @@ constexpr std::uint64_t forgotten_run = 16;  // pages; a longer run that became 
 Result<std::vector<PageRange>> Region::Private::dirty_ranges() const
 {
     auto found = replaced;
+    for (const auto page : taken_list)
+        found.push_back({page, 1});
     for (const auto& range : ordinary({0, pages()})) {
         TRY_OK(tracker->written(range, found));
     }
@@ -133,6 +136,46 @@ Result<std::vector<std::uint64_t>> Region::dirty_pages() const
     return pages;
 }
 
+std::uint64_t next_epoch() noexcept
+{
+    static std::atomic<std::uint64_t> epochs{0};
+    return ++epochs;
+}
+
+/// What was taken is dirty no more.
+void Region::Private::begin_epoch() noexcept
+{
+    epoch = next_epoch();
+    for (const auto page : taken_list)
+        notes[page] &= static_cast<std::uint8_t>(~taken);
+    taken_list.clear();
+}
+
+Result<Region::Written> Region::take_written(PageRange range)
+{
+    auto& mine = *private_;
+    Written now{.epoch = mine.epoch};
+    std::vector<PageRange> closed;
+    const auto took = [&]() -> Result<void> {
+        for (const auto& part : mine.ordinary(range))
+            TRY_OK(mine.tracker->take(part, now.pages, closed));
+        return {};
+    }();
+    for (const auto& run : now.pages)
+        for (auto page = run.first; page < end_of(run); ++page) {
+            if ((mine.notes[page] & taken) == 0)
+                mine.taken_list.push_back(page);
+            mine.notes[page] |= taken;
+        }
+    for (const auto& run : closed)
+        TRY_OK(mine.protect(run));
+    if (!took) {
+        mine.epoch = next_epoch();  // nobody knows what was armed
+        return std::unexpected(took.error());
+    }
+    return now;
+}
+
 Result<void> Region::commit()
 {
     TRY(const auto dirty, dirty_pages());
@@ -203,6 +246,7 @@ Result<void> Region::commit(std::span<const std::uint64_t> dirty, const std::vec
     mine.committed_length = mine.length;
     mine.committed_mappings = mine.mappings;
     mine.replaced.clear();
+    mine.begin_epoch();
     return {};
 }
 
@@ -235,6 +279,7 @@ Result<void> Region::roll_back()
                 return kernel_error("drop copies of pages");
             TRY_OK(mine.copy_back(range));
         }
+    mine.begin_epoch();
     return mine.arm(kept);
 }
 

@@ -89,6 +89,7 @@ Result<void> Region::Private::map(Mapping mapping)
     TRY_OK(examine_all(mapping.pages()));
     TRY_OK(show_item(mapping));
     replaced.push_back(mapping.pages());
+    epoch = next_epoch();
     mappings.insert(
         std::ranges::upper_bound(mappings, begin, {}, [](const Mapping& other) { return other.range.at; }), std::move(mapping));
     describe_mappings();
@@ -140,6 +141,7 @@ Result<void> Region::unmap(std::uint64_t at, std::uint64_t length)
     for (const auto& range : freed) {
         TRY_OK(mine.map_backing(range));
         mine.replaced.push_back(range);
+        mine.epoch = next_epoch();
         // The files still hold what was there before the mapping.
         TRY_OK(prepare_write(range.first * page_bytes, range.count * page_bytes));
         std::memset(mine.at(range.first), 0, range.count * page_bytes);

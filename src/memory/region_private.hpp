@@ -39,6 +39,7 @@ inline constexpr std::uint8_t hot = 4;  ///< commits in a row that changed a pag
 inline constexpr std::uint8_t in_delta = 1;  ///< committed since its image: the memory file has it
 inline constexpr std::uint8_t unsaved = 2;
 inline constexpr std::uint8_t kept_before = 4;  ///< written to the memory file before
+inline constexpr std::uint8_t taken = 8;  ///< written since the last commit, and armed again for who keeps a copy
 
 /// A descriptor that is closed when the last mapping of it is forgotten.
 class Descriptor {
@@ -108,6 +109,9 @@ inline PageRange cut(PageRange range, std::uint64_t first, std::uint64_t stop)
     return {first, stop > first ? stop - first : 0};
 }
 
+/// A number that no region of this program had before: another one may lie at the same address.
+std::uint64_t next_epoch() noexcept;
+
 struct Region::Private final : FaultMender {
     std::byte* base = nullptr;
     std::uint64_t reserved = 0;
@@ -121,7 +125,10 @@ struct Region::Private final : FaultMender {
     std::vector<MappedRange> ranges;  ///< what `mappings` says to the world
     std::vector<PageRange> replaced;  ///< mapped or unmapped since the last commit
 
-    SparseBytes notes;  ///< per page: in_delta, unsaved
+    std::uint64_t epoch = next_epoch();  ///< of take_written
+    std::vector<std::uint64_t> taken_list;
+
+    SparseBytes notes;  ///< per page: in_delta, unsaved, kept_before, taken
     std::vector<std::uint64_t> unsaved_list;
     SparseBytes heat;  ///< per page: commits in a row that changed it
     std::vector<std::uint64_t> heated;  ///< ascending pages with any heat
@@ -177,6 +184,7 @@ struct Region::Private final : FaultMender {
     Result<void> examine_all(PageRange range);
     bool mend(std::uintptr_t address, Access access, bool last_chance) noexcept override;
     void note_unsaved(std::uint64_t page, std::uint8_t also);
+    void begin_epoch() noexcept;
     Result<void> view_delta();
     Result<void> keep(PageRange run);
     void warm(std::span<const std::uint64_t> dirty, const std::vector<bool>& changed);

@@ -77,6 +77,33 @@ TEST_P(AnyTracker, names_each_written_page_once)
     EXPECT_EQ(region.dirty_pages().value(), (Pages{2}));
 }
 
+TEST_P(AnyTracker, names_what_was_written_since_it_was_taken_and_commits_it_all_the_same)
+{
+    SKIP_WITHOUT_TRACKER();
+    auto region = four_pages(GetParam());
+    const auto epoch = region.take_written({0, 4}).value().epoch;
+    write(region, 2 * page, 'b');
+    const auto taken = region.take_written({0, 4}).value();
+    EXPECT_EQ(taken.epoch, epoch);
+    EXPECT_EQ(taken.pages, (std::vector<PageRange>{{2, 1}}));
+    if (GetParam() != Tracker::compare) {
+        EXPECT_EQ(region.take_written({0, 4}).value().pages, std::vector<PageRange>{});
+    }
+    write(region, 3 * page, 'c');
+    EXPECT_EQ(region.dirty_pages().value(), (Pages{2, 3}));
+    ASSERT_TRUE(region.roll_back());
+    EXPECT_EQ(region.bytes()[2 * page], std::byte{'a'});
+    EXPECT_NE(region.take_written({0, 4}).value().epoch, epoch) << "bytes have changed without a write";
+
+    write(region, 1 * page, 'd');
+    EXPECT_EQ(region.take_written({0, 2}).value().pages, (std::vector<PageRange>{{1, 1}}));
+    ASSERT_TRUE(region.commit());
+    EXPECT_EQ(region.dirty_pages().value(), Pages{});
+    write(region, 1 * page, 'e');
+    ASSERT_TRUE(region.roll_back());
+    EXPECT_EQ(region.bytes()[1 * page], std::byte{'d'}) << "what was taken was committed";
+}
+
 TEST_P(AnyTracker, keeps_no_copy_of_a_long_run_of_zero_pages)
 {
     SKIP_WITHOUT_TRACKER();
@@ -213,6 +240,20 @@ TEST_P(AnyTracker, gives_the_root_that_the_bytes_alone_give_after_any_history)
     const ItemId id(sha256(as_bytes("item")));
     const int item = item_file(64);
     Digest committed;
+    // Somebody keeps a copy meanwhile, and brings over only what was written.
+    std::vector<std::byte> copy(1024 * page);
+    std::uint64_t epoch = 0;
+    const auto look = [&] {
+        const auto now = region.take_written({0, region.bytes().size() / page}).value();
+        const auto bring = [&](PageRange pages) {
+            std::ranges::copy(region.bytes().subspan(pages.first * page, pages.count * page),
+                copy.begin() + static_cast<std::ptrdiff_t>(pages.first * page));
+        };
+        if (std::exchange(epoch, now.epoch) != now.epoch)
+            bring({0, region.bytes().size() / page});
+        std::ranges::for_each(now.pages, bring);
+        return std::ranges::equal(region.bytes(), std::span(copy).first(region.bytes().size()));
+    };
     for (int round = 0; round < 60; ++round) {
         const auto length = region.bytes().size();
         if (random() % 4 == 0 && length < 900 * page) {
@@ -225,6 +266,9 @@ TEST_P(AnyTracker, gives_the_root_that_the_bytes_alone_give_after_any_history)
             ASSERT_TRUE(region.prepare_write(at, 1));
             write(region, at, random() % 3 == 0 ? '\0' : static_cast<char>(random()));
         }
+        if (random() % 2 == 0) {
+            ASSERT_TRUE(look()) << round;
+        }
         const auto pages = region.bytes().size() / page;
         if (pages > 80 && random() % 5 == 0) {
             const auto first = random() % (pages - 70);
@@ -235,6 +279,9 @@ TEST_P(AnyTracker, gives_the_root_that_the_bytes_alone_give_after_any_history)
         }
         if (pages > 80 && random() % 5 == 0) {
             ASSERT_TRUE(region.unmap(random() % (pages - 40) * page, page * (1 + random() % 40)));
+        }
+        if (random() % 2 == 0) {
+            ASSERT_TRUE(look()) << round;
         }
         if (random() % 3 == 0) {
             ASSERT_TRUE(region.roll_back());
