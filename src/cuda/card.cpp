@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
-#include <sys/mman.h>
 
 namespace altiplano::cuda {
 
@@ -19,7 +18,6 @@ using kernels::Op;
 using kernels::Outcome;
 
 constexpr std::uint64_t staging_bytes = std::uint64_t{32} << 20;
-constexpr std::uint64_t compared_bytes = 4096;  ///< what differs somewhere is sent again as a whole
 constexpr std::size_t mirrors_max = 4;
 constexpr std::uint64_t mirror_slack = std::uint64_t{1} << 20;
 
@@ -29,57 +27,6 @@ bool lies_in(Extent e, const Weights& weights)
 }
 
 }  // namespace
-
-/// Memory of the card.
-struct Card::Memory {
-    Device& device;
-    std::byte* at;
-    std::uint64_t bytes;
-
-    Memory(Device& on, std::byte* begin, std::uint64_t size)
-        : device(on)
-        , at(begin)
-        , bytes(size)
-    {
-    }
-    Memory(const Memory&) = delete;
-    Memory& operator=(const Memory&) = delete;
-    ~Memory() { device.release(at); }
-};
-
-/// A part of one guest's memory on the card, and what the card has of it: pages that were never sent take no memory here.
-struct Card::Mirror {
-    const std::byte* guest;
-    std::uint64_t begin, end;
-    SharedMemory memory;
-    std::byte* known = nullptr;
-    bool valid = true;  ///< `known` says what the card has
-
-    Mirror(const std::byte* of, std::uint64_t from, std::uint64_t to, SharedMemory on)
-        : guest(of)
-        , begin(from)
-        , end(to)
-        , memory(std::move(on))
-    {
-    }
-    Mirror(const Mirror&) = delete;
-    Mirror& operator=(const Mirror&) = delete;
-    ~Mirror()
-    {
-        if (known != nullptr)
-            munmap(known, end - begin);
-    }
-    bool reserve()
-    {
-        void* at = mmap(nullptr, end - begin, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (at == MAP_FAILED)
-            return false;
-        known = static_cast<std::byte*>(at);
-        return true;
-    }
-    std::byte* on_card(std::uint64_t address) const { return memory->at + (address - begin); }
-    std::byte* known_at(std::uint64_t address) const { return known + (address - begin); }
-};
 
 class Card::Plan {
 public:
@@ -178,7 +125,7 @@ template <class Ask> Result<std::byte*> Card::with_room(const Ask& ask)
 Result<Card::SharedMemory> Card::allocate(std::uint64_t bytes)
 {
     TRY(auto* const memory, with_room([&] { return device_->allocate(bytes); }));
-    return std::make_shared<Memory>(*device_, memory, bytes);
+    return std::make_shared<CardMemory>(*device_, memory, bytes);
 }
 
 Result<void> Card::send(std::byte* to, Bytes from)
@@ -213,7 +160,7 @@ Result<Card::SharedMemory> Card::weights_of(std::span<const std::byte> memory, c
     TRY(auto* const had, with_room([&] { return device_->weights(of); }));
     SharedMemory there;
     if (had != nullptr) {
-        there = std::make_shared<Memory>(*device_, had, of.length);
+        there = std::make_shared<CardMemory>(*device_, had, of.length);
     } else {
         TRY(there, allocate(of.length));
         TRY_OK(send(there->at, memory.subspan(of.begin, of.length)));
@@ -222,29 +169,30 @@ Result<Card::SharedMemory> Card::weights_of(std::span<const std::byte> memory, c
     return there;
 }
 
-Result<std::shared_ptr<Card::Mirror>> Card::mirror_of(std::span<const std::byte> memory, std::uint64_t begin, std::uint64_t end)
+Result<std::shared_ptr<Mirror>> Card::mirror_of(std::span<const std::byte> memory, std::uint64_t begin, std::uint64_t end)
 {
     for (auto at = mirrors_.begin(); at != mirrors_.end(); ++at) {
         const auto& one = **at;
-        if (one.guest != memory.data())
+        if (one.guest() != memory.data())
             continue;
-        if (one.begin <= begin && one.end >= end) {
+        const auto has = one.range();
+        if (has.begin <= begin && has.end >= end) {
             mirrors_.splice(mirrors_.begin(), mirrors_, at);
             return mirrors_.front();
         }
-        begin = std::min(begin, one.begin);
-        end = std::max(end, one.end);
+        begin = std::min(begin, has.begin);
+        end = std::max(end, has.end);
         mirrors_.erase(at);
         break;
     }
     if (mirrors_.size() == mirrors_max)
         mirrors_.pop_back();
     // Begins on a page, so that numbers lie on the card as they lie here.
-    begin = begin / compared_bytes * compared_bytes;
+    begin = begin / Mirror::compared_bytes * Mirror::compared_bytes;
     end = std::min<std::uint64_t>(memory.size(), end + mirror_slack);
     TRY(auto on_card, allocate(end - begin));
-    auto mirror = std::make_shared<Mirror>(memory.data(), begin, end, std::move(on_card));
-    if (!mirror->reserve())
+    auto mirror = Mirror::make(memory.data(), begin, end, std::move(on_card));
+    if (!mirror)
         return fail(errors::card, fmt::format("this machine has no {} bytes of address space left", end - begin));
     mirrors_.push_front(mirror);
     return mirror;
@@ -337,39 +285,14 @@ Result<std::shared_ptr<Card::Plan>> Card::plan(std::span<const Step> steps, std:
 }
 
 /// What the graph reads, where the guest has it otherwise than the card.
-Result<void> Card::send(Plan& plan)
+Result<void> Card::send(Plan& plan, const TakeWritten& written)
 {
     auto& mirror = *plan.mirror;
-    if (!mirror.valid) {
-        TRY_OK(device_->clear(mirror.memory->at, mirror.memory->bytes));
-        if (madvise(mirror.known, mirror.end - mirror.begin, MADV_DONTNEED) != 0)
-            return fail(errors::card, "memory of this machine could not be given back");
-        mirror.valid = true;
+    if (!mirror.is_known()) {
+        TRY_OK(device_->clear(mirror.memory().at, mirror.memory().bytes));
+        TRY_OK(mirror.begin_anew());
     }
-    for (const auto& input : plan.inputs) {
-        // Neighbours that differ go together.
-        Extent differing{input.begin, input.begin};
-        const auto flush = [&]() -> Result<void> {
-            if (differing.bytes() == 0)
-                return {};
-            const auto bytes = plan.memory.subspan(differing.begin, differing.bytes());
-            std::memcpy(mirror.known_at(differing.begin), bytes.data(), bytes.size());
-            return send(mirror.on_card(differing.begin), bytes);
-        };
-        for (auto at = input.begin; at < input.end;) {
-            const auto next = std::min(input.end, (at / compared_bytes + 1) * compared_bytes);
-            if (std::memcmp(plan.memory.data() + at, mirror.known_at(at), next - at) != 0) {
-                if (differing.end != at) {
-                    TRY_OK(flush());
-                    differing.begin = at;
-                }
-                differing.end = next;
-            }
-            at = next;
-        }
-        TRY_OK(flush());
-    }
-    return {};
+    return mirror.bring(plan.inputs, plan.memory, written, [&](std::byte* to, Bytes from) { return send(to, from); });
 }
 
 namespace {
@@ -394,7 +317,7 @@ std::vector<Extent> rows_written(const Node& node, const std::byte* memory)
 
 }  // namespace
 
-Result<Card::Ran> Card::run(Plan& plan)
+Result<Card::Ran> Card::run(Plan& plan, const TakeWritten& written)
 {
     const std::lock_guard lock(mutex_);
     if (plan.count == 0)
@@ -415,8 +338,8 @@ Result<Card::Ran> Card::run(Plan& plan)
         fetched_bytes_ = bytes + bytes / 2;
     }
 
-    TRY_OK(send(plan));
-    plan.mirror->valid = false;  // until what it has is known again
+    TRY_OK(send(plan, written));
+    plan.mirror->lose();  // until what it has is known again
     TRY_OK(device_->clear(plan.verdicts->at, verdict_bytes));
     TRY_OK(device_->run(*plan.program));
     TRY_OK(device_->download({fetched_, verdict_bytes}, plan.verdicts->at));
@@ -435,10 +358,10 @@ Result<Card::Ran> Card::run(Plan& plan)
     at = fetched_ + verdict_bytes;
     for (const auto& output : outputs) {
         std::memcpy(plan.memory.data() + output.begin, at, output.bytes());
-        std::memcpy(plan.mirror->known_at(output.begin), at, output.bytes());
+        plan.mirror->note(output.begin, {at, output.bytes()});
         at += output.bytes();
     }
-    plan.mirror->valid = true;
+    plan.mirror->keep();
     return Ran{};
 }
 

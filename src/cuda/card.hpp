@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cuda/device.hpp"
+#include "cuda/mirror.hpp"
 
 #include <list>
 #include <map>
@@ -39,22 +39,19 @@ public:
         kernels::Outcome outcome = kernels::Outcome::done;
         std::uint32_t node = 0;  ///< the first that failed
     };
-    /// Guest memory is written only when all went well. @return cuda.card
-    Result<Ran> run(Plan& plan);
+    /// Guest memory is written only when all went well. @param written  saves comparing @return cuda.card
+    Result<Ran> run(Plan& plan, const TakeWritten& written = {});
 
 private:
-    struct Memory;
-    struct Mirror;
-    using SharedMemory = std::shared_ptr<Memory>;
+    using SharedMemory = std::shared_ptr<CardMemory>;
 
     Result<SharedMemory> allocate(std::uint64_t bytes);
     /// Asks again with less and less on the card. @param ask  gives memory of the card, or an Error when there is too little
     template <class Ask> Result<std::byte*> with_room(const Ask& ask);
     Result<SharedMemory> weights_of(std::span<const std::byte> memory, const Weights& weights);
     Result<std::shared_ptr<Mirror>> mirror_of(std::span<const std::byte> memory, std::uint64_t begin, std::uint64_t end);
-    Result<void> send(Plan& plan);
+    Result<void> send(Plan& plan, const TakeWritten& written);
     Result<void> send(std::byte* to, Bytes from);
-    Result<void> fetch(Plan& plan);
 
     std::unique_ptr<Device> device_;
     std::mutex mutex_;

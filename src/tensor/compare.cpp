@@ -80,7 +80,7 @@ vm::Answer<Executed> run_compared(vm::CallContext& context, std::span<const vm::
         }
         const Buffer before(result->begin(), result->end());
         Own::OnCard on_card;
-        const auto computed = own.run({&step, 1}, sizes, memory, on_card);
+        const auto computed = own.run({&step, 1}, sizes, memory, {}, on_card);
         const Buffer mine(result->begin(), result->end());
         std::ranges::copy(before, result->begin());
 

@@ -84,8 +84,17 @@ public:
                 return std::unexpected(answer.error());
             executed = *answer;
         } else {
-            executed =
-                own_.run(plan->steps, plan->sizes, plan->memory, found->on_card, threads_now_ ? threads_now_->load() : ~0U);
+            const auto written = [&](std::uint64_t begin, std::uint64_t end) -> std::optional<cuda::Written> {
+                const auto taken = context.take_written(begin, end - begin);
+                if (!taken)
+                    return std::nullopt;
+                cuda::Written told{.epoch = taken->epoch};
+                for (const auto& range : taken->ranges)
+                    told.ranges.push_back({range.begin, range.end});
+                return told;
+            };
+            executed = own_.run(
+                plan->steps, plan->sizes, plan->memory, written, found->on_card, threads_now_ ? threads_now_->load() : ~0U);
             keep(*found);
         }
         if (executed.outcome != kernels::Outcome::done)

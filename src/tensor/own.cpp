@@ -61,15 +61,15 @@ void Own::drop_card(const cuda::Card& which, const Error& why)
     log::warning("{}: this graph is computed by the processor{}", why.sentence, offer_ ? "" : ", and so are all from now on");
 }
 
-Executed Own::run(
-    std::span<const Step> steps, const ScratchSizes& sizes, const GuestMemory& memory, OnCard& kept, unsigned threads_max)
+Executed Own::run(std::span<const Step> steps, const ScratchSizes& sizes, const GuestMemory& memory,
+    const cuda::TakeWritten& written, OnCard& kept, unsigned threads_max)
 {
     if (const auto on = card()) {
         const auto executed = [&]() -> Result<Executed> {
             if (!kept || kept->card != on) {
                 TRY(kept, planned(on, steps, sizes, memory));
             }
-            TRY(const auto ran, on->run(*kept->plan));
+            TRY(const auto ran, on->run(*kept->plan, written));
             return Executed{ran.outcome, ran.node};
         }();
         if (executed)

@@ -30,9 +30,10 @@ public:
         std::shared_ptr<cuda::Card::Plan> plan;  // after the card, which it may not outlive
     };
     using OnCard = std::shared_ptr<const Planned>;
+    /// @param written  saves a card comparing
     /// @param threads_max  of the processor's, for this call
-    Executed run(std::span<const Step> steps, const ScratchSizes& sizes, const GuestMemory& memory, OnCard& kept,
-        unsigned threads_max = ~0U);
+    Executed run(std::span<const Step> steps, const ScratchSizes& sizes, const GuestMemory& memory,
+        const cuda::TakeWritten& written, OnCard& kept, unsigned threads_max = ~0U);
 
     /// Whether `kept` and the weights of a GuestMemory are of any use.
     bool uses_card() { return card() != nullptr; }

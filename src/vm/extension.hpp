@@ -147,6 +147,21 @@ public:
         std::uint64_t offset;
     };
     virtual std::vector<Mapped> mapped() const { return {}; }
+    /// For an extension that keeps a copy of guest memory; one per guest does. What of [address, address + length) may have other
+    /// bytes than when it was last taken in this epoch, or, where it never was, than at the epoch's beginning; in another epoch
+    /// all may. Nothing where nobody can tell.
+    struct Written {
+        std::uint64_t epoch = 0;
+        struct Range {
+            std::uint64_t begin, end;
+        };
+        std::vector<Range> ranges{};  ///< of whole pages, ascending
+    };
+    virtual std::optional<Written> take_written(std::uint64_t address, std::uint64_t length)
+    {
+        (void)address, (void)length;
+        return std::nullopt;
+    }
     virtual GuestFiles& files() = 0;
 
     /// Runs a function of a reference module over the guest's memory. The module has no data, imports nothing but that memory,

@@ -68,6 +68,7 @@ public:
     Answer<Errno> map(std::uint32_t fd, std::uint64_t offset, std::uint64_t length, std::uint64_t address) override;
     Answer<Errno> unmap(std::uint64_t address, std::uint64_t length) override;
     std::vector<Mapped> mapped() const override;
+    std::optional<Written> take_written(std::uint64_t address, std::uint64_t length) override;
     GuestFiles& files() override;
     Answer<Value> run_reference(
         const Digest& hash, Bytes wasm, std::string_view function, Value stack_top, std::span<const Value> arguments) override;

@@ -112,6 +112,20 @@ std::vector<CallContext::Mapped> Guest::mapped() const
     return found;
 }
 
+std::optional<CallContext::Written> Guest::take_written(std::uint64_t address, std::uint64_t length)
+{
+    if (length == 0 || !in_bounds(address, length))
+        return std::nullopt;
+    const auto first = address / page_bytes;
+    const auto taken = region_.take_written({first, (address + length - 1) / page_bytes + 1 - first});
+    if (!taken)
+        return std::nullopt;
+    Written written{.epoch = taken->epoch};
+    for (const auto& run : taken->pages)
+        written.ranges.push_back({run.first * page_bytes, (run.first + run.count) * page_bytes});
+    return written;
+}
+
 Answer<Errno> Guest::unmap(std::uint64_t address, std::uint64_t length)
 {
     if (address % page_bytes != 0 || length % page_bytes != 0 || length == 0 || !in_bounds(address, length))
