@@ -33,7 +33,7 @@ public:
     std::span<std::byte> memory{};
     std::shared_ptr<Mirror> mirror{};
     std::vector<SharedMemory> uses{};  ///< weights and scratch
-    SharedMemory nodes{}, verdicts{};
+    SharedMemory verdicts{};
     std::size_t count = 0;
     std::vector<Extent> inputs{};
     std::vector<Extent> outputs{};
@@ -267,18 +267,16 @@ Result<std::shared_ptr<Card::Plan>> Card::plan(std::span<const Step> steps, std:
     }
     for (auto& [of, on_card] : there)
         plan.uses.push_back(on_card);
-    TRY(plan.nodes, allocate(nodes.size() * sizeof(Node)));
     TRY(plan.verdicts, allocate(nodes.size() * sizeof(card::Verdict)));
-    TRY_OK(send(plan.nodes->at, std::as_bytes(std::span(nodes))));
 
     std::vector<Work> work;
     work.reserve(steps.size() * 2);
     for (std::size_t i = 0; i < steps.size(); ++i) {
         const auto launches = card::launches_of(nodes[i], steps[i].prepare);
         for (unsigned l = 0; l < launches.count; ++l)
-            work.push_back({launches.launch[l],
-                {reinterpret_cast<const Node*>(plan.nodes->at) + i, reinterpret_cast<card::Verdict*>(plan.verdicts->at) + i,
-                    activations, angles, parts, launches.launch[l].preparing ? 1U : 0U}});
+            work.push_back({launches.launch[l], nodes[i],
+                {nullptr, reinterpret_cast<card::Verdict*>(plan.verdicts->at) + i, activations, angles, parts,
+                    launches.launch[l].preparing ? 1U : 0U}});
     }
     TRY(plan.program, device_->program(work));
     return made;

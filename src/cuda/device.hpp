@@ -14,6 +14,7 @@ namespace altiplano::cuda {
 /// One kernel with what it is called with.
 struct Work {
     kernels::card::Launch launch{};
+    kernels::Node node{};
     kernels::card::Call call{};
 };
 

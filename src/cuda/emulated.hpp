@@ -68,8 +68,10 @@ public:
     {
         if (broken)
             return fail("cuda.card", "it is broken");
-        for (const auto& [launch, call] : static_cast<Listed&>(program).work)
+        for (auto& [launch, node, call] : static_cast<Listed&>(program).work) {
+            call.node = &node;
             kernels::card::emulate(launch, call);
+        }
         return {};
     }
     Result<void> finish() override { return {}; }

@@ -134,7 +134,7 @@ public:
         Result<void> launch_all()
         {
             for (auto& one : work_) {
-                void* parameters[] = {&one.call};
+                void* parameters[] = {&one.call, &one.node};
                 const auto& l = one.launch;
                 TRY_OK(device_.did(kernels::card::names[static_cast<unsigned>(l.kernel)],
                     device_.driver_.launch(device_.functions_[static_cast<unsigned>(l.kernel)], l.blocks, l.rows, 1, l.threads, 1,

@@ -18,8 +18,9 @@ using kernels::Type;
 /// One node over memory of its own, filled with numbers that look random.
 class Trial {
 public:
-    explicit Trial(std::uint64_t seed)
-        : state_(seed)
+    explicit Trial(std::uint64_t seed, std::size_t bytes = std::size_t{1} << 20)
+        : memory_(bytes)
+        , state_(seed)
     {
     }
 
@@ -52,7 +53,7 @@ private:
         return state_ >> 33;
     }
 
-    std::vector<std::byte> memory_ = std::vector<std::byte>(std::size_t{1} << 20);
+    std::vector<std::byte> memory_;
     std::size_t used_ = 0;
     std::uint64_t state_;
 };
@@ -135,6 +136,7 @@ public:
             movements(mask);
             attention(mask);
         }
+        tall_products();
         return std::move(errors_);
     }
 
@@ -164,6 +166,18 @@ private:
                         Op::mul_mat_id, trial.tensor(f32, 0, 5, 2, columns), {experts, each, trial.indices(i32, 3, 2, columns)}));
             }
     }
+    /// Of so many rows that a warp takes two of them.
+    void tall_products()
+    {
+        using enum Type;
+        constexpr std::int64_t tall = 4113;
+        for (const auto type : {q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4}) {
+            Trial trial(1, std::size_t{8} << 20);
+            const auto w = trial.tensor(type, 0xbb, 1280, tall);
+            const auto x = trial.tensor(f32, 0xbb, 1280);
+            expect(trial, node_of(Op::mul_mat, trial.tensor(f32, 0, tall), {w, x}));
+        }
+    }
     void rows(std::uint8_t mask)
     {
         using enum Op;
@@ -171,10 +185,10 @@ private:
         const auto x = trial.tensor(Type::f32, mask, 96, 5);
         const auto y = trial.tensor(Type::f32, mask, 96, 5);
         const auto result = trial.tensor(Type::f32, 0, 96, 5);
-        const auto wide = trial.tensor(Type::f32, mask, 2700, 2);
+        const auto wide = trial.tensor(Type::f32, mask, 5000, 2);
         for (const auto op : {rms_norm, norm, l2_norm}) {
             expect(trial, node_of(op, result, {x}, {parameter(1e-5F)}));
-            expect(trial, node_of(op, trial.tensor(Type::f32, 0, 2700, 2), {wide}, {parameter(1e-5F)}));
+            expect(trial, node_of(op, trial.tensor(Type::f32, 0, 5000, 2), {wide}, {parameter(1e-5F)}));
         }
         for (const auto op : {silu, gelu, relu, tanh, sigmoid, neg, exp, sqr, sqrt, gelu_quick})
             expect(trial, node_of(op, result, {x}));

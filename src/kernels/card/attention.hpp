@@ -39,9 +39,17 @@ static inline float key_product(const float* query, const std::byte* key, std::i
         lanes[lane] = lanes[lane] + query[d] * f16_to_f32(half);
     };
     if (reinterpret_cast<std::uintptr_t>(key) % 16 == 0) {
+        // The next halves are on their way while these are worked on.
+        const auto* halves = reinterpret_cast<const EightHalves*>(key);
+        auto next_first = halves[0];
+        auto next_second = halves[1];
         for (std::int64_t d = 0; d < width; d += 16) {
-            const auto first = *reinterpret_cast<const EightHalves*>(key + 2 * d);
-            const auto second = *reinterpret_cast<const EightHalves*>(key + 2 * d + 16);
+            const auto first = next_first;
+            const auto second = next_second;
+            if (d + 16 < width) {
+                next_first = halves[d / 8 + 2];
+                next_second = halves[d / 8 + 3];
+            }
             for (int i = 0; i < 8; ++i)
                 add(d + i, i, first.half[i]);
             for (int i = 0; i < 8; ++i)
@@ -56,8 +64,9 @@ static inline float key_product(const float* query, const std::byte* key, std::i
     return tree(lanes);
 }
 
-/// One segment by itself.
-static inline AttentionPart attention_segment(const Call& call, const AttentionHead& h, std::int64_t begin, std::int64_t cells)
+/// One segment by itself. Inlined, as whatever gets a pointer to the node would make a copy of it in each thread.
+[[gnu::always_inline]] static inline AttentionPart attention_segment(
+    const Call& call, const AttentionHead& h, std::int64_t begin, std::int64_t cells)
 {
     auto& shared = *shared_as<AttentionShared>();
     const std::int64_t thread = thread_index();
@@ -116,20 +125,30 @@ static inline AttentionPart attention_segment(const Call& call, const AttentionH
         lanes[i] = shared.some[i];
     part.weight = tree(lanes);
     if (thread < h.width) {
-        const auto* value = reinterpret_cast<const std::uint16_t*>(h.values + begin * h.value_stride) + thread;
+        const auto stride = h.value_stride;
+        const auto* values = h.values + begin * stride + 2 * thread;
+        // The next group is on its way while this one is added up.
+        std::uint16_t next[cell_group];
+        const auto load = [&](std::int64_t first) {
+            each<cell_group>([&](unsigned i) {
+                const auto c = first + i;
+                next[i] = *reinterpret_cast<const std::uint16_t*>(values + (c < count ? c : count - 1) * stride);
+            });
+        };
+        load(0);
         for (std::int64_t first = 0; first < count; first += cell_group) {
+            std::uint16_t halves[cell_group];
+            each<cell_group>([&](unsigned i) { halves[i] = next[i]; });
+            load(first + cell_group);
             std::uint32_t any = 0;
-            for (std::int64_t i = 0; i < cell_group; ++i)
-                any |= shared.seen[first + i];
+            each<cell_group>([&](unsigned i) { any |= shared.seen[first + i]; });
             if (any == 0)
                 continue;
-            for (auto c = first; c < first + cell_group && c < count; ++c) {
-                const auto half =
-                    *reinterpret_cast<const std::uint16_t*>(reinterpret_cast<const std::byte*>(value) + c * h.value_stride);
-                finite &= (half & 0x7c00U) != 0x7c00U;
-                if (shared.seen[c] != 0)
-                    part.output = part.output + shared.weight[c] * f16_to_f32(half);
-            }
+            each<cell_group>([&](unsigned i) {
+                finite &= first + i >= count || (halves[i] & 0x7c00U) != 0x7c00U;
+                if (shared.seen[first + i] != 0)
+                    part.output = part.output + shared.weight[first + i] * f16_to_f32(halves[i]);
+            });
         }
     }
     if (!finite)
@@ -154,7 +173,7 @@ static inline void join(AttentionPart& run, const AttentionPart& part)
     run.maximum = next;
 }
 
-static inline void put_attention(const Call& call, std::int64_t r, AttentionPart run)
+[[gnu::always_inline]] static inline void put_attention(const Call& call, std::int64_t r, AttentionPart run)
 {
     const Node& node = *call.node;
     const auto head = r / node.source[0].extent[1];

@@ -10,9 +10,12 @@
 #include "kernels/card/share.hpp"
 
 #define ALTIPLANO_KERNEL(name)                                                                                                   \
-    extern "C" [[clang::nvptx_kernel]] void altiplano_##name(altiplano::kernels::card::Call call)                                \
+    extern "C" [[clang::nvptx_kernel]] void altiplano_##name(                                                                    \
+        const altiplano::kernels::card::Call call, const altiplano::kernels::Node node)                                          \
     {                                                                                                                            \
-        altiplano::kernels::card::name(call);                                                                                    \
+        auto with_node = call;                                                                                                   \
+        with_node.node = &node;                                                                                                  \
+        altiplano::kernels::card::name(with_node);                                                                               \
     }
 
 ALTIPLANO_KERNEL(share)
@@ -28,6 +31,6 @@ ALTIPLANO_KERNEL(set_rows)
 ALTIPLANO_KERNEL(attention)
 ALTIPLANO_KERNEL(attention_segments)
 ALTIPLANO_KERNEL(attention_join)
-#define ALTIPLANO_X(type) ALTIPLANO_KERNEL(few_##type)
+#define ALTIPLANO_X(type) ALTIPLANO_KERNEL(two_rows_##type) ALTIPLANO_KERNEL(one_row_##type)
 ALTIPLANO_BLOCK_TYPES(ALTIPLANO_X)
 #undef ALTIPLANO_X

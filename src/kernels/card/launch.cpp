@@ -8,6 +8,7 @@ namespace {
 constexpr std::uint32_t block_threads = 256;
 constexpr std::int64_t launch_rows_max = 65535;  ///< second extent of a launch, on every card
 constexpr std::int64_t shares_max = std::int64_t{1} << 17, share_threads = 64;
+constexpr std::uint32_t few_blocks_min = 256;
 constexpr std::int64_t split_rows_max = 264;  ///< queries by heads: more fill a card without cutting them
 constexpr std::int64_t parts_bytes_max = std::int64_t{64} << 20;
 
@@ -16,15 +17,30 @@ std::uint32_t pieces(std::int64_t n, std::int64_t each) noexcept
     return static_cast<std::uint32_t>((n + each - 1) / each);
 }
 
-Kernel few_columns_kernel(Type type) noexcept
+/// Kernels of a format for one row in each warp, and for two.
+struct FewColumns {
+    Kernel one = Kernel::product, two = Kernel::product;
+};
+FewColumns few_columns_kernels(Type type) noexcept
 {
     switch (type) {
 #define ALTIPLANO_X(name)                                                                                                        \
-    case Type::name: return Kernel::few_##name;
+    case Type::name: return {Kernel::one_row_##name, Kernel::two_rows_##name};
         ALTIPLANO_BLOCK_TYPES(ALTIPLANO_X)
 #undef ALTIPLANO_X
-    default: return Kernel::product;
+    default: return {};
     }
+}
+/// Two rows in a warp where that leaves enough blocks to keep a card's multiprocessors at their loads.
+Launch few_columns(Type type, std::int64_t rows) noexcept
+{
+    const auto kernels = few_columns_kernels(type);
+    const auto launch = [&](Kernel kernel, std::int64_t each) {
+        return Launch{kernel, pieces(rows, block_threads / 32 * each), 1, block_threads, false};
+    };
+    if (const auto two = launch(kernels.two, 2); two.blocks >= few_blocks_min)
+        return two;
+    return launch(kernels.one, 1);
 }
 
 bool is_even(const Tensor& t) noexcept
@@ -59,12 +75,11 @@ Launch run_of(const Node& node) noexcept
         const auto groups = pieces(columns, blocks ? product_columns : plain_columns);
         if (groups > launch_rows_max || !(is_even(weights) || weights.type == Type::f32 || weights.type == Type::mxfp4))
             return shared(weights.extent[1]);
-        const bool few = columns <= few_columns;
-        const auto warp_rows = few ? product_rows : 1;
-        return blocks
-            ? Launch{few ? few_columns_kernel(weights.type) : Kernel::product,
-                  pieces(weights.extent[1], block_threads / 32 * warp_rows), groups, block_threads, false}
-            : Launch{Kernel::plain_product, pieces(weights.extent[1], block_threads / 16), groups, block_threads, false};
+        if (!blocks)
+            return {Kernel::plain_product, pieces(weights.extent[1], block_threads / 16), groups, block_threads, false};
+        if (columns <= few_columns_max)
+            return few_columns(weights.type, weights.extent[1]);
+        return {Kernel::product, pieces(weights.extent[1], block_threads / 32), groups, block_threads, false};
     }
     case Op::mul_mat_id: return shared(node.source[0].extent[1]);
     case Op::rms_norm:

@@ -5,7 +5,7 @@
 /// How a node becomes launches of kernels on a graphics card. Shared by the card's code and by whoever launches it.
 namespace altiplano::kernels::card {
 
-/// Formats of blocks; each has a kernel of its own for few columns, since what one of them needs in registers all would.
+/// Formats of blocks; each has kernels of its own for few columns, since what one of them needs in registers all would.
 #define ALTIPLANO_BLOCK_TYPES(X)                                                                                                 \
     X(q4_0) X(q4_1) X(q5_0) X(q5_1) X(q8_0) X(q2_k) X(q3_k) X(q4_k) X(q5_k) X(q6_k) X(iq4_nl) X(iq4_xs) X(mxfp4)
 
@@ -24,16 +24,16 @@ enum class Kernel : std::uint32_t {
     attention,  ///< a block takes a query and a head through all segments
     attention_segments,  ///< a block takes one segment, and leaves its part
     attention_join,
-#define ALTIPLANO_X(type) few_##type,  ///< product, where there are few columns
+#define ALTIPLANO_X(type) two_rows_##type, one_row_##type,  ///< product, where there are few columns
     ALTIPLANO_BLOCK_TYPES(ALTIPLANO_X)
 #undef ALTIPLANO_X
 };
-inline constexpr unsigned kernels = 26;
+inline constexpr unsigned kernels = 39;
 /// As the compiled code exports them.
 inline constexpr const char* names[kernels] = {"altiplano_share", "altiplano_quantise", "altiplano_angles", "altiplano_product",
     "altiplano_plain_product", "altiplano_norm", "altiplano_elements", "altiplano_rope", "altiplano_get_rows",
     "altiplano_set_rows", "altiplano_attention", "altiplano_attention_segments", "altiplano_attention_join",
-#define ALTIPLANO_X(type) "altiplano_few_" #type,
+#define ALTIPLANO_X(type) "altiplano_two_rows_" #type, "altiplano_one_row_" #type,
     ALTIPLANO_BLOCK_TYPES(ALTIPLANO_X)
 #undef ALTIPLANO_X
 };
@@ -51,9 +51,10 @@ constexpr Outcome outcome_of(const Verdict& v) noexcept
     return Outcome::done;
 }
 
-/// What each kernel is called with. Pointers, the node's own too, are the card's.
+/// What each kernel is called with besides its node, which goes as a parameter too: a card has parameters at hand, where each
+/// look into its memory costs most of a microsecond. Pointers, the node's own too, are the card's.
 struct Call {
-    const Node* node = nullptr;
+    const Node* node = nullptr;  ///< the parameter, set by the kernel
     Verdict* verdict = nullptr;
     std::byte* activations = nullptr;  ///< as in Scratch
     std::byte* angles = nullptr;
@@ -77,10 +78,10 @@ Launches launches_of(const Node& node, bool prepare) noexcept;
 
 /// Columns that one warp takes through a row of weights at once...
 inline constexpr std::int64_t product_columns = 16;
-/// ... or, where there are no more than `few_columns`, through this many rows, for which activations are loaded once.
-inline constexpr unsigned product_rows = 4;
-inline constexpr std::int64_t few_columns = 4;
-static_assert(product_rows * few_columns <= product_columns);
+/// ... or, where there are no more than `few_columns_max`, through one row or two, for which activations are loaded once.
+inline constexpr std::int64_t few_columns_max = 4;
+inline constexpr std::int64_t product_rows_max = 2;
+static_assert(product_rows_max * few_columns_max <= product_columns);
 inline constexpr std::int64_t plain_columns = 4;
 /// Of one segment: maximum, weight, whether a cell was seen, and the output.
 constexpr std::int64_t part_floats(std::int64_t width) noexcept

@@ -102,12 +102,21 @@ template <Type type, unsigned rows_each> static inline void product_of(const Cal
     const auto pair = lane % product_columns;
     const auto segment = lane / product_columns;
 
+    // The next block's weights are on their way while this one's are worked on.
+    LoadedBlock loaded[rows_each];
+    const auto load = [&](std::int64_t block) {
+        each<rows_each>([&](unsigned r) { loaded[r] = load_block<type>(weights[r], block); });
+    };
+    if (lane < a.blocks)
+        load(lane);
     float total = 0.0F;
     for (std::int64_t base = 0; base < a.blocks; base += warp_threads) {
         const auto block = base + lane;
         if (block < a.blocks) {
             WordBlock w[rows_each];
-            each<rows_each>([&](unsigned r) { w[r] = word_block<type>(weights[r], block); });
+            each<rows_each>([&](unsigned r) { w[r] = word_block<type>(loaded[r], weights[r], block); });
+            if (block + warp_threads < a.blocks)
+                load(block + warp_threads);
             for (std::int64_t c = 0; c < columns; ++c) {
                 const auto x = activation_words(a, first + c, block);
                 each<rows_each>([&](unsigned r) {
@@ -145,9 +154,13 @@ static inline void product(const Call& call)
     }
 }
 #define ALTIPLANO_X(type)                                                                                                        \
-    static inline void few_##type(const Call& call)                                                                              \
+    static inline void two_rows_##type(const Call& call)                                                                         \
     {                                                                                                                            \
-        product_of<Type::type, product_rows>(call);                                                                              \
+        product_of<Type::type, 2>(call);                                                                                         \
+    }                                                                                                                            \
+    static inline void one_row_##type(const Call& call)                                                                          \
+    {                                                                                                                            \
+        product_of<Type::type, 1>(call);                                                                                         \
     }
 ALTIPLANO_BLOCK_TYPES(ALTIPLANO_X)
 #undef ALTIPLANO_X

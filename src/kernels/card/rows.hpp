@@ -11,7 +11,7 @@ namespace altiplano::kernels::card {
 /// lanes() of §1 over `term(i)`, i < n, by a whole block; every thread gets it.
 template <class Term> static inline float lanes_of_row(std::int64_t n, Term term)
 {
-    constexpr std::int64_t chunk = 2048;
+    constexpr std::int64_t chunk = 4096;
     auto* terms = shared_as<float>();
     auto* sums = terms + chunk;
     const std::int64_t thread = thread_index();

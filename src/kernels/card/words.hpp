@@ -23,24 +23,31 @@ static inline std::uint32_t word_at(const std::byte* at)
 {
     return half_word(at) | (half_word(at + 2) << 16);
 }
-/// So many words from an even address on. Of two neighbours that are 18 bytes apart one lies on a word: both load whole words,
-/// and the halves that are left over.
-template <unsigned words> static inline void words_at(const std::byte* at, std::uint32_t* to)
+/// So many words from an even address on, as they were loaded. Of two neighbours that are 18 bytes apart one lies on a word: both
+/// load whole words, and the halves that are left over.
+template <unsigned words> struct LoadedWords {
+    std::uint32_t inner[words - 1];
+    std::uint32_t ends;  ///< the last word, or the halves that are not in those between
+    bool whole;
+};
+template <unsigned words> static inline LoadedWords<words> load_words(const std::byte* at)
 {
-    const bool whole = reinterpret_cast<std::uintptr_t>(at) % 4 == 0;
-    const auto* inner = reinterpret_cast<const std::uint32_t*>(whole ? at : at + 2);
-    std::uint32_t word[words];
+    LoadedWords<words> loaded;
+    loaded.whole = reinterpret_cast<std::uintptr_t>(at) % 4 == 0;
+    const auto* inner = reinterpret_cast<const std::uint32_t*>(loaded.whole ? at : at + 2);
     for (unsigned i = 0; i + 1 < words; ++i)
-        word[i] = inner[i];
-    // The last word, or the half of it that is not in those between.
-    const auto ends = half_word(whole ? at + 4 * words - 4 : at) | (half_word(at + 4 * words - 2) << 16);
-    word[words - 1] = ends >> 16;
-    std::uint32_t before = ends << 16;
+        loaded.inner[i] = inner[i];
+    loaded.ends = half_word(loaded.whole ? at + 4 * words - 4 : at) | (half_word(at + 4 * words - 2) << 16);
+    return loaded;
+}
+template <unsigned words> static inline void put_words(const LoadedWords<words>& loaded, std::uint32_t* to)
+{
+    std::uint32_t before = loaded.ends << 16;
     for (unsigned i = 0; i + 1 < words; ++i) {
-        to[i] = whole ? word[i] : (before >> 16) | (word[i] << 16);
-        before = word[i];
+        to[i] = loaded.whole ? loaded.inner[i] : (before >> 16) | (loaded.inner[i] << 16);
+        before = loaded.inner[i];
     }
-    to[words - 1] = whole ? ends : (before >> 16) | (ends & 0xffff0000U);
+    to[words - 1] = loaded.whole ? loaded.ends : (before >> 16) | (loaded.ends & 0xffff0000U);
 }
 static inline float f16_at(const std::byte* at)
 {
@@ -64,18 +71,58 @@ static inline std::uint32_t look_up_four(Codebook book, std::uint32_t nibbles)
     return found;
 }
 
-template <Type type> static inline WordBlock word_block(const std::byte* row, std::int64_t b)
+/// What is loaded of a block ahead of its turn; each format has its own of these.
+struct LoadedBlock {
+    LoadedWords<4> nibbles;
+    LoadedWords<8> codes, upper;
+    std::uint32_t scale, minimum, high;
+};
+template <Type type> static inline LoadedBlock load_block(const std::byte* row, std::int64_t b)
 {
+    LoadedBlock loaded;
+    if constexpr (type == Type::q4_0 || type == Type::q4_1 || type == Type::iq4_nl || type == Type::q5_0 || type == Type::q5_1) {
+        constexpr bool has_minimum = type == Type::q4_1 || type == Type::q5_1;
+        constexpr bool has_high = type == Type::q5_0 || type == Type::q5_1;
+        const auto* at = row + b * format_of(type).block_bytes;
+        loaded.scale = half_word(at);
+        at += 2;
+        if (has_minimum) {
+            loaded.minimum = half_word(at);
+            at += 2;
+        }
+        if (has_high) {
+            loaded.high = word_at(at);
+            at += 4;
+        }
+        loaded.nibbles = load_words<4>(at);
+    } else if constexpr (type == Type::q8_0) {
+        loaded.scale = half_word(row + b * 34);
+        loaded.codes = load_words<8>(row + b * 34 + 2);
+    } else if constexpr (type == Type::q4_k || type == Type::q5_k) {
+        const auto* at = row + b / 8 * format_of(type).block_bytes;
+        loaded.codes = load_words<8>(at + (type == Type::q4_k ? 16 : 48) + b % 8 / 2 * 32);
+        if (type == Type::q5_k)
+            loaded.upper = load_words<8>(at + 16);
+    } else if constexpr (type == Type::q6_k) {
+        const auto* at = row + b / 8 * 210;
+        loaded.codes = load_words<8>(at + b % 8 / 4 * 64 + b % 2 * 32);
+        loaded.upper = load_words<8>(at + 128 + b % 8 / 4 * 32);
+    }
+    return loaded;
+}
+
+/// @param loaded  of this block
+template <Type type> static inline WordBlock word_block(const LoadedBlock& loaded, const std::byte* row, std::int64_t b)
+{
+    const auto f16 = [](std::uint32_t half) { return f16_to_f32(static_cast<std::uint16_t>(half)); };
     WordBlock w;
     constexpr std::uint32_t low = 0x0f0f0f0fU;
     if constexpr (type == Type::q4_0 || type == Type::q4_1 || type == Type::iq4_nl) {
-        const auto* at = row + b * format_of(type).block_bytes;
-        w.scale = f16_at(at);
+        w.scale = f16(loaded.scale);
         if (type == Type::q4_1)
-            w.minimum = f16_at(at + 2);
-        const auto* codes = at + (type == Type::q4_1 ? 4 : 2);
+            w.minimum = f16(loaded.minimum);
         std::uint32_t both[4];
-        words_at<4>(codes, both);
+        put_words(loaded.nibbles, both);
         for (int i = 0; i < 4; ++i) {
             const auto first = both[i] & low;
             const auto second = (both[i] >> 4) & low;
@@ -86,36 +133,31 @@ template <Type type> static inline WordBlock word_block(const std::byte* row, st
         }
     } else if constexpr (type == Type::q5_0 || type == Type::q5_1) {
         constexpr bool plain = type == Type::q5_0;
-        const auto* at = row + b * format_of(type).block_bytes;
-        w.scale = f16_at(at);
+        w.scale = f16(loaded.scale);
         if (!plain)
-            w.minimum = f16_at(at + 2);
-        const auto high = word_at(at + (plain ? 2 : 4));
-        const auto* codes = at + (plain ? 6 : 8);
+            w.minimum = f16(loaded.minimum);
         std::uint32_t both[4];
-        words_at<4>(codes, both);
+        put_words(loaded.nibbles, both);
         for (int i = 0; i < 4; ++i) {
-            const auto first = (both[i] & low) | (spread(high >> (4 * i)) << 4);
-            const auto second = ((both[i] >> 4) & low) | (spread(high >> (16 + 4 * i)) << 4);
+            const auto first = (both[i] & low) | (spread(loaded.high >> (4 * i)) << 4);
+            const auto second = ((both[i] >> 4) & low) | (spread(loaded.high >> (16 + 4 * i)) << 4);
             w.word[i] = plain ? less<16>(first) : first;
             w.word[i + 4] = plain ? less<16>(second) : second;
         }
     } else if constexpr (type == Type::q8_0) {
-        const auto* at = row + b * 34;
-        w.scale = f16_at(at);
-        words_at<8>(at + 2, w.word);
+        w.scale = f16(loaded.scale);
+        put_words(loaded.codes, w.word);
     } else if constexpr (type == Type::q4_k || type == Type::q5_k) {
         const auto* at = row + b / 8 * format_of(type).block_bytes;
         const auto j = static_cast<int>(b % 8);
         const auto sub = sub_scale(at + 4, j);
         w.scale = f16_at(at) * static_cast<float>(sub.scale);
         w.minimum = 0.0F - f16_at(at + 2) * static_cast<float>(sub.minimum);
-        const auto* codes = at + (type == Type::q4_k ? 16 : 48) + j / 2 * 32;
         std::uint32_t both[8];
-        words_at<8>(codes, both);
+        put_words(loaded.codes, both);
         std::uint32_t fifth[8] = {};
         if (type == Type::q5_k)
-            words_at<8>(at + 16, fifth);
+            put_words(loaded.upper, fifth);
         for (int i = 0; i < 8; ++i)
             w.word[i] = ((both[i] >> (4 * (j % 2))) & low) | (((fifth[i] >> j) & 0x01010101U) << 4);
     } else if constexpr (type == Type::q6_k) {
@@ -123,12 +165,10 @@ template <Type type> static inline WordBlock word_block(const std::byte* row, st
         const auto half = b % 8 / 4;
         const auto group = static_cast<int>(b % 4);
         w.scale = f16_at(at + 208);
-        const auto* nibbles = at + 64 * half + 32 * (group % 2);
-        const auto* high = at + 128 + 32 * half;
         std::uint32_t both[8];
         std::uint32_t upper[8];
-        words_at<8>(nibbles, both);
-        words_at<8>(high, upper);
+        put_words(loaded.codes, both);
+        put_words(loaded.upper, upper);
         for (int i = 0; i < 8; ++i)
             w.word[i] = less<32>(((both[i] >> (group < 2 ? 0 : 4)) & low) | (((upper[i] >> (2 * group)) & 0x03030303U) << 4));
         const auto* scales = at + 192 + 8 * half + 2 * group;
