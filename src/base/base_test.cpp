@@ -7,7 +7,9 @@
 #include "base/text.hpp"
 
 #include <atomic>
+#include <future>
 #include <gtest/gtest.h>
+#include <thread>
 
 using namespace altiplano;
 
@@ -105,6 +107,53 @@ TEST(WriteFile, takes_a_name_without_a_folder)
     std::filesystem::current_path(before);
     EXPECT_TRUE(written);
     EXPECT_TRUE(std::filesystem::exists(folder / "bare"));
+}
+
+TEST(ThreadPool, does_what_was_posted_while_its_tasks_are_away)
+{
+    std::promise<void> last;
+    std::atomic<int> done = 0;
+    const auto ended = last.get_future().share();
+    const auto until_the_last = [&done, ended] {
+        const Away away;
+        ended.wait();
+        ++done;
+    };
+    {
+        const auto pool = thread_pool("test", 1, 2);
+        pool->post(until_the_last);
+        pool->post(until_the_last);
+        pool->post([&] { last.set_value(); });  // behind two that wait for it
+        ended.wait();
+        for (int i = 0; i < 100; ++i)
+            pool->post([&] { ++done; });
+    }
+    EXPECT_EQ(done, 102);
+}
+
+TEST(ThreadPool, has_no_more_at_work_than_it_may_though_others_came_back)
+{
+    std::atomic<int> at_work = 0, most = 0;
+    {
+        const auto pool = thread_pool("test", 2, 8);
+        for (int i = 0; i < 200; ++i)
+            pool->post([&] {
+                {
+                    const Away away;
+                    const Away once_more;
+                    std::this_thread::yield();
+                }
+            });
+        for (int i = 0; i < 200; ++i)
+            pool->post([&] {
+                const int now = ++at_work;
+                for (auto before = most.load(); before < now && !most.compare_exchange_weak(before, now);) { }
+                std::this_thread::yield();
+                --at_work;
+            });
+    }
+    EXPECT_GE(most, 1);
+    EXPECT_LE(most, 2);
 }
 
 TEST(ThreadPool, finishes_what_was_posted)

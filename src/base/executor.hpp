@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -15,6 +16,21 @@ public:
 };
 
 /// `threads` threads named after `name` (at most 15 characters shown). The destructor finishes what was posted, then joins.
-std::unique_ptr<Executor> thread_pool(std::string_view name, std::size_t threads);
+/// @param away_max  so many more are started where tasks are away, if need be
+std::unique_ptr<Executor> thread_pool(std::string_view name, std::size_t threads, std::size_t away_max = 0);
+
+/// A task that has long to wait: while this lives, its thread counts as none of its pool's, and another one may do what was
+/// posted. Made and ended by one thread; nothing on a thread of no pool, or that is away already.
+inline constexpr std::chrono::milliseconds patience{30};  ///< before a wait is a long one
+class Away {
+public:
+    Away() noexcept;
+    ~Away();
+    Away(const Away&) = delete;
+    Away& operator=(const Away&) = delete;
+
+private:
+    Executor* pool_;
+};
 
 }  // namespace altiplano

@@ -210,12 +210,14 @@ public:
 
 class ThreadPool final : public Executor {
 public:
-    ThreadPool(std::string_view name, std::size_t threads)
+    ThreadPool(std::string_view name, std::size_t threads, std::size_t away_max)
+        : name_(name.substr(0, 15))
+        , at_once_(threads)
+        , threads_max_(threads + away_max)
     {
-        for (std::size_t i = 0; i < threads; ++i) {
-            threads_.emplace_back([this] { work(); });
-            pthread_setname_np(threads_.back().native_handle(), std::string(name.substr(0, 15)).c_str());
-        }
+        const std::lock_guard lock(mutex_);
+        while (threads_.size() < threads)
+            start_one();
     }
     ~ThreadPool() override
     {
@@ -239,27 +241,65 @@ public:
         wake_.notify_one();
     }
 
+    /// Of the calling thread; none on one that belongs to no pool, or is away already.
+    static ThreadPool*& own()
+    {
+        thread_local ThreadPool* pool = nullptr;
+        return pool;
+    }
+    void go_away()
+    {
+        const std::lock_guard lock(mutex_);
+        --working_;
+        // A destructor that runs joins those that are there; they do what is left.
+        if (!stopping_ && idle_ == 0 && threads_.size() < threads_max_)
+            start_one();
+        wake_.notify_one();
+    }
+    void come_back()
+    {
+        const std::lock_guard lock(mutex_);
+        ++working_;
+    }
+
 private:
+    void start_one()
+    {
+        threads_.emplace_back([this] { work(); });
+        pthread_setname_np(threads_.back().native_handle(), name_.c_str());
+    }
     void work()
     {
+        own() = this;
         std::unique_lock lock(mutex_);
         for (;;) {
-            wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
+            ++idle_;
+            wake_.wait(lock, [this] { return tasks_.empty() ? stopping_ : working_ < at_once_; });
+            --idle_;
             if (tasks_.empty())
                 return;
             auto task = std::move(tasks_.front());
             tasks_.pop_front();
+            ++working_;
             lock.unlock();
             task();
             task = nullptr;
             lock.lock();
+            --working_;
+            if (stopping_)
+                wake_.notify_all();  // whoever waited for a place may find nothing left to do
         }
     }
 
+    const std::string name_;
+    const std::size_t at_once_;
+    const std::size_t threads_max_;
     std::mutex mutex_;
     std::condition_variable wake_;
     std::deque<std::function<void()>> tasks_;
     bool stopping_ = false;
+    std::size_t idle_ = 0;
+    std::size_t working_ = 0;  ///< with a task, and not away
     std::vector<std::thread> threads_;
 };
 
@@ -288,9 +328,25 @@ Files& system_files()
     return files;
 }
 
-std::unique_ptr<Executor> thread_pool(std::string_view name, std::size_t threads)
+std::unique_ptr<Executor> thread_pool(std::string_view name, std::size_t threads, std::size_t away_max)
 {
-    return std::make_unique<ThreadPool>(name, threads);
+    return std::make_unique<ThreadPool>(name, threads, away_max);
+}
+
+Away::Away() noexcept
+    : pool_(std::exchange(ThreadPool::own(), nullptr))
+{
+    if (pool_ != nullptr)
+        static_cast<ThreadPool*>(pool_)->go_away();
+}
+
+Away::~Away()
+{
+    if (pool_ == nullptr)
+        return;
+    auto* const pool = static_cast<ThreadPool*>(pool_);
+    pool->come_back();
+    ThreadPool::own() = pool;
 }
 
 }  // namespace altiplano

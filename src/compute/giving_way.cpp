@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <csignal>
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -154,6 +155,19 @@ void WorkerShare::look(const Clock& clock)
     const auto way = next_way(way_, used_ns_ - used_before, now_ns - before_ns);
     if (way != std::exchange(way_, way))
         (void)set_share(process_, way == Way::idle ? idle : small);
+}
+
+void WorkerShare::stand_still() const
+{
+    if (process_ != 0)
+        (void)kill(static_cast<pid_t>(process_), SIGSTOP);
+}
+
+void WorkerShare::go_on(std::int64_t still_ns)
+{
+    if (process_ != 0)
+        (void)kill(static_cast<pid_t>(process_), SIGCONT);
+    looked_ns_ += still_ns;
 }
 
 bool WorkerShare::be_normal()

@@ -40,6 +40,10 @@ public:
     /// does not have; it gives way then as before
     bool be_normal();
     bool gives_way() const noexcept { return gives_way_; }
+    /// Computes nothing from now on, whatever it is at, until `go_on`.
+    void stand_still() const;
+    /// @param still_ns  for how long it stood still, which says nothing of what it gets of the machine
+    void go_on(std::int64_t still_ns);
 
 private:
     std::int64_t process_;

@@ -40,6 +40,7 @@ LocalCompute::LocalCompute(
     , pool_(files, options_.start, options_.modules, options_.tracker, threads_, options_.idle_workers,
           card_ ? [this] { return card_->connect(); } : WorkerClient::OpenCard{})
     , turns_(options_.workers, clock, options_.shares)
+    , slices_(options_.workers, clock, options_.shares)
 {
 }
 
@@ -275,13 +276,24 @@ Result<LocalCompute::CronState> LocalCompute::cron_state(const ProcessId& proces
     return state;
 }
 
+/// Waits until nobody else uses it. Who uses it may take long.
+std::unique_lock<std::timed_mutex> LocalCompute::only_user(Lane& lane)
+{
+    std::unique_lock busy(lane.mutex, patience);
+    if (!busy) {
+        const Away away;
+        busy.lock();
+    }
+    return busy;
+}
+
 Result<void> LocalCompute::with_lane(const ProcessId& process, const std::function<Result<void>(Lane& lane)>& work)
 {
     const auto lane = this->lane(process);
     std::vector<std::shared_ptr<ResultQueue::Pending>> pending;
     std::chrono::milliseconds patience{};
     {
-        const std::lock_guard busy(lane->mutex);
+        const auto busy = only_user(*lane);
         if (lane->stopped)
             return std::unexpected(*lane->stopped);
         for (int attempt = 1;; ++attempt) {

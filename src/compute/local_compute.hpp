@@ -6,7 +6,7 @@
 #include "compute/images.hpp"
 #include "compute/log_walk.hpp"
 #include "compute/result_queue.hpp"
-#include "compute/turns.hpp"
+#include "compute/time_slices.hpp"
 #include "compute/wanted.hpp"
 #include "compute/worker_pool.hpp"
 #include "store/records.hpp"
@@ -34,9 +34,12 @@ public:
         std::size_t warm_max = 8;  ///< workers that wait with their machine; the rest is put to sleep as images
         std::uint64_t warm_bytes_max = UINT64_MAX;  ///< what they may keep in memory, all together
         std::size_t idle_workers = 4;  ///< workers kept without a machine; 0: no worker ever serves a second process
-        // An evaluation that takes this long gives way to all others and no longer counts among `workers`...
-        std::int64_t long_ms = 1000;
-        std::size_t long_max = 4;  ///< ... unless there are this many already
+        /// An evaluation that takes longer than its first turn shares the processors by time with all others that do; as many of
+        /// them as `workers` compute at once (time_slices.hpp).
+        TimeSlices::Options time{.first_ms = 30, .slice_ms = 30, .long_ms = 1000};
+        /// Of one account at a time; a single one where awake machines take more memory than `warm_bytes_max`. What else it asks
+        /// for begins when one of them has ended.
+        std::size_t long_max = 32;
         // A checkpoint is written when a process has spent this much since the last: what a replay would cost at most.
         std::uint64_t image_gas = 20'000'000'000;
         std::int64_t image_ms = 600'000;  ///< or when it is this old and something changed
@@ -152,7 +155,7 @@ private:
         }
         const ProcessId process;
         Wanted wanted;
-        std::mutex mutex;
+        std::timed_mutex mutex;
         std::optional<std::string> account{};  ///< that its turns are counted for, once it had one
         std::optional<Context> context;
         std::unique_ptr<WorkerClient> worker;
@@ -185,7 +188,8 @@ private:
     std::vector<std::shared_ptr<Lane>> awake_lanes();
     Result<void> load_context(Lane& lane);
     Result<void> start_worker(Lane& lane);
-    const std::string& account(Lane& lane);
+    Turns::Whose whose(Lane& lane);
+    static std::unique_lock<std::timed_mutex> only_user(Lane& lane);
     Result<Evaluated> evaluate(Lane& lane, const Work& work, std::uint64_t height, const WorkerClient::Console& console);
     Result<Evaluated> evaluated(Lane& lane, Turns::Turn& turn, std::uint64_t height, const WorkerClient::Console& console);
     Result<void> with_state(const units::Slot& slot, const std::function<Result<void>(Lane& lane)>& work);
@@ -240,6 +244,7 @@ private:
     std::unique_ptr<CardProcess> card_;
     WorkerPool pool_;
     Turns turns_;
+    Turns slices_;  ///< of those that take longer than a turn
     std::atomic<std::size_t> long_now_ = 0;
     std::atomic<bool> stopping_ = false;
     std::atomic<std::uint64_t> shown_ = 0;  ///< memories that were asked for: each has a file of its own for a while

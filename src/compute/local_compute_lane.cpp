@@ -40,7 +40,7 @@ Result<std::uint64_t> LocalCompute::advance(Lane& lane, const Goal& goal)
                 return evaluated;
         }
         {
-            Turns::Turn turn(turns_, account(lane));
+            Turns::Turn turn(turns_, whose(lane));
             if (lane.begun.empty()) {
                 TRY(const auto* const step, lane.walk->peek());
                 TRY_OK(begin(lane, work_of(*step, *lane.walk, *lane.context)));
@@ -124,7 +124,7 @@ Result<void> LocalCompute::end_first(Lane& lane, Turns::Turn& turn)
 Result<void> LocalCompute::end_all(Lane& lane)
 {
     while (!lane.begun.empty()) {
-        Turns::Turn turn(turns_, account(lane));
+        Turns::Turn turn(turns_, whose(lane));
         TRY_OK(end_first(lane, turn));
     }
     return {};
@@ -348,20 +348,20 @@ Result<void> LocalCompute::replay(Lane& lane, const units::Slot& at)
     return {};
 }
 
-/// Who answers for the process, of whose turns it takes.
-const std::string& LocalCompute::account(Lane& lane)
+/// Who answers for the process, of whose turns it takes, and the process.
+Turns::Whose LocalCompute::whose(Lane& lane)
 {
     if (!lane.account) {
         const auto account = scheduler_.account(lane.process);
         lane.account = account ? account->text() : lane.context->item.owner().text();
     }
-    return *lane.account;
+    return {.account = *lane.account, .process = lane.process.text()};
 }
 
 /// One message on the lane's machine, in a turn of whoever answers for the process.
 Result<Evaluated> LocalCompute::evaluate(Lane& lane, const Work& work, std::uint64_t height, const WorkerClient::Console& console)
 {
-    Turns::Turn turn(turns_, account(lane));
+    Turns::Turn turn(turns_, whose(lane));
     TRY_OK(lane.worker->hand_over(work));
     return evaluated(lane, turn, height, console);
 }
@@ -372,22 +372,19 @@ Result<Evaluated> LocalCompute::evaluated(
 {
     const drive::Reader reader{
         .process = lane.context->item.tags(), .module = lane.context->code->header.tags(), .height = height};
-    // What takes long goes on beside the others, at low priority. A message ends only by its own limits.
+    // What takes long goes on beside the others. A message ends only by its own limits.
     bool is_long = false;
-    const WhenLong when_long{.clock = &clock_, .after_ms = options_.long_ms, .note = [&] {
-                                 for (const auto& one : lane.pending)
-                                     (void)results_.wait(*one).has_value();  // `settle` tells of it
-                                 if (long_now_.fetch_add(1) >= options_.long_max) {
-                                     --long_now_;
-                                     return;
-                                 }
-                                 is_long = true;
-                                 lane.worker->share().give_way(clock_);
-                                 turn.end();
-                             }};
+    std::optional<Away> away;
+    TimeSlices slices(turn, slices_, whose(lane), lane.worker->share(), clock_, options_.time, [&] {
+        for (const auto& one : lane.pending)
+            (void)results_.wait(*one).has_value();  // `settle` tells of it
+        is_long = true;
+        ++long_now_;
+        away.emplace();
+    });
     const TensorThreads::Evaluation under_way(threads_);
-    auto done = lane.worker->evaluated(
-        [&](std::string_view path, bool) { return drive::open_path(weave_, reader, path); }, console, when_long);
+    auto done = lane.worker->evaluated([&](std::string_view path, bool) { return drive::open_path(weave_, reader, path); },
+        console, [&] { return slices.pass(); });
     if (is_long) {
         --long_now_;
         // At once: the worker may have the next message already, and what is written next must not wait behind everybody.
@@ -456,7 +453,7 @@ void LocalCompute::put_others_to_sleep()
 {
     struct Chosen {
         std::shared_ptr<Lane> lane;
-        std::unique_lock<std::mutex> busy;
+        std::unique_lock<std::timed_mutex> busy;
     };
     std::vector<Chosen> chosen;
     {
@@ -465,6 +462,7 @@ void LocalCompute::put_others_to_sleep()
         std::uint64_t bytes = 0;
         for (const auto& lane : awake_)
             bytes += lane->resident_bytes;
+        turns_.allow_under_way(bytes > options_.warm_bytes_max ? 1 : options_.long_max);
         const auto is_enough = [&] { return count <= options_.warm_max && bytes <= options_.warm_bytes_max; };
         if (is_enough())
             return;

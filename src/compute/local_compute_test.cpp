@@ -813,7 +813,7 @@ TEST_F(ACompute, lets_the_others_go_on_beside_a_long_evaluation)
     const auto slow = spawn({{"Compute-Limit", "1500000000"}});
     send(slow, "!l");
     const auto quick = spawn();
-    auto fair = open("fair", {.workers = 1, .long_ms = 1, .long_max = 1});
+    auto fair = open("fair", {.workers = 1, .time = {.first_ms = 1, .slice_ms = 1, .long_ms = 1}});
     std::atomic<bool> ended = false;
     const auto pool = thread_pool("slow", 1);
     pool->post([&] {

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <gtest/gtest.h>
+#include <optional>
+#include <thread>
 #include <vector>
 
 using namespace altiplano;
@@ -19,19 +21,26 @@ public:
     std::atomic<std::int64_t> now_ns = 0;
 };
 
-/// Has one turn shared by whoever waits for it, all of them from the beginning; each takes its time. @return who had it, in order
+Turns::Whose whose(const std::string& who)
+{
+    const auto slash = who.find('/');
+    return {.account = who.substr(0, slash), .process = slash == std::string::npos ? "" : who.substr(slash + 1)};
+}
+
+/// Has one turn shared by whoever waits for it, all of them from the beginning; each takes its time. "a/b" is the process b of
+/// the account a. @return who had it, in order
 std::vector<std::string> served(const std::vector<std::pair<std::string, std::int64_t>>& waiting, StillClock& clock, Turns& turns)
 {
     std::mutex mutex;
     std::vector<std::string> order;
-    auto first = std::make_unique<Turns::Turn>(turns, "anybody");
+    auto first = std::make_unique<Turns::Turn>(turns, Turns::Whose{"anybody"});
     auto pool = thread_pool("waiting", waiting.size());
     std::size_t queued = 0;
-    for (const auto& [account, took_ms] : waiting) {
+    for (const auto& [who, took_ms] : waiting) {
         pool->post([&] {
-            Turns::Turn turn(turns, account);
+            Turns::Turn turn(turns, whose(who));
             const std::lock_guard lock(mutex);
-            order.push_back(account);
+            order.push_back(who);
             clock.sleep_ms(took_ms);
         });
         ++queued;
@@ -78,22 +87,103 @@ TEST(Turns, let_nobody_save_up_nor_pay_for_time_that_nobody_else_wanted)
     StillClock clock;
     Turns turns(1, clock);
     for (int i = 0; i < 100; ++i) {
-        const Turns::Turn alone(turns, "early");
+        const Turns::Turn alone(turns, whose("early"));
         clock.sleep_ms(10);
     }
     // The one that comes now has had nothing, and yet does not go first a hundred times.
     EXPECT_EQ(served({{"early", 10}, {"early", 10}, {"new", 10}, {"new", 10}, {"new", 10}}, clock, turns).at(1), "early");
 }
 
+TEST(Turns, are_shared_within_an_account_by_its_processes)
+{
+    StillClock clock;
+    Turns turns(1, clock);
+    EXPECT_EQ(served({{"a/long", 40}, {"a/long", 40}, {"a/short", 10}, {"a/short", 10}, {"a/short", 10}, {"a/short", 10},
+                         {"a/short", 10}, {"b", 100}},
+                  clock, turns),
+        (std::vector<std::string>{"a/long", "b", "a/short", "a/short", "a/short", "a/short", "a/long", "a/short"}));
+    EXPECT_EQ(turns.waiting(), 0U);
+}
+
+TEST(Turns, begin_for_a_new_process_where_those_of_its_account_are)
+{
+    StillClock clock;
+    Turns turns(1, clock);
+    for (int i = 0; i < 100; ++i) {
+        const Turns::Turn alone(turns, whose("a/early"));
+        clock.sleep_ms(10);
+    }
+    EXPECT_EQ(
+        served({{"a/early", 10}, {"a/early", 10}, {"a/new", 10}, {"a/new", 10}, {"a/new", 10}}, clock, turns).at(1), "a/early");
+}
+
+TEST(Turns, go_to_others_while_an_account_has_as_many_under_way_as_it_may)
+{
+    StillClock clock;
+    Turns turns(1, clock);
+    turns.allow_under_way(1);
+    std::optional<Turns::Turn> first(std::in_place, turns, whose("a/1"));
+    first->leave();
+    std::atomic<bool> got = false;
+    const auto pool = thread_pool("waiting", 1);
+    pool->post([&] {
+        const Turns::Turn second(turns, whose("a/2"));
+        got = true;
+    });
+    while (turns.waiting() == 0)
+        std::this_thread::yield();
+    {
+        const Turns::Turn others(turns, whose("b"));
+    }
+    EXPECT_FALSE(got);
+    first.reset();
+    while (!got)
+        std::this_thread::yield();
+}
+
+TEST(Turns, go_to_who_may_have_more_under_way_as_soon_as_that_is_said)
+{
+    StillClock clock;
+    Turns turns(1, clock);
+    turns.allow_under_way(1);
+    Turns::Turn first(turns, whose("a/1"));
+    first.leave();
+    std::atomic<bool> got = false;
+    const auto pool = thread_pool("waiting", 1);
+    pool->post([&] {
+        const Turns::Turn second(turns, whose("a/2"));
+        got = true;
+    });
+    while (turns.waiting() == 0)
+        std::this_thread::yield();
+    turns.allow_under_way(2);
+    while (!got)
+        std::this_thread::yield();
+}
+
+TEST(Turns, tell_who_has_to_wait_before_it_waits)
+{
+    StillClock clock;
+    Turns turns(1, clock);
+    int told = 0;
+    std::optional<Turns::Turn> first(std::in_place, turns, whose("a"), [&] { ++told; });
+    EXPECT_EQ(told, 0);
+    const Turns::Turn second(turns, whose("b"), [&] {
+        ++told;
+        first.reset();
+    });
+    EXPECT_EQ(told, 1);
+}
+
 TEST(Turns, can_be_given_back_early_and_only_once)
 {
     StillClock clock;
     Turns turns(1, clock);
-    Turns::Turn one(turns, "a");
+    Turns::Turn one(turns, whose("a"));
     one.end();
     one.end();
     {
-        Turns::Turn two(turns, "b");  // would wait for ever
+        Turns::Turn two(turns, whose("b"));  // would wait for ever
     }
-    Turns::Turn three(turns, "c");
+    Turns::Turn three(turns, whose("c"));
 }

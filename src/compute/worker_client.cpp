@@ -125,9 +125,9 @@ Result<void> WorkerClient::hand_over(const Work& work)
             .bytes());
 }
 
-Result<Evaluated> WorkerClient::evaluated(const OpenItem& open, const Console& console, const WhenLong& when_long)
+Result<Evaluated> WorkerClient::evaluated(const OpenItem& open, const Console& console, const Meanwhile& meanwhile)
 {
-    TRY(const auto frame, answer(FrameType::evaluated, open, console, when_long));
+    TRY(const auto frame, answer(FrameType::evaluated, open, console, meanwhile));
     Unpacker fields(frame.payload);
     Evaluated done;
     TRY(const auto kind, fields.number());
@@ -207,24 +207,10 @@ Result<std::vector<memory::PageRange>> WorkerClient::changes()
 }
 
 /// Serves what the worker asks meanwhile, until it answers.
-Result<Frame> WorkerClient::answer(FrameType expected, const OpenItem& open, const Console& console, const WhenLong& when_long)
+Result<Frame> WorkerClient::answer(FrameType expected, const OpenItem& open, const Console& console, const Meanwhile& meanwhile)
 {
-    const auto began_ns = when_long.clock ? when_long.clock->monotonic_ns() : 0;
-    bool noted = !when_long.clock;
     for (;;) {
-        while (!noted) {
-            const auto left_ms = when_long.after_ms - (when_long.clock->monotonic_ns() - began_ns) / 1'000'000;
-            if (left_ms > 0 && channel_.wait(static_cast<int>(left_ms)))
-                break;
-            if (left_ms <= 0) {
-                noted = true;
-                when_long.note();
-            }
-        }
-        while (share_.gives_way() && when_long.clock && !channel_.wait(WorkerShare::way_ns / 1'000'000))
-            share_.look(*when_long.clock);
-        if (when_long.clock)
-            share_.look(*when_long.clock);  // also while it says much
+        while (meanwhile && !channel_.wait(meanwhile())) { }
         TRY(auto frame, channel_.receive());
         if (frame.descriptor >= 0)
             close(frame.descriptor);

@@ -21,12 +21,8 @@ using WorkerStart = std::function<Result<StartedWorker>()>;
 /// @return compute.worker_died
 WorkerStart worker_process(Path program);
 
-/// Called once when an evaluation has taken `after_ms`.
-struct WhenLong {
-    Clock* clock = nullptr;  ///< null: never
-    std::int64_t after_ms = 0;
-    std::function<void()> note{};
-};
+/// Called while an answer is waited for. @return in how many milliseconds again, at least 1
+using Meanwhile = std::function<int()>;
 
 /// One worker process with one module, and the machine of one process in it. One thread at a time. After any Error but
 /// a refused module it is to be destroyed.
@@ -59,7 +55,7 @@ public:
     /// keeps for the worker, so that nobody waits for whom it keeps waiting.
     static bool may_wait(const Work& work);
     /// What became of the first that was handed over. @return a HostFault: compute.worker_died, vm.*, whatever `open` returned
-    Result<Evaluated> evaluated(const OpenItem& open, const Console& console, const WhenLong& when_long = {});
+    Result<Evaluated> evaluated(const OpenItem& open, const Console& console, const Meanwhile& meanwhile = {});
     /// Writes the state into `file` and syncs it: whole, or if that is worth it what changed since the state `base`.
     /// @param durable  without, a crash may leave less of it, which is found when it is used
     Result<memory::SavedImage> save(const File& file, const std::optional<Images::Base>& base, bool durable);
@@ -84,7 +80,7 @@ private:
         , share_(worker_.process)
     {
     }
-    Result<Frame> answer(FrameType expected, const OpenItem& open, const Console& console, const WhenLong& when_long = {});
+    Result<Frame> answer(FrameType expected, const OpenItem& open, const Console& console, const Meanwhile& meanwhile = {});
     Result<void> give_item(Bytes payload, const OpenItem& open);
     Result<void> give_card();
 

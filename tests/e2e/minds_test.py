@@ -13,6 +13,7 @@ import harness
 SOAK = "--soak" in sys.argv
 COUNT = 24 if SOAK else 6
 SHARE_MAX = 1.5
+WAITED_MAX_S = 2  # by a short message, with a few milliseconds of computing and two programs started in it
 
 
 def many_minds_at_once():
@@ -46,7 +47,7 @@ def many_minds_at_once():
         assert set(answers.values()) == {alone}, answers
         share = max(took.values()) / min(took.values())
         print(f"{COUNT} processes: {min(took.values()):.1f} to {max(took.values()):.1f} s, max/min {share:.2f}; a short message beside them {waited:.2f} s", flush=True)
-        assert not SOAK or share < SHARE_MAX, share
+        assert not SOAK or (share < SHARE_MAX and waited < WAITED_MAX_S), (share, waited)
         each, together = of_the_model(node)
         size = pathlib.Path(harness.model()).stat().st_size / (1 << 20)
         print(f"{len(each)} workers show {min(each):.0f} to {max(each):.0f} MiB of the model's {size:.0f}, all together {together:.0f} MiB", flush=True)

@@ -214,8 +214,10 @@ Result<Reply> offer(Node& node)
         .member("default_gas", compute::Limits{}.gas)
         .member("dry_run_gas", options.dry_run_gas);
     json.member("evaluations_at_once", static_cast<std::uint64_t>(options.workers))
-        .member("long_evaluations_at_once", static_cast<std::uint64_t>(options.long_max))
-        .member("long_after_ms", options.long_ms);
+        .member("turn_ms", options.time.first_ms)
+        .member("slice_ms", options.time.slice_ms)
+        .member("long_after_ms", options.time.long_ms)
+        .member("long_evaluations_of_one_owner", static_cast<std::uint64_t>(options.long_max));
     json.member("warm_max", static_cast<std::uint64_t>(options.warm_max))
         .member("warm_bytes_max", options.warm_bytes_max)
         .key("now")
