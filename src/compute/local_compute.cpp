@@ -31,7 +31,8 @@ LocalCompute::LocalCompute(
     , files_(files)
     , clock_(clock)
     , options_(std::move(options))
-    , background_(options_.merge_in_background ? thread_pool("merge", 1) : nullptr)
+    , background_(options_.in_background ? thread_pool("merge", 1) : nullptr)
+    , life_(options_.in_background ? thread_pool("life", options_.workers + 1) : nullptr)
     , images_(cache, files, options_.folder / "images", background_.get(), options_.history_states)
     , results_(cache)
     , threads_(options_.threads)
@@ -61,6 +62,7 @@ Result<std::unique_ptr<LocalCompute>> LocalCompute::open(
 LocalCompute::~LocalCompute()
 {
     stopping_ = true;
+    life_.reset();
     for (const auto& lane : awake_lanes()) {
         const std::lock_guard busy(lane->mutex);
         (void)settle(*lane).has_value();
@@ -325,7 +327,7 @@ Result<void> LocalCompute::with_lane(const ProcessId& process, const std::functi
             const std::lock_guard busy(lane->mutex);
             return refused(*lane, written.error());
         }
-    put_others_to_sleep();
+    put_others_to_sleep_soon();
     return {};
 }
 

@@ -45,7 +45,9 @@ public:
         std::int64_t image_ms = 600'000;  ///< or when it is this old and something changed
         std::uint64_t image_dirty_bytes = 256 << 20;  ///< or when this much changed
         std::size_t history_states = 0;  ///< checkpoints kept besides the newest, for looking back and for verifying in parts
-        bool merge_in_background = false;  ///< images, on a thread of its own; else whoever saves does it at once
+        /// What nobody need wait for is done on threads of its own: images are merged, machines are put to sleep, and wake when
+        /// they are expected. Else whoever makes it due does it at once.
+        bool in_background = false;
         /// The most memory that a process may come to need here; a process that may need more is refused, whatever it uses.
         /// At most 1 TiB, which is what a state root covers.
         std::uint64_t memory_offer_bytes = std::uint64_t{16} << 30;
@@ -118,6 +120,10 @@ public:
     /// served any more; compute.unknown_slot when nothing was taken in
     Result<store::TrustedRecord> verify_trusted(const ProcessId& process);
     Result<std::optional<units::Slot>> begins_after(const ProcessId& process) override;
+
+    /// A message of this process is about to be in the log: wakes it, if it sleeps and nobody else would have to wait for that.
+    /// Returns at once.
+    void expect(const ProcessId& process);
 
     struct Life {
         std::size_t known = 0;  ///< processes that were used since the node started
@@ -226,6 +232,10 @@ private:
     Result<void> save_image(Lane& lane, bool durable);
     void drop_worker(Lane& lane);
     void put_others_to_sleep();
+    void put_others_to_sleep_soon();
+    void wake_early(Lane& lane);
+    std::uint64_t resident_bytes() const;
+    void allow_under_way(std::uint64_t bytes);
     void tell(const units::ConsolePiece& piece);
 
     units::Scheduler& scheduler_;
@@ -236,7 +246,9 @@ private:
     std::optional<Address> authority_for(const item::Tags& tags) const;
 
     Options options_;
-    std::unique_ptr<Executor> background_;  ///< drained by the destructor, before images_ goes
+    // Drained by the destructor, before what they use goes.
+    std::unique_ptr<Executor> background_;  ///< merges images
+    std::unique_ptr<Executor> life_;  ///< puts to sleep, and wakes
     Images images_;
     ResultQueue results_;
     Modules code_;
@@ -248,9 +260,11 @@ private:
     std::atomic<std::size_t> long_now_ = 0;
     std::atomic<bool> stopping_ = false;
     std::atomic<std::uint64_t> shown_ = 0;  ///< memories that were asked for: each has a file of its own for a while
-    std::mutex mutex_;  ///< of the maps
+    std::mutex mutex_;  ///< of what follows; a lane's own comes before it
     std::map<ProcessId, std::shared_ptr<Lane>> lanes_;
     std::set<std::shared_ptr<Lane>> awake_;  ///< those with a worker
+    bool is_going_ = false;  ///< somebody is about to put some to sleep
+    std::size_t waking_ = 0;  ///< before they are asked, at most one for each turn
     std::map<ProcessId, std::list<std::weak_ptr<Watcher>>> watchers_;
 };
 

@@ -1,4 +1,4 @@
-// The machine of one process: how it wakes, evaluates, is saved and goes to sleep.
+// The machine of one process: how it wakes, evaluates and is saved.
 #include "base/log.hpp"
 #include "compute/errors.hpp"
 #include "compute/local_compute.hpp"
@@ -250,22 +250,6 @@ void LocalCompute::drop_worker(Lane& lane)
     std::erase_if(awake_, [&](const auto& one) { return one.get() == &lane; });
 }
 
-/// An image stays, the worker goes to whoever needs one next.
-void LocalCompute::sleep(Lane& lane)
-{
-    // Not durable: losing it costs a replay, and one that a crash cut is found like any other damage.
-    const auto saved = save_image(lane, false);
-    if (!saved)
-        log::warning("no image of {}: {} (it will be replayed)", lane.process.text(), saved.error().sentence);
-    if (saved && lane.worker && !lane.worker->share().gives_way())
-        pool_.give_back(std::move(lane.worker), *lane.context);
-    drop_worker(lane);
-    if (lane.walk)
-        lane.evaluated = lane.walk->at();
-    lane.walk.reset();
-    lane.context.reset();
-}
-
 /// Makes the lane's machine stand after an evaluation, or at the beginning: as it is, from an image, or by replaying the
 /// log; what is replayed must come out as it did (law 2).
 Result<void> LocalCompute::wake(Lane& lane, const std::optional<units::Slot>& at)
@@ -445,49 +429,6 @@ Result<void> LocalCompute::save_image(Lane& lane, bool durable)
     lane.unsaved_bytes = 0;
     lane.image_ns = clock_.monotonic_ns();
     return {};
-}
-
-/// Keeps `warm_max` machines, and what they may take in memory; those unused for longest become images. One that is busy
-/// is left alone.
-void LocalCompute::put_others_to_sleep()
-{
-    struct Chosen {
-        std::shared_ptr<Lane> lane;
-        std::unique_lock<std::timed_mutex> busy;
-    };
-    std::vector<Chosen> chosen;
-    {
-        const std::lock_guard lock(mutex_);
-        auto count = awake_.size();
-        std::uint64_t bytes = 0;
-        for (const auto& lane : awake_)
-            bytes += lane->resident_bytes;
-        turns_.allow_under_way(bytes > options_.warm_bytes_max ? 1 : options_.long_max);
-        const auto is_enough = [&] { return count <= options_.warm_max && bytes <= options_.warm_bytes_max; };
-        if (is_enough())
-            return;
-        std::vector<std::pair<std::int64_t, std::shared_ptr<Lane>>> by_age;
-        by_age.reserve(awake_.size());
-        for (const auto& lane : awake_)
-            by_age.emplace_back(lane->used_ns.load(), lane);
-        std::ranges::sort(by_age, {}, [](const auto& pair) { return pair.first; });
-        for (auto& [used_ns, lane] : by_age) {
-            if (is_enough())
-                break;
-            std::unique_lock busy(lane->mutex, std::try_to_lock);
-            if (!busy || !lane->worker || !lane->begun.empty())
-                continue;
-            --count;
-            bytes -= std::min<std::uint64_t>(bytes, lane->resident_bytes);
-            // Whoever counts next does not count this one: several threads would put too many to sleep.
-            awake_.erase(lane);
-            chosen.push_back({std::move(lane), std::move(busy)});
-        }
-    }
-    for (auto& one : chosen) {
-        sleep(*one.lane);
-        one.busy.unlock();
-    }
 }
 
 }  // namespace altiplano::compute

@@ -722,6 +722,56 @@ TEST_F(ACompute, puts_no_more_to_sleep_than_are_too_many_whoever_counts)
     EXPECT_LE(started, 6 + 6 + 6);
 }
 
+TEST_F(ACompute, wakes_a_process_that_is_expected_and_puts_another_to_sleep_when_nobody_waits)
+{
+    const auto module = this->module(counter_guest());
+    const auto first = scheduler->assign(process_item(module)).value().slot.process;
+    const auto second = scheduler->assign(process_item(module)).value().slot.process;
+    auto fleet = open("expecting", {.warm_max = 1, .idle_workers = 2, .in_background = true});
+    const auto wait_for_awake = [&](std::size_t count) {
+        while (fleet->life().awake != count)
+            std::this_thread::yield();
+    };
+    fleet->expect(first);
+    EXPECT_EQ(fleet->life().known, 0U) << "of whom nothing was asked yet";
+    ASSERT_TRUE(fleet->result({first, 0}));
+    ASSERT_TRUE(fleet->result({second, 0}));
+    wait_for_awake(1);
+
+    const auto before = started.load();
+    while (fleet->life().awake != 2) {  // not while it is still on its way to sleep
+        fleet->expect(first);
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(started.load(), before) << "a worker was idle";
+    send(first, "x");
+    EXPECT_EQ(fleet->result({first, 1}).value().state_root, compute->result({first, 1}).value().state_root);
+    wait_for_awake(1);
+}
+
+TEST_F(ACompute, gives_the_same_whoever_is_expected_and_whoever_sleeps)
+{
+    const auto module = this->module(counter_guest());
+    std::vector<ProcessId> processes;
+    for (int i = 0; i < 9; ++i)
+        processes.push_back(scheduler->assign(process_item(module)).value().slot.process);
+    auto fleet = open("expecting-many", {.workers = 2, .warm_max = 3, .idle_workers = 1, .in_background = true});
+    std::vector<units::Slot> slots;
+    for (std::size_t i = 0; i < 180; ++i)
+        slots.push_back(send(processes[i * 7 % processes.size()], "x"));
+    {
+        const auto pool = thread_pool("askers", 4);
+        for (std::size_t i = 0; i < slots.size(); ++i)
+            pool->post([&, i] {
+                fleet->expect(slots[i].process);
+                fleet->expect(slots[i * 5 % slots.size()].process);  // in vain
+                EXPECT_TRUE(fleet->result(slots[i]));
+            });
+    }
+    for (const auto& process : processes)
+        expect_equal(all(*fleet, process, 21), all(*compute, process, 21));
+}
+
 TEST_F(ACompute, refuses_a_process_that_may_need_more_than_the_node_offers)
 {
     const auto large = vm::test::guest_wat("(i64.const 900)", "", "", "i64 2 1048576");  // up to 64 GiB

@@ -90,6 +90,11 @@ Result<void> Node::open_scheduler()
         scheduler_ = std::make_unique<scheduler::LocalScheduler>(*weave_, *records_, *scheduler_key_, clock_,
             scheduler::LocalScheduler::Options{.admit = [this](const item::DataItem& process) { return admit(process); },
                 .any_scheduler = options_.any_scheduler,
+                .coming =
+                    [this](const ProcessId& process) {
+                        if (local_compute_)
+                            local_compute_->expect(process);
+                    },
                 .quota = {.processes = options_.processes_per_owner,
                     .spawns_per_hour = options_.spawns_per_hour,
                     .exempt = door_wallet_ ? std::set<std::string>{door_wallet_->address().text()} : std::set<std::string>{}}});
@@ -136,7 +141,7 @@ Result<void> Node::open_compute(Files& files)
                     .warm_bytes_max = options_.warm_bytes_max,
                     .image_gas = options_.image_gas,
                     .history_states = options_.history_states,
-                    .merge_in_background = !options_.start_worker,  // the simulator's node does one thing after another
+                    .in_background = !options_.start_worker,  // the simulator's node does one thing after another
                     .memory_offer_bytes = options_.memory_offer_bytes,
                     .offers = [offered = Offered(files, DataFolder{options_.data}.extensions())](
                                   const ItemId& id) { return offered.has(id); },

@@ -94,6 +94,8 @@ Result<units::Assignment> LocalScheduler::assign(const item::DataItem& item)
     }
     TRY(entry.item, weave::stage_own(item, weave_.blobs()));
     entry.whole = item;
+    if (options_.coming && !spawns)
+        options_.coming(process);
     return append(entry);
 }
 

@@ -34,6 +34,9 @@ public:
         std::function<Result<units::Assignment::Semantics>(const item::DataItem& process)> admit;
         /// Takes processes that name another scheduler as its own, so that clients with a built-in one work. For development.
         bool any_scheduler = false;
+        /// Told of a process that a message was accepted for, before it is written: it may have to be prepared. Returns at once.
+        /// What is told may yet fail to come, or have come before.
+        std::function<void(const ProcessId& process)> coming{};
         std::uint64_t message_bytes_max = 0;  ///< of a whole item; 0: what HTTP lets in
         Quota::Limits quota{};
     };
