@@ -303,12 +303,14 @@ def norm(x, epsilon):
     return d * s[:, None]
 
 
-def rope(x, positions, rotated, halves, base, scale, factor, ext=0, first=0, last=0):
+def rope(x, positions, rotated, halves, base, scale, factor, ext=0, first=0, last=0, divisors=None):
     """x [positions, heads, width]"""
     out = x.copy()
     logarithm = log_d(D(F(base)))
     for i in range(rotated // 2):
         f = exp_d((-(D(2 * i) / D(rotated))) * logarithm)
+        if divisors is not None:
+            f = f / D(divisors[i])
         if ext:
             w = D(F(last)) - D(F(first))
             y = min(max((D(i) - D(F(first))) / (w if w > D(0.001) else D(0.001)), D(0)), D(1))
