@@ -2,6 +2,7 @@
 
 #include "cuda/errors.hpp"
 #include "cuda/extents.hpp"
+#include "cuda/order.hpp"
 #include "kernels/arithmetic.hpp"
 
 #include <algorithm>
@@ -20,6 +21,36 @@ using kernels::Outcome;
 constexpr std::uint64_t staging_bytes = std::uint64_t{32} << 20;
 constexpr std::size_t mirrors_max = 4;
 constexpr std::uint64_t mirror_slack = std::uint64_t{1} << 20;
+
+// Scratch lies in no guest's memory.
+constexpr Extent activations_extent{UINT64_MAX - 3, UINT64_MAX - 2}, angles_extent{UINT64_MAX - 2, UINT64_MAX - 1},
+    parts_extent{UINT64_MAX - 1, UINT64_MAX};
+
+/// @param node  with its tensors in guest memory
+Touched touched_by(const Node& node, const card::Launch& launch, const std::byte* memory)
+{
+    const bool products = kernels::is_product_of_blocks(node);
+    const bool rope = node.op == Op::rope;
+    Touched touched;
+    for (unsigned s = 0; s < node.sources; ++s)
+        touched.reads.push_back(extent_of(node.source[s], memory));
+    if (launch.preparing) {
+        touched.writes.push_back(products ? activations_extent : angles_extent);
+        return touched;
+    }
+    if (products)
+        touched.reads.push_back(activations_extent);
+    if (rope)
+        touched.reads.push_back(angles_extent);
+    if (launch.kernel == card::Kernel::attention_segments) {
+        touched.writes.push_back(parts_extent);
+        return touched;
+    }
+    if (launch.kernel == card::Kernel::attention_join)
+        touched.reads.push_back(parts_extent);
+    touched.writes.push_back(extent_of(node.result, memory));
+    return touched;
+}
 
 bool lies_in(Extent e, const Weights& weights)
 {
@@ -270,13 +301,22 @@ Result<std::shared_ptr<Card::Plan>> Card::plan(std::span<const Step> steps, std:
     TRY(plan.verdicts, allocate(nodes.size() * sizeof(card::Verdict)));
 
     std::vector<Work> work;
+    std::vector<Touched> touched;
     work.reserve(steps.size() * 2);
     for (std::size_t i = 0; i < steps.size(); ++i) {
         const auto launches = card::launches_of(nodes[i], steps[i].prepare);
-        for (unsigned l = 0; l < launches.count; ++l)
-            work.push_back({launches.launch[l], nodes[i],
-                {nullptr, reinterpret_cast<card::Verdict*>(plan.verdicts->at) + i, activations, angles, parts,
+        for (unsigned l = 0; l < launches.count; ++l) {
+            work.push_back({.launch = launches.launch[l],
+                .node = nodes[i],
+                .call = {nullptr, reinterpret_cast<card::Verdict*>(plan.verdicts->at) + i, activations, angles, parts,
                     launches.launch[l].preparing ? 1U : 0U}});
+            touched.push_back(touched_by(*steps[i].node, launches.launch[l], memory.data()));
+        }
+    }
+    const auto waits = waits_of(touched, Work::waits_max);
+    for (std::size_t i = 0; i < work.size(); ++i) {
+        work[i].waits = waits[i].all ? Work::waits_max + 1 : static_cast<std::uint32_t>(waits[i].some.size());
+        std::ranges::copy(waits[i].some, work[i].waits_for.begin());
     }
     TRY(plan.program, device_->program(work));
     return made;

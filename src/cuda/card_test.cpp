@@ -1,7 +1,7 @@
 #include "cuda/card.hpp"
 #include "cuda/emulated.hpp"
 #include "cuda/errors.hpp"
-#include "cuda/extents.hpp"
+#include "cuda/order.hpp"
 
 #include <gtest/gtest.h>
 #include <optional>
@@ -19,9 +19,9 @@ public:
     std::string name() const override { return "wrong"; }
     Result<std::unique_ptr<Program>> program(std::span<const Work> work) override
     {
-        for (const auto& [launch, node, call] : work)
-            if (launch.kernel == kernel_)
-                flip_ = node;
+        for (const auto& one : work)
+            if (one.launch.kernel == kernel_)
+                flip_ = one.node;
         return EmulatedDevice::program(work);
     }
     Result<void> run(Program& program) override
@@ -69,6 +69,25 @@ TEST(Card, fails_its_self_test_with_one_bit_of_one_operation)
         ASSERT_FALSE(passed) << kernels::card::names[static_cast<unsigned>(kernel)];
         EXPECT_EQ(passed.error().code, errors::wrong_bits);
     }
+}
+
+TEST(Waits, are_for_whoever_writes_what_is_touched_and_not_for_whom_those_wait)
+{
+    const Extent a{0, 10}, b{10, 20}, c{20, 30};
+    const Touched work[] = {{{}, {a}}, {{a}, {b}}, {{a}, {c}}, {{b, c}, {a}}, {{b}, {c}}, {{a}, {b}}};
+    const auto waits = waits_of(work, 4);
+    using Places = std::vector<std::uint32_t>;
+    EXPECT_EQ(waits[0].some, Places{});
+    EXPECT_EQ(waits[1].some, Places{0});
+    EXPECT_EQ(waits[2].some, Places{0}) << "beside the one before";
+    EXPECT_EQ(waits[3].some, (Places{1, 2}));
+    EXPECT_EQ(waits[4].some, Places{3}) << "writes what that one reads";
+    EXPECT_EQ(waits[5].some, Places{4}) << "which waits for 3";
+    EXPECT_TRUE(waits_of(work, 1)[3].all);
+    EXPECT_EQ(waits_of(work, 1)[4].some, Places{3});
+
+    const std::vector<Touched> many(5000);
+    EXPECT_EQ(waits_of(many, 4)[4999].some, Places{4998});
 }
 
 TEST(Extents, know_what_is_missing)

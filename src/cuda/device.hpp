@@ -5,6 +5,7 @@
 #include "base/result.hpp"
 #include "kernels/card/launch.hpp"
 
+#include <array>
 #include <memory>
 #include <span>
 #include <string>
@@ -16,6 +17,15 @@ struct Work {
     kernels::card::Launch launch{};
     kernels::Node node{};
     kernels::card::Call call{};
+    /// Places of the earlier work of its program that it waits for; with `waits_max + 1` of them, for all.
+    static constexpr std::uint32_t waits_max = 4;
+    std::uint32_t waits = 0;
+    std::array<std::uint32_t, waits_max> waits_for{};
+    bool waits_for_all() const noexcept { return waits > waits_max; }
+    std::span<const std::uint32_t> waits_for_some() const noexcept
+    {
+        return std::span(waits_for).first(waits_for_all() ? 0 : waits);
+    }
 };
 
 /// A part of guest memory that shows an item, which neither guest nor host can write.
@@ -30,7 +40,7 @@ struct Weights {
 /// passed around here, never followed. One thread at a time.
 class Device {
 public:
-    /// Work that is queued often.
+    /// Work that is queued often. What does not wait for one another may run side by side, in any order.
     class Program {
     public:
         virtual ~Program() = default;

@@ -43,8 +43,8 @@ Result<Driver> load()
     bind(found.fill, "cuMemsetD8Async");
     bind(found.launch, "cuLaunchKernel");
     bind(found.synchronize, "cuStreamSynchronize");
-    bind(found.begin_capture, "cuStreamBeginCapture_v2");
-    bind(found.end_capture, "cuStreamEndCapture");
+    bind(found.create_graph, "cuGraphCreate");
+    bind(found.add_kernel, "cuGraphAddKernelNode");
     bind(found.instantiate, "cuGraphInstantiateWithFlags");
     bind(found.launch_graph, "cuGraphLaunch");
     bind(found.destroy_graph, "cuGraphDestroy");

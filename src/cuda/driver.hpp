@@ -37,8 +37,15 @@ struct Driver {
     Status (*launch)(Handle function, unsigned blocks_x, unsigned blocks_y, unsigned blocks_z, unsigned threads_x,
         unsigned threads_y, unsigned threads_z, unsigned shared_bytes, Handle stream, void** parameters, void** extra);
     Status (*synchronize)(Handle stream);
-    Status (*begin_capture)(Handle stream, int mode);
-    Status (*end_capture)(Handle stream, Handle* graph);
+    Status (*create_graph)(Handle* graph, unsigned flags);
+    /// CUDA_KERNEL_NODE_PARAMS, its first version.
+    struct Kernel {
+        Handle function;
+        unsigned blocks_x, blocks_y, blocks_z, threads_x, threads_y, threads_z, shared_bytes;
+        void** parameters;
+        void** extra;
+    };
+    Status (*add_kernel)(Handle* node, Handle graph, const Handle* waits_for, std::size_t count, const Kernel* kernel);
     Status (*instantiate)(Handle* executable, Handle graph, unsigned long long flags);
     Status (*launch_graph)(Handle executable, Handle stream);
     Status (*destroy_graph)(Handle graph);
@@ -46,7 +53,6 @@ struct Driver {
 
     static constexpr int capability_major = 75;  ///< a device's attribute
     static constexpr unsigned stream_by_itself = 1;  ///< waits for no default stream
-    static constexpr int capture_this_thread = 1;
     static constexpr int jit_error_log = 5, jit_error_log_bytes = 6;  ///< options of load_module
 
     /// The driver of this machine, initialised. @return cuda.no_card

@@ -3,10 +3,12 @@
 #include "cuda/device.hpp"
 #include "kernels/card/emulated.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <vector>
 
 namespace altiplano::cuda {
@@ -68,9 +70,26 @@ public:
     {
         if (broken)
             return fail("cuda.card", "it is broken");
-        for (auto& [launch, node, call] : static_cast<Listed&>(program).work) {
-            call.node = &node;
-            kernels::card::emulate(launch, call);
+        // In any order in which each waits for those that it has to: another one every time.
+        auto& work = static_cast<Listed&>(program).work;
+        std::vector<bool> done(work.size());
+        std::vector<std::size_t> left(work.size());
+        std::iota(left.begin(), left.end(), std::size_t{0});
+        const auto is_ready = [&](std::size_t i) {
+            if (work[i].waits_for_all())
+                return left.front() == i;
+            return std::ranges::all_of(work[i].waits_for_some(), [&](std::uint32_t place) { return done[place]; });
+        };
+        while (!left.empty()) {
+            auto next = left.begin() + static_cast<std::ptrdiff_t>(order_ % left.size());
+            order_ = order_ * 6364136223846793005U / 3 + 1442695040888963407U;
+            while (!is_ready(*next))
+                next = next + 1 == left.end() ? left.begin() : next + 1;
+            auto& one = work[*next];
+            one.call.node = &one.node;
+            kernels::card::emulate(one.launch, one.call);
+            done[*next] = true;
+            left.erase(next);
         }
         return {};
     }
@@ -86,6 +105,7 @@ private:
     }
 
     std::map<const std::byte*, std::uint64_t> bytes_;
+    std::uint64_t order_ = 1;
 };
 
 }  // namespace altiplano::cuda

@@ -3,6 +3,7 @@
 #include "kernels/node.hpp"
 
 #include <map>
+#include <span>
 #include <vector>
 
 namespace altiplano::cuda {

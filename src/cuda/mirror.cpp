@@ -11,7 +11,7 @@ namespace altiplano::cuda {
 namespace {
 
 // A question about writes walks a page table: what lies near is asked for together, what is short is simply compared.
-constexpr std::uint64_t near_bytes = 512 << 10;
+constexpr std::uint64_t near_bytes = 8 << 20;
 constexpr std::uint64_t asked_bytes_min = 128 << 10;
 
 std::uint64_t page_of(std::uint64_t address) noexcept

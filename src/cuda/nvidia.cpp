@@ -106,7 +106,7 @@ public:
         return did("cuMemsetD8Async", driver_.fill(reinterpret_cast<Driver::Address>(memory), 0, bytes, stream_));
     }
 
-    /// Launched one by one the first time; a second run is worth recording them, which the driver then launches by itself.
+    /// Launched one by one the first time; a second run is worth a graph, which the driver launches by itself.
     class Launches final : public Program {
     public:
         Launches(Nvidia& device, std::span<const Work> work)
@@ -142,18 +142,36 @@ public:
             }
             return {};
         }
+        /// As a graph, in which what does not wait for one another runs side by side.
         Result<void> record()
         {
             const auto& driver = device_.driver_;
-            TRY_OK(device_.did("cuStreamBeginCapture", driver.begin_capture(device_.stream_, Driver::capture_this_thread)));
-            const auto launched = launch_all();
             Driver::Handle graph = nullptr;
-            const auto ended = device_.did("cuStreamEndCapture", driver.end_capture(device_.stream_, &graph));
-            TRY_OK(launched);
-            TRY_OK(ended);
-            const auto made = device_.did("cuGraphInstantiate", driver.instantiate(&recorded_, graph, 0));
+            TRY_OK(device_.did("cuGraphCreate", driver.create_graph(&graph, 0)));
+            auto made = add_all(graph);
+            if (made)
+                made = device_.did("cuGraphInstantiate", driver.instantiate(&recorded_, graph, 0));
             driver.destroy_graph(graph);
             return made;
+        }
+        Result<void> add_all(Driver::Handle graph)
+        {
+            std::vector<Driver::Handle> added;
+            std::vector<Driver::Handle> waits_for;
+            for (auto& one : work_) {
+                waits_for.clear();
+                if (one.waits_for_all())
+                    waits_for = added;
+                for (const auto place : one.waits_for_some())
+                    waits_for.push_back(added[place]);
+                void* parameters[] = {&one.call, &one.node};
+                const auto& l = one.launch;
+                const Driver::Kernel kernel{device_.functions_[static_cast<unsigned>(l.kernel)], l.blocks, l.rows, 1, l.threads,
+                    1, 1, 0, parameters, nullptr};
+                TRY_OK(device_.did("cuGraphAddKernelNode",
+                    device_.driver_.add_kernel(&added.emplace_back(), graph, waits_for.data(), waits_for.size(), &kernel)));
+            }
+            return {};
         }
 
         Nvidia& device_;

@@ -138,9 +138,12 @@ private:
             TRY(const auto staged, staged_bytes(record.staging, record.b, record.c * sizeof(Work)));
             std::vector<Work> work(static_cast<std::size_t>(record.c));
             std::memcpy(work.data(), staged.data(), staged.size());
-            for (const auto& one : work)
-                if (static_cast<unsigned>(one.launch.kernel) >= kernels::card::kernels)
+            for (std::size_t i = 0; i < work.size(); ++i) {
+                if (static_cast<unsigned>(work[i].launch.kernel) >= kernels::card::kernels)
                     return not_its_own("a kernel");
+                if (std::ranges::any_of(work[i].waits_for_some(), [i](std::uint32_t place) { return place >= i; }))
+                    return not_its_own("earlier work");
+            }
             TRY(auto program, device.program(work));
             programs_[++counter_] = std::move(program);
             reply.value = counter_;
