@@ -32,8 +32,8 @@ struct Block {
 thread_local Block* current = nullptr;
 
 using Function = void (*)(const Call&);
-constexpr Function functions[kernels] = {share, quantise, angles, product, plain_product, norm, elements, rope, get_rows,
-    set_rows, attention, attention_segments, attention_join,
+constexpr Function functions[kernels] = {share, quantise, angles, plain_product, norm, elements, rope, get_rows, set_rows,
+    attention, attention_segments, attention_join,
 #define ALTIPLANO_X(type) two_rows_##type, one_row_##type,
     ALTIPLANO_BLOCK_TYPES(ALTIPLANO_X)
 #undef ALTIPLANO_X

@@ -18,10 +18,10 @@ std::uint32_t pieces(std::int64_t n, std::int64_t each) noexcept
 }
 
 /// Kernels of a format for one row in each warp, and for two.
-struct FewColumns {
-    Kernel one = Kernel::product, two = Kernel::product;
+struct ProductKernels {
+    Kernel one = Kernel::share, two = Kernel::share;
 };
-FewColumns few_columns_kernels(Type type) noexcept
+ProductKernels product_kernels(Type type) noexcept
 {
     switch (type) {
 #define ALTIPLANO_X(name)                                                                                                        \
@@ -31,16 +31,14 @@ FewColumns few_columns_kernels(Type type) noexcept
     default: return {};
     }
 }
-/// Two rows in a warp where that leaves enough blocks to keep a card's multiprocessors at their loads.
-Launch few_columns(Type type, std::int64_t rows) noexcept
+/// Of few columns, two rows in a warp where that leaves enough blocks to keep a card's multiprocessors at their loads.
+Launch product_of_blocks(Type type, std::int64_t rows, std::int64_t columns) noexcept
 {
-    const auto kernels = few_columns_kernels(type);
-    const auto launch = [&](Kernel kernel, std::int64_t each) {
-        return Launch{kernel, pieces(rows, block_threads / 32 * each), 1, block_threads, false};
-    };
-    if (const auto two = launch(kernels.two, 2); two.blocks >= few_blocks_min)
-        return two;
-    return launch(kernels.one, 1);
+    const auto kernels = product_kernels(type);
+    const auto two = pieces(rows, block_threads / 32 * 2);
+    if (columns <= few_columns_max && two >= few_blocks_min)
+        return {kernels.two, two, 1, block_threads, false};
+    return {kernels.one, pieces(rows, block_threads / 32), pieces(columns, product_columns), block_threads, false};
 }
 
 bool is_even(const Tensor& t) noexcept
@@ -77,9 +75,7 @@ Launch run_of(const Node& node) noexcept
             return shared(weights.extent[1]);
         if (!blocks)
             return {Kernel::plain_product, pieces(weights.extent[1], block_threads / 16), groups, block_threads, false};
-        if (columns <= few_columns_max)
-            return few_columns(weights.type, weights.extent[1]);
-        return {Kernel::product, pieces(weights.extent[1], block_threads / 32), groups, block_threads, false};
+        return product_of_blocks(weights.type, weights.extent[1], columns);
     }
     case Op::mul_mat_id: return shared(node.source[0].extent[1]);
     case Op::rms_norm:

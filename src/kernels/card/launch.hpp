@@ -5,7 +5,7 @@
 /// How a node becomes launches of kernels on a graphics card. Shared by the card's code and by whoever launches it.
 namespace altiplano::kernels::card {
 
-/// Formats of blocks; each has kernels of its own for few columns, since what one of them needs in registers all would.
+/// Formats of blocks; each has kernels of its own, since what one of them needs in registers all would.
 #define ALTIPLANO_BLOCK_TYPES(X)                                                                                                 \
     X(q4_0) X(q4_1) X(q5_0) X(q5_1) X(q8_0) X(q2_k) X(q3_k) X(q4_k) X(q5_k) X(q6_k) X(iq4_nl) X(iq4_xs) X(mxfp4)
 
@@ -14,7 +14,6 @@ enum class Kernel : std::uint32_t {
     share,  ///< the scalar definition, each thread a share of its own: whatever has no kernel here
     quantise,
     angles,
-    product,  ///< of blocks, whose rows lie on even addresses, with many columns
     plain_product,
     norm,
     elements,
@@ -24,13 +23,13 @@ enum class Kernel : std::uint32_t {
     attention,  ///< a block takes a query and a head through all segments
     attention_segments,  ///< a block takes one segment, and leaves its part
     attention_join,
-#define ALTIPLANO_X(type) two_rows_##type, one_row_##type,  ///< product, where there are few columns
+#define ALTIPLANO_X(type) two_rows_##type, one_row_##type,  ///< product of blocks, whose rows lie on even addresses
     ALTIPLANO_BLOCK_TYPES(ALTIPLANO_X)
 #undef ALTIPLANO_X
 };
-inline constexpr unsigned kernels = 39;
+inline constexpr unsigned kernels = 38;
 /// As the compiled code exports them.
-inline constexpr const char* names[kernels] = {"altiplano_share", "altiplano_quantise", "altiplano_angles", "altiplano_product",
+inline constexpr const char* names[kernels] = {"altiplano_share", "altiplano_quantise", "altiplano_angles",
     "altiplano_plain_product", "altiplano_norm", "altiplano_elements", "altiplano_rope", "altiplano_get_rows",
     "altiplano_set_rows", "altiplano_attention", "altiplano_attention_segments", "altiplano_attention_join",
 #define ALTIPLANO_X(type) "altiplano_two_rows_" #type, "altiplano_one_row_" #type,

@@ -3,7 +3,7 @@
 #include "kernels/card/launch.hpp"
 #include "kernels/card/words.hpp"
 
-/// mul_mat on a card (docs/arithmetic.md §4). A warp takes a row of quantised weights through many columns, or four rows through
+/// mul_mat on a card (docs/arithmetic.md §4). A warp takes a row of quantised weights through many columns, or two rows through
 /// a few, 32 blocks at a time, a block to each thread; then each thread adds the products of one row, column and segment in their
 /// order. Plain weights: sixteen threads take a row.
 namespace altiplano::kernels::card {
@@ -142,16 +142,6 @@ template <Type type, unsigned rows_each> static inline void product_of(const Cal
     const auto row = first_row + static_cast<std::int64_t>(lane) % rows_each;
     if (lane < columns * rows_each && row < rows_all)
         put_product(call, first + static_cast<std::int64_t>(lane) / rows_each, row, total);
-}
-static inline void product(const Call& call)
-{
-    switch (call.node->source[0].type) {
-#define ALTIPLANO_X(type)                                                                                                        \
-    case Type::type: return product_of<Type::type, 1>(call);
-        ALTIPLANO_BLOCK_TYPES(ALTIPLANO_X)
-#undef ALTIPLANO_X
-    default: return;
-    }
 }
 #define ALTIPLANO_X(type)                                                                                                        \
     static inline void two_rows_##type(const Call& call)                                                                         \
