@@ -17,6 +17,7 @@ namespace altiplano::compute {
 namespace {
 
 constexpr std::size_t front_bytes = 16;  // type, payload size
+constexpr std::size_t copied_bytes_max = 64 << 10;
 constexpr std::uint64_t payload_bytes_max = std::uint64_t{1} << 30;
 
 std::unexpected<Error> died()
@@ -77,6 +78,9 @@ Buffer Channel::bytes_of(FrameType type, Bytes payload)
 
 Result<void> Channel::send(FrameType type, Bytes payload, int descriptor)
 {
+    // In one piece: whoever receives would wake for the front and sleep again before the payload is there.
+    if (payload.size() <= copied_bytes_max)
+        return send_all(socket_, bytes_of(type, payload), descriptor);
     TRY_OK(send_all(socket_, front_of(type, payload.size()), descriptor));
     return send_all(socket_, payload);
 }
