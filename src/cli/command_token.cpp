@@ -141,7 +141,8 @@ Result<void> drip(const TokenOptions& options, const Common& common)
         JsonWriter json;
         json.begin_object().member("id", std::string_view(sent.id)).member("faucet", std::string_view(faucet));
         json.member("quantity", std::string_view(quantity)).member("recipient", std::string_view(recipient)).end_object();
-        print(common, json.text(), {{"faucet", faucet}, {"quantity", fmt::format("{}  {}", quantity, note)}, {"recipient", recipient}});
+        print(common, json.text(),
+            {{"faucet", faucet}, {"quantity", fmt::format("{}  {}", quantity, note)}, {"recipient", recipient}});
         return {};
     }
     return fail(errors::process_failed, "the token's minter is no faucet: it sent no notice");

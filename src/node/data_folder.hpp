@@ -8,8 +8,8 @@
 
 namespace altiplano::node {
 
-/// The layout of a node's data folder, version 1. Kept: VERSION, keys/, records.db, blobs/, uploads/, extensions. Caches, which may be
-/// deleted while no node runs: cache.db, images/, modules/.
+/// The layout of a node's data folder, version 1. Kept: VERSION, keys/, records.db, blobs/, uploads/, extensions. Caches, which
+/// may be deleted while no node runs: cache.db, images/, modules/.
 struct DataFolder {
     Path root;
     Path records() const { return root / "records.db"; }

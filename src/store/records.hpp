@@ -116,7 +116,8 @@ struct ImageRecord {
     std::uint64_t cron = 0;
 };
 
-/// An image that is there from now on, or not any more: then its file is named as well, so that one which came in its place stays.
+/// An image that is there from now on, or not any more: then its file is named as well, so that one which came in its place
+/// stays.
 struct ImageChange {
     ImageRecord image;
     bool removed = false;
