@@ -4,6 +4,7 @@
 #include "base/sockets.hpp"
 #include "compute/errors.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fmt/format.h>
 #include <mutex>
@@ -18,6 +19,7 @@ namespace {
 
 constexpr std::size_t front_bytes = 16;  // type, payload size
 constexpr std::size_t copied_bytes_max = 64 << 10;
+constexpr std::size_t room_bytes_min = 1 << 20;
 constexpr std::uint64_t payload_bytes_max = std::uint64_t{1} << 30;
 
 std::unexpected<Error> died()
@@ -119,9 +121,14 @@ Result<Frame> Channel::receive()
     if (type >= frame_types || size > payload_bytes_max)
         return give_up(nonsense(fmt::format("a frame of type {} with {} bytes", type, size)));
     frame.type = static_cast<FrameType>(type);
-    frame.payload.resize(static_cast<std::size_t>(size));
-    if (const auto rest = receive_all(socket_, frame.payload); !rest)
-        return give_up(std::unexpected(rest.error()));
+    // Room grows with what comes: a worker that announces much has to send it.
+    while (frame.payload.size() < size) {
+        const auto had = frame.payload.size();
+        const auto more = std::min<std::uint64_t>(size - had, std::max(had, room_bytes_min));
+        frame.payload.resize(had + static_cast<std::size_t>(more));
+        if (const auto rest = receive_all(socket_, std::span(frame.payload).subspan(had)); !rest)
+            return give_up(std::unexpected(rest.error()));
+    }
     return frame;
 }
 

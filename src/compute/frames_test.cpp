@@ -27,7 +27,9 @@ TEST(Frames, carry_payload_and_descriptor)
     const TestFolder folder;
     const auto file = system_files().open(folder / "file", Files::Mode::create).value();
     ASSERT_TRUE(file->write_at(0, as_bytes("content")));
-    const Buffer large(3 << 20, std::byte{7});
+    Buffer large(5'000'001);
+    for (std::size_t i = 0; i < large.size(); ++i)
+        large[i] = static_cast<std::byte>(i / 1000);
     const auto pool = thread_pool("sender", 1);
     pool->post([&] { EXPECT_TRUE(one.send(FrameType::item_reply, large, file->descriptor())); });
     const auto frame = other.receive().value();

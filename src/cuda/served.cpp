@@ -15,7 +15,9 @@ namespace altiplano::cuda {
 
 namespace {
 
+using wire::number;
 using wire::Op;
+using wire::pointer;
 using wire::Record;
 using wire::Reply;
 using wire::State;
@@ -207,12 +209,6 @@ private:
                 return Place{one.number, static_cast<std::uint64_t>(bytes.data() - one.memory.data())};
         return fail(errors::card, "what a card reads or writes has to be staging memory");
     }
-    static std::uint64_t number(const std::byte* memory) noexcept { return reinterpret_cast<std::uint64_t>(memory); }
-    static std::byte* pointer(std::uint64_t address) noexcept
-    {
-        return reinterpret_cast<std::byte*>(address);  // NOLINT(performance-no-int-to-ptr): the card's number
-    }
-
     Connection other_;
     std::string name_;
     std::vector<Staging> stagings_;

@@ -25,7 +25,9 @@ namespace altiplano::cuda {
 
 namespace {
 
+using wire::number;
 using wire::Op;
+using wire::pointer;
 using wire::Record;
 using wire::Reply;
 using wire::State;
@@ -34,14 +36,6 @@ constexpr std::uint64_t pinned_bytes_min = std::uint64_t{32} << 20;  ///< for sm
 constexpr std::uint64_t staging_bytes_max = std::uint64_t{16} << 30;
 constexpr std::size_t stagings_max = 64, works_max = 1 << 20;
 
-std::byte* pointer(std::uint64_t address) noexcept
-{
-    return reinterpret_cast<std::byte*>(address);  // NOLINT(performance-no-int-to-ptr): the card's number
-}
-std::uint64_t number(const std::byte* memory) noexcept
-{
-    return reinterpret_cast<std::uint64_t>(memory);
-}
 std::unexpected<Error> not_its_own(std::string_view what)
 {
     return fail(errors::card, fmt::format("a worker process named {} that it does not have", what));

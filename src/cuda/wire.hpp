@@ -36,6 +36,16 @@ struct Record {
 };
 inline constexpr std::size_t records_max = 256;  ///< in a packet
 
+/// The card's memory as both name it.
+inline std::byte* pointer(std::uint64_t address) noexcept
+{
+    return reinterpret_cast<std::byte*>(address);  // NOLINT(performance-no-int-to-ptr): the card's number
+}
+inline std::uint64_t number(const std::byte* memory) noexcept
+{
+    return reinterpret_cast<std::uint64_t>(memory);
+}
+
 enum class State : std::uint32_t { done, no_card, failed };
 struct Reply {
     State state{};
