@@ -9,6 +9,7 @@ namespace {
 
 constexpr int attention_rows = 32;  ///< queries of one group of heads that meet the same keys and values at once
 constexpr int across_min = 4;  ///< rows that pay for laying keys across: an element of sixteen cells in lanes
+constexpr std::int64_t keys_ahead = 32;
 constexpr int usual_width = 64;  ///< of a head: worth code of its own
 constexpr unsigned score_rows = pieces == 1 ? 4 : 1, value_rows = pieces == 1 ? 2 : 1;  ///< that share what is loaded
 
@@ -22,11 +23,12 @@ struct AttentionRow {
 };
 
 struct AttentionTile {
-    AttentionTile(const Node& node, std::int64_t group_, AttentionRow* rows_, int count_)
+    AttentionTile(const Node& node, std::int64_t group_, std::int64_t ahead_bytes_, AttentionRow* rows_, int count_)
         : keys(node.source[1])
         , values(node.source[2])
         , group(group_)
         , width(node.source[0].extent[0])
+        , ahead_bytes(ahead_bytes_)
         , scale(float_of(node.parameters[0]))
         , cap(float_of(node.parameters[1]))
         , sinks(node.sources > 4)
@@ -38,6 +40,7 @@ struct AttentionTile {
     const Tensor& keys;
     const Tensor& values;
     std::int64_t group, width;
+    std::int64_t ahead_bytes;  ///< of a row of keys or values, from this group on, that are fetched ahead
     float scale, cap;
     bool sinks;
     AttentionRow* rows;
@@ -95,19 +98,42 @@ inline std::uint32_t find_live(AttentionTile& t, std::int64_t begin, std::int64_
 
 // Extents and pointers are taken out of the tile first: the compiler must think that every store changes them.
 
-inline void widen(AttentionTile& t, const Tensor& from, std::int64_t cell)
+/// Keys two groups ahead and the values that the segment will want: the rows of a cache lie too far from one another for the
+/// hardware to foresee, and most of a token's attention was waiting for them.
+/// @tparam Near  3 for keys into the first cache, 2 into the second
+template <int Near> ALTIPLANO_LANES void fetch_ahead(const std::byte* key, const std::byte* value, std::int64_t bytes)
+{
+    for (std::int64_t at = 0; at < bytes; at += 64) {
+        __builtin_prefetch(key + at, 0, Near);
+        __builtin_prefetch(value + at, 0, 2);
+    }
+}
+
+/// @tparam Fetches  rows ahead, one with each that is widened: many at once would have to wait. Of a row, whatever this thread
+/// will want of it: the first group of heads fetches for the others, so that the memory is read along, and once.
+template <bool Fetches> void widen(AttentionTile& t, const Tensor& from, std::int64_t cell)
 {
     const auto width = t.width;
     const auto stride = from.stride[1];
     const auto* at = row_of(from, cell, t.group);
+    const auto* key = row_of(t.keys, cell + keys_ahead, t.group);
+    const auto* value = row_of(t.values, cell, t.group);
+    const auto value_stride = t.values.stride[1];
+    const auto bytes = t.ahead_bytes;
     auto* to = t.cells;
     auto worst = t.worst;
-    for (int i = 0; i < cell_group; ++i, at += stride, to += width)
+    for (int i = 0; i < cell_group; ++i, at += stride, to += width) {
+        if constexpr (Fetches) {
+            fetch_ahead<2>(key, value, bytes);
+            key += stride;
+            value += value_stride;
+        }
         for (std::int64_t d = 0; d < width; d += 16) {
             const auto x = load_halves(at + 2 * d);
             worst = larger(worst, magnitude(x));
             store16(to + d, x);
         }
+    }
     t.worst = worst;
 }
 
@@ -118,6 +144,8 @@ inline void widen_across(AttentionTile& t, const Tensor& from, std::int64_t cell
     const auto* at = row_of(from, cell, t.group);
     auto* to = t.cells;
     auto worst = t.worst;
+    for (int i = 0; i < cell_group; ++i)
+        fetch_ahead<3>(row_of(t.keys, cell + keys_ahead + i, t.group), row_of(t.values, cell + i, t.group), 2 * width);
     for (std::int64_t d = 0; d < width; d += 16, at += 32) {
         F16x x[16];
         for (int i = 0; i < cell_group; ++i) {
@@ -187,23 +215,10 @@ ALTIPLANO_LANES void put_scores(AttentionTile& t, int r, std::int64_t cell, int 
     store16(t.maxima + 16 * r, if_greater(s, before, s, before));
 }
 
-/// Keys two groups ahead and the values that the segment will want: the rows of a cache lie too far from one another for the
-/// hardware to foresee, and most of a token's attention was waiting for them.
-inline void fetch_ahead(const AttentionTile& t, std::int64_t cell)
-{
-    const auto bytes = 2 * t.width;
-    for (int i = 0; i < cell_group; ++i)
-        for (std::int64_t at = 0; at < bytes; at += 64) {
-            __builtin_prefetch(row_of(t.keys, cell + 2 * cell_group + i, t.group) + at);
-            __builtin_prefetch(row_of(t.values, cell + i, t.group) + at, 0, 2);
-        }
-}
-
 inline void score_group(AttentionTile& t, const Tensor& keys, std::int64_t cell, int group)
 {
-    fetch_ahead(t, cell);
     if (t.count < across_min) {
-        widen(t, keys, cell);
+        widen<true>(t, keys, cell);
         for_live<1>(
             t, group, [&]<unsigned>(const int* r) { put_scores(t, *r, cell, group, products_along(t, t.rows[*r].query)); });
         return;
@@ -326,7 +341,7 @@ inline void attend(AttentionTile& t)
         weigh(t);
         for (auto cell = begin; cell < end; cell += cell_group)
             if (const auto group = static_cast<int>((cell - begin) / cell_group); (live >> group & 1U) != 0) {
-                widen(t, t.values, cell);
+                widen<false>(t, t.values, cell);
                 value_group(t, group);
             }
         join(t);
@@ -374,7 +389,12 @@ inline Outcome flash_attention(const Node& node, Share share)
                 reinterpret_cast<float*>(row_of(node.result, head, query)),
                 slope_of(float_of(node.parameters[2]), head, q.extent[2]), sink, 0.0F, 0.0F, false};
         }
-        AttentionTile tile(node, group, rows, static_cast<int>(end - begin));
+        // The first of this thread's tiles fetches what all of its groups want, where that lies in one piece.
+        const bool first = work == part.begin;
+        const auto together = first && k.stride[2] == 2 * q.extent[0] && node.source[2].stride[2] == k.stride[2]
+            ? (part.end - 1) / tiles - group + 1
+            : 1;
+        AttentionTile tile(node, group, together * 2 * q.extent[0], rows, static_cast<int>(end - begin));
         attend(tile);
         finite &= largest_of(tile.worst) < infinity_bits;
     }
