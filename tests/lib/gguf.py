@@ -137,6 +137,8 @@ def generated(path, entries, tensors):
 def block_of(kind, chance):
     """A block of weights around zero, some hundredths large."""
     half = lambda x: struct.pack("<e", x)
+    if kind == F16_TYPE:
+        return half(chance.uniform(-0.03, 0.03))
     if kind == Q4_0:
         return half(0.003) + chance.randbytes(16)
     if kind == Q5_0:
@@ -148,22 +150,22 @@ def block_of(kind, chance):
     return chance.randbytes(192) + bytes(b % 16 for b in chance.randbytes(16)) + half(0.0003)  # Q6_K
 
 
-def llama_shape(path, vocabulary, words, width, layers, feed, heads, kv_heads, base, head_format):
-    """A model of the Llama family in Q4_0."""
+def llama_shape(path, vocabulary, words, width, layers, feed, heads, kv_heads, base, head_format, body_format=Q4_0):
+    """A model of the Llama family."""
     head_width = width // heads
     kv = kv_heads * head_width
     entries = tokenizer(vocabulary)
-    entries += [entry("general.architecture", TEXT, "llama"), entry("general.name", TEXT, "Generated"), entry("general.file_type", U32, 2),
+    entries += [entry("general.architecture", TEXT, "llama"), entry("general.name", TEXT, "Generated"), entry("general.file_type", U32, 1 if body_format == F16_TYPE else 2),
                 entry("llama.context_length", U32, 8192), entry("llama.embedding_length", U32, width), entry("llama.block_count", U32, layers),
                 entry("llama.feed_forward_length", U32, feed), entry("llama.attention.head_count", U32, heads),
                 entry("llama.attention.head_count_kv", U32, kv_heads), entry("llama.rope.freq_base", F32, base),
                 entry("llama.rope.dimension_count", U32, head_width), entry("llama.vocab_size", U32, words),
                 entry("llama.attention.layer_norm_rms_epsilon", F32, 1e-5)]
-    tensors = [("token_embd.weight", [width, words], Q4_0), ("output.weight", [width, words], head_format), ("output_norm.weight", [width], F32_TYPE)]
+    tensors = [("token_embd.weight", [width, words], body_format), ("output.weight", [width, words], head_format), ("output_norm.weight", [width], F32_TYPE)]
     for layer in range(layers):
         for name, extents in (("attn_q", [width, width]), ("attn_k", [width, kv]), ("attn_v", [width, kv]), ("attn_output", [width, width]),
                               ("ffn_gate", [width, feed]), ("ffn_up", [width, feed]), ("ffn_down", [feed, width])):
-            tensors.append((f"blk.{layer}.{name}.weight", extents, Q4_0))
+            tensors.append((f"blk.{layer}.{name}.weight", extents, body_format))
         tensors += [(f"blk.{layer}.{name}_norm.weight", [width], F32_TYPE) for name in ("attn", "ffn")]
     generated(path, entries, tensors)
 
@@ -171,6 +173,12 @@ def llama_shape(path, vocabulary, words, width, layers, feed, heads, kv_heads, b
 def llama3_8b(path, vocabulary):
     """The shape of Llama 3 8B, with its vocabulary out of `vocabulary`: 4.7 GB."""
     llama_shape(path, vocabulary, words=128256, width=4096, layers=32, feed=14336, heads=32, kv_heads=8, base=500000.0, head_format=Q6_K)
+
+
+def llama3_8b_f16(path, vocabulary):
+    """The same unquantised: 16.1 GB."""
+    llama_shape(path, vocabulary, words=128256, width=4096, layers=32, feed=14336, heads=32, kv_heads=8, base=500000.0, head_format=F16_TYPE,
+                body_format=F16_TYPE)
 
 
 def llama_1_1b(path, vocabulary):
