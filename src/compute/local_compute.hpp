@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/interrupts.hpp"
 #include "compute/ao_checkpoint.hpp"
 #include "compute/card_process.hpp"
 #include "compute/images.hpp"
@@ -258,6 +259,7 @@ private:
     Turns turns_;
     Turns slices_;  ///< of those that take longer than a turn
     std::atomic<std::size_t> long_now_ = 0;
+    Interrupts interrupts_;  ///< while something takes long
     std::atomic<bool> stopping_ = false;
     std::atomic<std::uint64_t> shown_ = 0;  ///< memories that were asked for: each has a file of its own for a while
     std::mutex mutex_;  ///< of what follows; a lane's own comes before it

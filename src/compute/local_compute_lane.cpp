@@ -359,12 +359,14 @@ Result<Evaluated> LocalCompute::evaluated(
     // What takes long goes on beside the others. A message ends only by its own limits.
     bool is_long = false;
     std::optional<Away> away;
+    std::optional<Interrupts::Needed> interrupts;
     TimeSlices slices(turn, slices_, whose(lane), lane.worker->share(), clock_, options_.time, [&] {
         for (const auto& one : lane.pending)
             (void)results_.wait(*one).has_value();  // `settle` tells of it
         is_long = true;
         ++long_now_;
         away.emplace();
+        interrupts.emplace(interrupts_);
     });
     const TensorThreads::Evaluation under_way(threads_);
     auto done = lane.worker->evaluated([&](std::string_view path, bool) { return drive::open_path(weave_, reader, path); },
