@@ -1,6 +1,7 @@
 // `bench llama`: tokens per second of llama.cpp inside our VM, its graphs computed by the extension `tensor`, against llama.cpp
 // built natively. Prefill and decode apart, one and two threads; and decode with one thread against what the memory could
-// deliver, if a token cost nothing but reading every weight once. The model is mapped on both sides.
+// deliver, if a token cost nothing but reading every weight once: after that prompt, whose keys and values are read as well, and
+// after a few words, where weights are nearly all that there is to read. The model is mapped on both sides.
 //   bench_llama LLAMA.wasm MODEL.gguf NATIVE_PROGRAM MODULES_FOLDER [--implementation NAME] [--threads N] [--pairs N] [--json]
 //   [--smoke]
 #include "lib/inference.hpp"
@@ -69,6 +70,7 @@ int main(int count, char** values)
     const Path model = given.rest[1];
     const int words = given.smoke ? 32 : 512;
     const int tokens = given.smoke ? 4 : 64;
+    constexpr int few_words = 16;
     const int runs = given.smoke ? 1 : pairs;
 
     const auto engine = must(vm::Engine::create());
@@ -85,6 +87,7 @@ int main(int count, char** values)
         auto process = bench::loaded(engine, wasm, given.rest[3], model, tensor);
         bench::Compared compared;
         bench::Compared law;
+        bench::Compared short_law;
         for (int run = 0; run < runs; ++run) {
             const auto ours = bench::inside(process, words, tokens, threads > 1);
             compared.add(ours, bench::outside(given.rest[2], model, ours.prompt, tokens, threads));
@@ -94,14 +97,22 @@ int main(int count, char** values)
             std::ranges::generate(readings, [&] { return reading_seconds(weights); });
             read.decode = 1 / bench::median(readings);
             law.add(ours, read);
+            if (threads == 1) {
+                const auto few = bench::inside(process, few_words, tokens);
+                read.work = few.work;
+                short_law.add(few, read);
+            }
         }
         equal &= compared.equal();
         const auto with = fmt::format("{} thread{}", threads, threads == 1 ? "" : "s");
         rows.push_back(compared.prefill(fmt::format("prefill {}, {}", words, with), "native llama.cpp"));
         rows.push_back(compared.decode(fmt::format("decode, {}", with), "native llama.cpp"));
         // With tied embeddings, as the model of the tests has them, a token reads the whole file.
-        if (threads == 1)
+        if (threads == 1) {
             rows.push_back(law.decode("decode over the bandwidth law, 1 thread", "reading the file"));
+            rows.push_back(short_law.decode(
+                fmt::format("the same after {} words in the place of {}", few_words, words), "reading the file"));
+        }
     }
     bench::report(rows, given.json);
     return equal ? 0 : 1;
