@@ -274,8 +274,7 @@ public:
                 auto statement = database.prepare(removed
                         ? "DELETE FROM images WHERE process = ? AND nonce = ? AND file = ? AND cron = ?"
                         : "INSERT INTO images (process, nonce, file, cron, state_root) VALUES (?, ?, ?, ?, ?) ON CONFLICT "
-                          "(process, "
-                          "nonce, cron) DO UPDATE SET file = excluded.file, state_root = excluded.state_root");
+                          "(process, nonce, cron) DO UPDATE SET file = excluded.file, state_root = excluded.state_root");
                 statement.bind(image.process).bind(image.nonce).bind(std::string_view(image.file)).bind(image.cron);
                 if (!removed)
                     statement.bind(image.state_root);

@@ -73,27 +73,26 @@ void Writer::drain()
     }
 }
 
-void Writer::commit(const std::vector<Waiting*>& batch)
+void Writer::fail_all(const std::vector<Waiting*>& batch, const Error& error)
 {
-    const auto all_fail = [&](const Error& error) {
-        for (auto* one : batch)
-            one->result = std::unexpected(error);
-    };
-    if (broken_)
-        return all_fail(*broken_);
-    if (const auto begun = database_->execute("BEGIN IMMEDIATE"); !begun)
-        return all_fail(begun.error());
+    for (auto* one : batch)
+        one->result = std::unexpected(error);
+}
 
-    // Alone, it needs no savepoint, for which SQLite keeps every page as it was.
-    const bool alone = batch.size() == 1;
-    if (alone) {
-        batch.front()->result = (*batch.front()->transaction)(*database_);
-        if (!batch.front()->result) {
-            (void)database_->execute("ROLLBACK").has_value();  // SQLite may have done it already
-            return;
-        }
-    }
-    for (auto* one : alone ? std::vector<Waiting*>{} : batch) {
+/// It needs no savepoint, for which SQLite keeps every page as it was. @return false: rolled back, and told
+bool Writer::run_alone(Waiting& one)
+{
+    one.result = (*one.transaction)(*database_);
+    if (one.result)
+        return true;
+    (void)database_->execute("ROLLBACK").has_value();  // SQLite may have done it already
+    return false;
+}
+
+/// Each by itself. @return false: all rolled back, and told
+bool Writer::run_all(const std::vector<Waiting*>& batch)
+{
+    for (auto* one : batch) {
         one->result = database_->prepare("SAVEPOINT one").run();
         if (!one->result)
             continue;
@@ -106,9 +105,22 @@ void Writer::commit(const std::vector<Waiting*>& batch)
             // SQLite may have undone the whole transaction already, so none of the batch is kept.
             const auto full = one->result.error();
             (void)database_->execute("ROLLBACK").has_value();
-            return all_fail(full);
+            fail_all(batch, full);
+            return false;
         }
     }
+    return true;
+}
+
+void Writer::commit(const std::vector<Waiting*>& batch)
+{
+    if (broken_)
+        return fail_all(batch, *broken_);
+    if (const auto begun = database_->execute("BEGIN IMMEDIATE"); !begun)
+        return fail_all(batch, begun.error());
+
+    if (!(batch.size() == 1 ? run_alone(*batch.front()) : run_all(batch)))
+        return;
 
     static auto& commits = counters::counter("altiplano_store_commits_total", "Commits, each with one sync.");
     static auto& transactions =
@@ -122,7 +134,7 @@ void Writer::commit(const std::vector<Waiting*>& batch)
         if (committed.error().code != errors::disk_full)
             broken_ = Error{errors::broken, "an earlier commit failed: " + committed.error().sentence,
                 "restart: what is on disk is the truth"};
-        all_fail(committed.error());
+        fail_all(batch, committed.error());
     }
 }
 

@@ -48,6 +48,9 @@ private:
     };
     void drain();
     void commit(const std::vector<Waiting*>& batch);
+    bool run_alone(Waiting& one);
+    bool run_all(const std::vector<Waiting*>& batch);
+    static void fail_all(const std::vector<Waiting*>& batch, const Error& error);
 
     std::unique_ptr<Database> database_;
     bool group_;
