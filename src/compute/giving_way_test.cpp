@@ -1,5 +1,7 @@
 #include "compute/giving_way.hpp"
 
+#include "base/test_clock.hpp"
+
 #include <atomic>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -13,14 +15,6 @@ using namespace altiplano::compute;
 namespace {
 
 constexpr std::int64_t second = 1'000'000'000;
-
-/// A clock that goes where it is told.
-struct Told final : Clock {
-    std::int64_t wall_ms() const override { return now_ns / 1'000'000; }
-    std::int64_t monotonic_ns() const override { return now_ns; }
-    void sleep_ms(std::int64_t) override { }
-    std::int64_t now_ns = second;
-};
 
 /// A thread of this program that does nothing.
 class Idler {
@@ -73,7 +67,8 @@ TEST(WhoGivesWay, does_so_with_every_thread_and_is_whole_again_with_every_thread
     if (own_policy != SCHED_OTHER)
         GTEST_SKIP() << "this program was given another policy";
     const int own_nice = getpriority(PRIO_PROCESS, 0);
-    Told clock;
+    StillClock clock;
+    clock.now_ns = second;
     WorkerShare share(getpid());
     const Idler before;
     share.give_way(clock);

@@ -1,6 +1,7 @@
 #include "compute/time_slices.hpp"
 
 #include "base/executor.hpp"
+#include "base/test_clock.hpp"
 
 #include <atomic>
 #include <gtest/gtest.h>
@@ -10,14 +11,6 @@ using namespace altiplano;
 using namespace altiplano::compute;
 
 namespace {
-
-class StillClock final : public Clock {
-public:
-    std::int64_t wall_ms() const override { return now_ns / 1'000'000; }
-    std::int64_t monotonic_ns() const override { return now_ns; }
-    void sleep_ms(std::int64_t duration_ms) override { now_ns += duration_ms * 1'000'000; }
-    std::atomic<std::int64_t> now_ns = 0;
-};
 
 constexpr TimeSlices::Options times{.first_ms = 30, .slice_ms = 100, .long_ms = 1000};
 

@@ -1,6 +1,7 @@
 #include "compute/turns.hpp"
 
 #include "base/executor.hpp"
+#include "base/test_clock.hpp"
 
 #include <atomic>
 #include <gtest/gtest.h>
@@ -12,14 +13,6 @@ using namespace altiplano;
 using namespace altiplano::compute;
 
 namespace {
-
-class StillClock final : public Clock {
-public:
-    std::int64_t wall_ms() const override { return now_ns / 1'000'000; }
-    std::int64_t monotonic_ns() const override { return now_ns; }
-    void sleep_ms(std::int64_t duration_ms) override { now_ns += duration_ms * 1'000'000; }
-    std::atomic<std::int64_t> now_ns = 0;
-};
 
 Turns::Whose whose(const std::string& who)
 {
@@ -117,48 +110,52 @@ TEST(Turns, begin_for_a_new_process_where_those_of_its_account_are)
         served({{"a/early", 10}, {"a/early", 10}, {"a/new", 10}, {"a/new", 10}, {"a/new", 10}}, clock, turns).at(1), "a/early");
 }
 
-TEST(Turns, go_to_others_while_an_account_has_as_many_under_way_as_it_may)
-{
+namespace {
+
+/// An account may have one under way, has it, and somebody waits to be its second.
+class ASecondUnderWay : public testing::Test {
+protected:
+    ASecondUnderWay()
+    {
+        turns.allow_under_way(1);
+        first.emplace(turns, whose("a/1"));
+        first->leave();
+        pool->post([this] {
+            const Turns::Turn second(turns, whose("a/2"));
+            got = true;
+        });
+        while (turns.waiting() == 0)
+            std::this_thread::yield();
+    }
+    void wait_until_it_got_one() const
+    {
+        while (!got)
+            std::this_thread::yield();
+    }
+
     StillClock clock;
-    Turns turns(1, clock);
-    turns.allow_under_way(1);
-    std::optional<Turns::Turn> first(std::in_place, turns, whose("a/1"));
-    first->leave();
+    Turns turns{1, clock};
+    std::optional<Turns::Turn> first;
     std::atomic<bool> got = false;
-    const auto pool = thread_pool("waiting", 1);
-    pool->post([&] {
-        const Turns::Turn second(turns, whose("a/2"));
-        got = true;
-    });
-    while (turns.waiting() == 0)
-        std::this_thread::yield();
+    const std::unique_ptr<Executor> pool = thread_pool("waiting", 1);
+};
+
+}  // namespace
+
+TEST_F(ASecondUnderWay, waits_while_others_have_their_turns)
+{
     {
         const Turns::Turn others(turns, whose("b"));
     }
     EXPECT_FALSE(got);
     first.reset();
-    while (!got)
-        std::this_thread::yield();
+    wait_until_it_got_one();
 }
 
-TEST(Turns, go_to_who_may_have_more_under_way_as_soon_as_that_is_said)
+TEST_F(ASecondUnderWay, begins_as_soon_as_it_is_said_that_it_may)
 {
-    StillClock clock;
-    Turns turns(1, clock);
-    turns.allow_under_way(1);
-    Turns::Turn first(turns, whose("a/1"));
-    first.leave();
-    std::atomic<bool> got = false;
-    const auto pool = thread_pool("waiting", 1);
-    pool->post([&] {
-        const Turns::Turn second(turns, whose("a/2"));
-        got = true;
-    });
-    while (turns.waiting() == 0)
-        std::this_thread::yield();
     turns.allow_under_way(2);
-    while (!got)
-        std::this_thread::yield();
+    wait_until_it_got_one();
 }
 
 TEST(Turns, tell_who_has_to_wait_before_it_waits)
