@@ -19,9 +19,11 @@ public:
 /// @param away_max  so many more are started where tasks are away, if need be
 std::unique_ptr<Executor> thread_pool(std::string_view name, std::size_t threads, std::size_t away_max = 0);
 
+inline constexpr std::chrono::milliseconds patience{30};  ///< before a wait is a long one
+inline constexpr std::size_t many_away = 64;  ///< for pools whose tasks wait for evaluations that take long
+
 /// A task that has long to wait: while this lives, its thread counts as none of its pool's, and another one may do what was
 /// posted. Made and ended by one thread; nothing on a thread of no pool, or that is away already.
-inline constexpr std::chrono::milliseconds patience{30};  ///< before a wait is a long one
 class Away {
 public:
     Away() noexcept;

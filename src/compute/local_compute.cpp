@@ -293,7 +293,7 @@ Result<void> LocalCompute::with_lane(const ProcessId& process, const std::functi
 {
     const auto lane = this->lane(process);
     std::vector<std::shared_ptr<ResultQueue::Pending>> pending;
-    std::chrono::milliseconds patience{};
+    std::chrono::milliseconds at_most{};
     {
         const auto busy = only_user(*lane);
         if (lane->stopped)
@@ -307,7 +307,7 @@ Result<void> LocalCompute::with_lane(const ProcessId& process, const std::functi
                 TRY_OK(take_priority_back(*lane));
                 pending = lane->pending;
                 if (!pending.empty() && lane->wanted.after(pending.back()->slot(), others_wait) == others_wait)
-                    patience = a_while;
+                    at_most = a_while;
                 break;
             }
             TRY_OK(settle(*lane));
@@ -323,7 +323,7 @@ Result<void> LocalCompute::with_lane(const ProcessId& process, const std::functi
     }
     // The lane is free while its results are written: the next message is evaluated meanwhile.
     for (const auto& one : pending)
-        if (const auto written = results_.wait(*one, patience); !written) {
+        if (const auto written = results_.wait(*one, at_most); !written) {
             const std::lock_guard busy(lane->mutex);
             return refused(*lane, written.error());
         }

@@ -86,8 +86,9 @@ void LocalCompute::put_others_to_sleep_soon()
         return put_others_to_sleep();
     {
         const std::lock_guard lock(mutex_);
-        allow_under_way(resident_bytes());
-        if (awake_.size() <= options_.warm_max + options_.idle_workers && resident_bytes() <= options_.warm_bytes_max) {
+        const auto bytes = resident_bytes();
+        allow_under_way(bytes);
+        if (awake_.size() <= options_.warm_max + options_.idle_workers && bytes <= options_.warm_bytes_max) {
             if (awake_.size() <= options_.warm_max || std::exchange(is_going_, true))
                 return;
             life_->post([this] {

@@ -81,8 +81,8 @@ public:
             return std::ranges::all_of(work[i].waits_for_some(), [&](std::uint32_t place) { return done[place]; });
         };
         while (!left.empty()) {
-            auto next = left.begin() + static_cast<std::ptrdiff_t>(order_ % left.size());
-            order_ = order_ * 6364136223846793005U / 3 + 1442695040888963407U;
+            order_ = order_ * 6364136223846793005U + 1442695040888963407U;
+            auto next = left.begin() + static_cast<std::ptrdiff_t>((order_ >> 33) % left.size());
             while (!is_ready(*next))
                 next = next + 1 == left.end() ? left.begin() : next + 1;
             auto& one = work[*next];

@@ -61,10 +61,10 @@ public:
     /// Nobody knows until begin_anew, or until `keep`, once what was written there was noted.
     void lose() noexcept { known_ = false; }
     void keep() noexcept { known_ = true; }
+    /// To the card, from guest memory.
+    using Send = std::function<Result<void>(std::byte* to, Bytes from)>;
     /// Sends what the guest has otherwise.
     /// @param inputs  ascending, apart
-    /// @param send  to the card, from guest memory
-    using Send = std::function<Result<void>(std::byte* to, Bytes from)>;
     Result<void> bring(
         std::span<const Extent> inputs, std::span<const std::byte> memory, const TakeWritten& written, const Send& send);
     /// The card has these bytes there.

@@ -13,7 +13,6 @@ namespace altiplano::messenger {
 namespace {
 
 constexpr std::int64_t pause_ms_max = 60'000;
-constexpr std::size_t away_max = 64;  ///< processes whose evaluations take long, waited for besides
 
 bool is_not_here(std::string_view code)
 {
@@ -32,7 +31,7 @@ LocalMessenger::LocalMessenger(units::Scheduler& scheduler, units::Compute& comp
     , authority_(authority)
     , clock_(clock)
     , options_(std::move(options))
-    , executor_(thread_pool("messenger", options_.threads, options_.threads > 1 ? away_max : 0))
+    , executor_(thread_pool("messenger", options_.threads, options_.threads > 1 ? many_away : 0))
     , later_(thread_pool("retry", 1))
     , watch_(thread_pool("cron", 1))
 {

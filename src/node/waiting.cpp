@@ -7,16 +7,12 @@
 
 namespace altiplano::node {
 
-namespace {
-constexpr std::size_t away_max = 64;  ///< processes whose evaluations take long, waited for besides
-}  // namespace
-
 Waiting::Waiting(units::Compute& compute, std::size_t threads, std::size_t most)
     : compute_(compute)
     , most_(most)
     , gauge_(counters::gauge("altiplano_results_waited_for", "Requests that wait for a result or another slow answer.",
           [this] { return static_cast<double>(count_); }))
-    , executor_(thread_pool("waiting", threads, away_max))
+    , executor_(thread_pool("waiting", threads, many_away))
     , posts_(executor_.get())
 {
 }
