@@ -1,6 +1,9 @@
 #include "../sampler.hpp"
 
+#include <kernels/arithmetic.hpp>
+
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <gtest/gtest.h>
@@ -177,6 +180,80 @@ TEST(Sampler, finds_the_first_of_a_large_vocabulary_as_if_all_were_sorted)
         only.tokens = {sorted[sorted.size() / 2], sorted.back()};
         EXPECT_EQ(sampler.choose(many, said, &only), sorted[sorted.size() / 2]);
     }
+}
+
+// docs/arithmetic.md §9.3 and §9.4 word by word, over all candidates sorted.
+std::int32_t as_documented(std::vector<Candidate> sorted, const SamplingOptions& options, std::uint64_t random)
+{
+    std::ranges::sort(
+        sorted, [](const auto& a, const auto& b) { return a.logit > b.logit || (a.logit == b.logit && a.token < b.token); });
+    const auto weight = [&](std::size_t i, float temperature) {
+        const float exponent = (sorted[i].logit - sorted[0].logit) / temperature;
+        return static_cast<std::uint64_t>(static_cast<double>(kernels::exp_of(exponent)) * 4294967296.0);
+    };
+    const auto part = [](float of) { return static_cast<std::uint64_t>(static_cast<double>(of) * 4294967296.0); };
+    __extension__ using Wide = unsigned __int128;
+    if (options.top_k > 0)
+        sorted.resize(std::min(sorted.size(), static_cast<std::size_t>(options.top_k)));
+    std::uint64_t all = 0;
+    for (std::size_t i = 0; i < sorted.size(); i++)
+        all += weight(i, 1);
+    std::size_t kept = 0;
+    for (std::uint64_t sum = 0; kept < sorted.size() && (kept == 0 || weight(kept, 1) >= part(options.min_p));) {
+        sum += weight(kept++, 1);
+        if (static_cast<Wide>(sum) << 32 >= static_cast<Wide>(all) * part(options.top_p))
+            break;
+    }
+    std::uint64_t total = 0;
+    for (std::size_t i = 0; i < kept; i++)
+        total += weight(i, options.temperature);
+    const auto point = static_cast<std::uint64_t>((static_cast<Wide>(random) * total) >> 64);
+    std::size_t chosen = 0;
+    for (std::uint64_t sum = weight(0, options.temperature); sum <= point; sum += weight(chosen, options.temperature))
+        chosen++;
+    return sorted[chosen].token;
+}
+
+TEST(Sampler, draws_without_sorting_what_sorting_would_give)
+{
+    std::uint32_t state = 7;
+    const auto next = [&state] { return state = state * 1664525 + 1013904223; };
+    const auto of = [&](auto... values) {
+        const std::array all{values...};
+        return all[(next() >> 16) % all.size()];
+    };
+    for (int round = 0; round < 400; round++) {
+        const auto spread = of(0.0F, 0.5F, 8.0F, 60.0F);
+        std::vector<float> many(1 + (next() >> 8) % of(3U, 300U, 4000U));
+        std::vector<Candidate> candidates;
+        for (std::size_t i = 0; i < many.size(); i++) {
+            many[i] = spread * static_cast<float>(next() >> 20) / 4096;
+            candidates.push_back({static_cast<std::int32_t>(i), many[i]});
+        }
+        const SamplingOptions options{.temperature = of(0.1F, 0.8F, 3.0F, 100.0F),
+            .top_k = of(0, 0, 1500),
+            .top_p = of(0.0F, 0.1F, 0.95F, 1.0F),
+            .min_p = of(0.0F, 0.01F, 0.5F, 1.0F),
+            .seed = next()};
+        Sampler sampler;
+        sampler.set(options);
+        // SplitMix64, docs/arithmetic.md §9.
+        std::uint64_t random = options.seed + 0x9e3779b97f4a7c15U;
+        random = (random ^ (random >> 30)) * 0xbf58476d1ce4e5b9U;
+        random = (random ^ (random >> 27)) * 0x94d049bb133111ebU;
+        random ^= random >> 31;
+        EXPECT_EQ(sampler.choose(many, {}, nullptr), as_documented(candidates, options, random)) << round;
+    }
+}
+
+TEST(Sampler, leaves_out_what_a_penalty_makes_infinite)
+{
+    Sampler sampler;
+    sampler.set({.temperature = 1, .top_k = 0, .repeat_penalty = 0.01F});
+    EXPECT_EQ(sampler.choose(std::vector{3e38F, 1.0F}, std::vector<std::int32_t>{0}, nullptr), 1);
+    sampler.set({.repeat_penalty = 0.01F});
+    EXPECT_EQ(sampler.choose(std::vector{3e38F, 1.0F}, std::vector<std::int32_t>{0}, nullptr), 1);
+    EXPECT_EQ(sampler.choose(std::vector{3e38F}, std::vector<std::int32_t>{0}, nullptr), -1);
 }
 
 TEST(Sampler, leaves_out_logits_that_are_no_numbers)
