@@ -45,18 +45,38 @@ template <class M> void fill(M& memory, float first)
     memory.put(0x1000, weights);
 }
 
+/// One memory for the processor, one for the card.
+struct Twins {
+    Memory here, there;
+    explicit Twins(float first = 1) { fill(first); }
+    void fill(float first)
+    {
+        tensor::fill(here, first);
+        tensor::fill(there, first);
+    }
+    template <class T> void put(std::uint64_t address, const std::vector<T>& values)
+    {
+        here.put(address, values);
+        there.put(address, values);
+    }
+    /// Both do, and are equal afterwards.
+    void compute(vm::Extension& card, const std::vector<NodeRecord>& nodes)
+    {
+        EXPECT_EQ(fault(here.compute(*extension(), nodes)), "none");
+        EXPECT_EQ(fault(there.compute(card, nodes)), "none");
+        EXPECT_TRUE(here.words == there.words);
+        EXPECT_EQ(here.gas, there.gas);
+    }
+};
+
 TEST(OnCard, gives_the_memory_that_the_processor_gives)
 {
     const OnCard card;
-    Memory here;
-    Memory there;
+    Twins twins;
     for (const float first : {0.5F, 0.5F, -3.0F}) {
-        fill(here, first);
-        fill(there, first);
-        ASSERT_EQ(fault(here.compute(*extension(), {product(), half_of_it()})), "none");
-        ASSERT_EQ(fault(there.compute(*card.tensor, {product(), half_of_it()})), "none");
-        EXPECT_TRUE(here.words == there.words) << first;
-        EXPECT_EQ(here.gas, there.gas);
+        SCOPED_TRACE(first);
+        twins.fill(first);
+        twins.compute(*card.tensor, {product(), half_of_it()});
     }
 }
 
@@ -93,16 +113,11 @@ TEST(OnCard, keeps_what_shows_an_item)
 TEST(OnCard, names_what_stops_it_and_computes_rightly_afterwards)
 {
     const OnCard card;
-    Memory here;
-    Memory there;
-    fill(here, 1);
-    fill(there, 1);
-    there.put(0x4000, std::vector{__builtin_inff()});
-    EXPECT_EQ(fault(there.compute(*card.tensor, {half_of_it(), product()})), errors::trap_not_finite);
-    fill(there, 1);
-    ASSERT_EQ(fault(here.compute(*extension(), {product(), half_of_it()})), "none");
-    ASSERT_EQ(fault(there.compute(*card.tensor, {product(), half_of_it()})), "none");
-    EXPECT_TRUE(here.words == there.words);
+    Twins twins;
+    twins.there.put(0x4000, std::vector{__builtin_inff()});
+    EXPECT_EQ(fault(twins.there.compute(*card.tensor, {half_of_it(), product()})), errors::trap_not_finite);
+    twins.there = twins.here;
+    twins.compute(*card.tensor, {product(), half_of_it()});
 }
 
 TEST(OnCard, brings_back_only_the_rows_that_were_set)
@@ -110,16 +125,10 @@ TEST(OnCard, brings_back_only_the_rows_that_were_set)
     const OnCard card;
     const auto set =
         node(Op::set_rows, plain(0x20000, Type::f16, 64, 1000), {plain(0x4000, Type::f32, 64, 3), plain(0x3000, Type::i64, 3)});
-    Memory here;
-    Memory there;
-    for (auto* memory : {&here, &there}) {
-        fill(*memory, 1);
-        memory->put(0x20000, std::vector<std::uint16_t>(64000, 0x3800));
-        memory->put(0x3000, std::vector<std::int64_t>{7, 900, 8});
-    }
-    ASSERT_EQ(fault(here.compute(*extension(), {set})), "none");
-    ASSERT_EQ(fault(there.compute(*card.tensor, {set})), "none");
-    EXPECT_TRUE(here.words == there.words);
+    Twins twins;
+    twins.put(0x20000, std::vector<std::uint16_t>(64000, 0x3800));
+    twins.put(0x3000, std::vector<std::int64_t>{7, 900, 8});
+    twins.compute(*card.tensor, {set});
     EXPECT_LT(card.device->downloaded, 1000U);
 }
 
@@ -129,16 +138,10 @@ TEST(OnCard, leaves_gaps_between_rows_as_they_are)
     auto gappy = half_of_it();
     gappy.result.stride[1] = 100;
     gappy.result.stride[2] = gappy.result.stride[3] = 300;
-    Memory here;
-    Memory there;
-    for (auto* memory : {&here, &there}) {
-        fill(*memory, 1);
-        memory->put(0x9000, std::vector<std::uint32_t>(80, 0x12345678));
-        memory->put(0x8000, std::vector<float>(48, 3.5F));
-    }
-    ASSERT_EQ(fault(here.compute(*extension(), {gappy})), "none");
-    ASSERT_EQ(fault(there.compute(*card.tensor, {gappy})), "none");
-    EXPECT_TRUE(here.words == there.words);
+    Twins twins;
+    twins.put(0x9000, std::vector<std::uint32_t>(80, 0x12345678));
+    twins.put(0x8000, std::vector<float>(48, 3.5F));
+    twins.compute(*card.tensor, {gappy});
 }
 
 TEST(OnCard, begins_when_the_card_is_there)
@@ -147,15 +150,12 @@ TEST(OnCard, begins_when_the_card_is_there)
     const auto card = std::make_shared<cuda::Card>(std::unique_ptr<cuda::Device>(device));
     int asked = 0;
     const auto tensor = extension_on([&] { return ++asked > 2 ? card : nullptr; });
-    Memory here;
-    Memory there;
+    Twins twins;
     for (int graph = 1; graph <= 4; ++graph) {
-        fill(here, 1);
-        fill(there, 1);
-        ASSERT_EQ(fault(here.compute(*extension(), {product()})), "none");
-        ASSERT_EQ(fault(there.compute(*tensor, {product()})), "none");
-        EXPECT_TRUE(here.words == there.words);
-        EXPECT_EQ(device->uploaded > 0, asked > 2) << graph;
+        SCOPED_TRACE(graph);
+        twins.fill(1);
+        twins.compute(*tensor, {product()});
+        EXPECT_EQ(device->uploaded > 0, asked > 2);
     }
     EXPECT_EQ(asked, 3);  // and never again
 }
@@ -163,15 +163,10 @@ TEST(OnCard, begins_when_the_card_is_there)
 TEST(OnCard, leaves_it_to_the_processor_when_the_card_breaks)
 {
     const OnCard card;
-    Memory here;
-    Memory there;
-    fill(here, 1);
-    fill(there, 1);
-    ASSERT_EQ(fault(there.compute(*card.tensor, {product()})), "none");
+    Twins twins;
+    twins.compute(*card.tensor, {product()});
     card.device->broken = true;
-    ASSERT_EQ(fault(here.compute(*extension(), {product(), half_of_it()})), "none");
-    ASSERT_EQ(fault(there.compute(*card.tensor, {product(), half_of_it()})), "none");
-    EXPECT_TRUE(here.words == there.words);
+    twins.compute(*card.tensor, {product(), half_of_it()});
 }
 
 }  // namespace
