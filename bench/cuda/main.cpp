@@ -9,11 +9,7 @@ using bench::must;
 
 int main(int count, char** values)
 {
-    const auto given = bench::arguments(count, values);
-    if (given.rest.size() != 4) {
-        fmt::print(stderr, "usage: bench_cuda LLAMA.wasm MODEL.gguf NATIVE_PROGRAM MODULES_FOLDER [--json] [--smoke]\n");
-        return 2;
-    }
+    const auto given = bench::arguments(count, values, "LLAMA.wasm MODEL.gguf NATIVE_PROGRAM MODULES_FOLDER");
     const int words = given.smoke ? 32 : 512;
     const int tokens = given.smoke ? 8 : 128;
     const int runs = given.smoke ? 1 : 5;

@@ -68,11 +68,7 @@ std::uint64_t copied(Bytes from, std::span<std::byte> buffer)
 
 int main(int count, char** values)
 {
-    const auto given = bench::arguments(count, values);
-    if (given.rest.size() != 2) {
-        fmt::print(stderr, "usage: bench_drive READ.wasm FOLDER [--json] [--smoke]\n");
-        return 2;
-    }
+    const auto given = bench::arguments(count, values, "READ.wasm FOLDER");
     const Path folder = given.rest[1];
     const auto whole = folder / "item";
     const auto sparse = folder / "sparse";

@@ -10,11 +10,7 @@ using bench::must;
 
 int main(int count, char** values)
 {
-    const auto given = bench::arguments(count, values);
-    if (given.rest.size() != 3) {
-        fmt::print(stderr, "usage: bench_first_token LLAMA.wasm MODEL.gguf MODULES_FOLDER [--json] [--smoke]\n");
-        return 2;
-    }
+    const auto given = bench::arguments(count, values, "LLAMA.wasm MODEL.gguf MODULES_FOLDER");
     const int words = given.smoke ? 16 : 64;
     const int runs = given.smoke ? 1 : 11;
     const Path folder = given.rest[2];

@@ -135,6 +135,15 @@ Arguments arguments(int count, char** values)
     return parsed;
 }
 
+Arguments arguments(int count, char** values, std::string_view expected)
+{
+    auto parsed = arguments(count, values);
+    if (parsed.rest.size() == static_cast<std::size_t>(std::ranges::count(expected, ' ')) + 1)
+        return parsed;
+    fmt::print(stderr, "usage: {} {} [--json] [--smoke]\n", values[0], expected);
+    std::exit(2);
+}
+
 void give_up(const Error& error)
 {
     fmt::print(stderr, "{}: {}\n", error.code, error.sentence);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -61,6 +62,8 @@ struct Arguments {
     std::vector<std::string> rest;
 };
 Arguments arguments(int count, char** values);
+/// The same where exactly the words of `expected` are wanted in `rest`; else the program's end with its usage.
+Arguments arguments(int count, char** values, std::string_view expected);
 
 /// The value, or the program's end with the error on stderr: a benchmark has nobody to hand it to.
 [[noreturn]] void give_up(const Error& error);

@@ -9,11 +9,7 @@ using bench::must;
 
 int main(int count, char** values)
 {
-    const auto given = bench::arguments(count, values);
-    if (given.rest.size() != 4) {
-        fmt::print(stderr, "usage: bench_reference LLAMA.wasm MODEL.gguf NATIVE_PROGRAM MODULES_FOLDER [--json] [--smoke]\n");
-        return 2;
-    }
+    const auto given = bench::arguments(count, values, "LLAMA.wasm MODEL.gguf NATIVE_PROGRAM MODULES_FOLDER");
     const Path model = given.rest[1];
     const int words = given.smoke ? 16 : 512;
     const int tokens = given.smoke ? 3 : 64;

@@ -107,11 +107,7 @@ bench::Sample transfers(Process& process, std::uint64_t count)
 
 int main(int count, char** values)
 {
-    const auto given = bench::arguments(count, values);
-    if (given.rest.size() != 3) {
-        fmt::print(stderr, "usage: bench_runtime PROCESS.wasm AOS.wasm TOKEN.lua [--json] [--smoke]\n");
-        return 2;
-    }
+    const auto given = bench::arguments(count, values, "PROCESS.wasm AOS.wasm TOKEN.lua");
     const auto folder = std::filesystem::temp_directory_path() / fmt::format("altiplano-runtime-{}", getpid());
     const auto engine = must(vm::Engine::create());
     const auto cache = must(vm::ModuleCache::open(engine, system_files(), system_random(), {.folder = folder}));

@@ -110,11 +110,7 @@ bench::Sample walk(std::uint64_t bytes, int advice, int reads)
 
 int main(int count, char** values)
 {
-    const auto given = bench::arguments(count, values);
-    if (given.rest.size() != 1) {
-        fmt::print(stderr, "usage: bench_settings AOS.wasm [--json] [--smoke]\n");
-        return 2;
-    }
+    const auto given = bench::arguments(count, values, "AOS.wasm");
     const auto wasm = must(read_file(system_files(), given.rest[0]));
     const auto sent = messages_of(heavy, given.smoke);
     const auto turns = given.smoke ? 1 : 3;

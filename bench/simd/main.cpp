@@ -53,12 +53,7 @@ private:
 
 int main(int count, char** values)
 {
-    const auto given = bench::arguments(count, values);
-    if (given.rest.size() != 4) {
-        fmt::print(
-            stderr, "usage: bench_simd LLAMA.wasm MODEL.gguf TENSOR_WITHOUT_SIMD.wasm MODULES_FOLDER [--json] [--smoke]\n");
-        return 2;
-    }
+    const auto given = bench::arguments(count, values, "LLAMA.wasm MODEL.gguf TENSOR_WITHOUT_SIMD.wasm MODULES_FOLDER");
     const auto engine = must(vm::Engine::create());
     const auto wasm = must(read_file(system_files(), given.rest[0]));
     const int words = given.smoke ? 16 : 128;

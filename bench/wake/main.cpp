@@ -21,11 +21,7 @@ std::unique_ptr<vm::ModuleCache> cache_in(const std::shared_ptr<vm::Engine>& eng
 
 int main(int count, char** values)
 {
-    const auto given = bench::arguments(count, values);
-    if (given.rest.size() != 3) {
-        fmt::print(stderr, "usage: bench_wake PROCESS.wasm MODULE.wasm FOLDER [--json] [--smoke]\n");
-        return 2;
-    }
+    const auto given = bench::arguments(count, values, "PROCESS.wasm MODULE.wasm FOLDER");
     const Path folder = given.rest[2];
     std::filesystem::create_directories(folder);
     const auto engine = must(vm::Engine::create());
