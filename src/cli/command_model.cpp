@@ -66,7 +66,7 @@ Result<std::string> add_file(const Client& client, const Common& common, const M
 {
     TRY(const auto file, system_files().open(path, Files::Mode::read));
     TRY(const auto model, read_gguf(*file));
-    TRY(const auto hash, store::sha256_of(*file));
+    TRY(const auto hash, store::sha256_of(*file, options.copy ? store::Cached::as_it_lies : store::Cached::in_large_pieces));
     TRY(const auto key, common.key());
     TRY(const auto header, file_header(*key, path, tags_of(model, options.name, hex(hash.bytes()))));
     std::string id;

@@ -130,7 +130,7 @@ Result<void> provide_model(const Client& client, const node::DataFolder& folder,
     if (there)
         return {};
     TRY(const auto opened, system_files().open(file, Files::Mode::read));
-    TRY(const auto hash, store::sha256_of(*opened));
+    TRY(const auto hash, store::sha256_of(*opened, store::Cached::in_large_pieces));
     TRY(const auto blobs, store::Blobs::open_to_read(system_files(), folder.blobs()));
     TRY_OK(store::refer(system_files(), *blobs, std::filesystem::canonical(file), hash));
     TRY_OK(client.post("/blob/" + hex(hash.bytes()), header.wire()));

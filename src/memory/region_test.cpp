@@ -4,7 +4,9 @@
 #include "memory/image.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <fcntl.h>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <random>
 #include <sys/mman.h>
@@ -40,6 +42,23 @@ int item_file(std::uint64_t pages)
     const std::string content(pages * page + 100, 'm');
     EXPECT_EQ(pwrite(descriptor, content.data(), content.size(), 0), static_cast<ssize_t>(content.size()));
     return descriptor;
+}
+
+/// Whether the system knows of the mapping around `at` that its pages should be large: /proc/self/smaps, VmFlags.
+bool asks_for_large_pages(const std::byte* at)
+{
+    std::ifstream mappings("/proc/self/smaps");
+    const auto address = reinterpret_cast<std::uintptr_t>(at);
+    bool inside = false;
+    for (std::string line; std::getline(mappings, line);) {
+        unsigned long long first = 0;
+        unsigned long long stop = 0;
+        if (std::sscanf(line.c_str(), "%llx-%llx ", &first, &stop) == 2)
+            inside = first <= address && address < stop;
+        else if (inside && line.starts_with("VmFlags:"))
+            return line.find(" hg") != std::string::npos;
+    }
+    return false;
 }
 
 /// In place of what is there, without the care of write_file.
@@ -191,6 +210,23 @@ TEST_P(AnyTracker, maps_an_item_and_forgets_it_on_roll_back)
     ASSERT_TRUE(region.roll_back());
     EXPECT_EQ(region.bytes()[page], std::byte{'a'});
     EXPECT_TRUE(region.mapped_ranges().empty());
+}
+
+TEST(Region, wants_a_long_item_in_large_pages_and_leaves_short_ones_alone)
+{
+    if (!std::filesystem::exists("/sys/kernel/mm/transparent_hugepage/enabled"))
+        GTEST_SKIP() << "this system has no large pages";
+    constexpr std::uint64_t large = 512;
+    auto region = Region::fresh(4 * large * page, Tracker::compare).value();
+    ASSERT_TRUE(region.grow(4 * large * page));
+    const int item = item_file(2 * large);
+    const ItemId id(sha256(as_bytes("item")));
+    ASSERT_TRUE(region.map(page, 2 * large * page, item, 0, id, 0));
+    ASSERT_TRUE(region.map(3 * large * page, 4 * page, item, 0, id, 0));
+    close(item);
+    EXPECT_TRUE(asks_for_large_pages(&region.bytes()[large * page]));
+    EXPECT_FALSE(asks_for_large_pages(&region.bytes()[3 * large * page]));
+    EXPECT_FALSE(asks_for_large_pages(&region.bytes()[0]));
 }
 
 TEST_P(AnyTracker, unmaps_part_of_a_mapping_to_zeros_and_maps_it_again_on_roll_back)

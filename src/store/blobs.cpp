@@ -2,11 +2,18 @@
 
 #include "base/base64url.hpp"
 #include "base/errors.hpp"
+#include "base/page_cache.hpp"
 #include "store/errors.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace altiplano::store {
+
+namespace {
+/// Whole steps of a hash. A model may be longer than memory.
+constexpr std::uint64_t recached_bytes = std::uint64_t{64} << 20;
+}  // namespace
 
 Result<std::unique_ptr<Blobs>> Blobs::open(Files& files, Path folder)
 {
@@ -81,11 +88,14 @@ Result<std::unique_ptr<File>> Blobs::read(const Digest& hash)
     return file;
 }
 
-Result<Digest> sha256_of(const File& file)
+Result<Digest> sha256_of(const File& file, Cached cached)
 {
     Sha256Hasher hasher;
     Buffer step(1 << 20);
+    TRY(const auto size, file.size());
     for (std::uint64_t at = 0;;) {
+        if (cached == Cached::in_large_pieces && at % recached_bytes == 0 && at < size)
+            cache_in_large_pieces(file.descriptor(), at, std::min(recached_bytes, size - at));
         TRY(const auto got, file.read_at(at, step));
         if (got == 0)
             return hasher.finish();

@@ -69,7 +69,10 @@ private:
     std::atomic<std::uint64_t> next_temporary_{0};
 };
 
+/// What becomes of what the system's cache has of a file that is read.
+enum class Cached { as_it_lies, in_large_pieces };
 /// The SHA-256 of a whole file, read in steps.
-Result<Digest> sha256_of(const File& file);
+/// @param cached  in large pieces: before each step is read, for files that are going to be mapped and read over and over
+Result<Digest> sha256_of(const File& file, Cached cached = Cached::as_it_lies);
 
 }  // namespace altiplano::store

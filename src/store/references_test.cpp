@@ -4,6 +4,7 @@
 #include "store/errors.hpp"
 
 #include <chrono>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace altiplano::store {
@@ -33,6 +34,21 @@ TEST(References, make_a_blob_of_a_file_that_lies_elsewhere_and_stays_there)
     EXPECT_EQ(blobs->read(hash).error().code, errors::not_found);
     EXPECT_TRUE(files.exists(file));
     EXPECT_EQ(forget(files, *blobs, hash).error().code, errors::not_found);
+}
+
+TEST(References, are_hashed_the_same_when_the_cache_gets_their_files_in_large_pieces)
+{
+    const TestFolder folder;
+    auto& files = system_files();
+    for (const std::size_t bytes : {std::size_t{0}, std::size_t{5}, std::size_t{4096}, (std::size_t{64} << 20) + 12345}) {
+        const Path path = folder / fmt::format("{}", bytes);
+        const std::string content(bytes, 'm');
+        ASSERT_TRUE(write_file(files, path, as_bytes(content)));
+        const auto file = files.open(path, Files::Mode::read).value();
+        const auto hash = sha256_of(*file, Cached::in_large_pieces).value();
+        EXPECT_EQ(hash, sha256(as_bytes(content)));
+        EXPECT_EQ(hash, sha256_of(*file).value());
+    }
 }
 
 TEST(References, are_none_for_blobs_of_our_own)
