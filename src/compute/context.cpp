@@ -242,7 +242,7 @@ units::SlotResult slot_result(const LogWalk::Step& step, const Context& context,
 }
 
 Result<Evaluated> evaluate(vm::Machine& machine, const Work& work, vm::GuestFiles& files,
-    const std::function<void(int, std::string_view)>& console, bool* unfinished)
+    const std::function<void(int, std::string_view)>& console, LaterRoot* later)
 {
     // The run. A trap or an empty tank is an outcome of the guest; a fault of the host comes back as an Error.
     TRY(auto run,
@@ -274,9 +274,10 @@ Result<Evaluated> evaluate(vm::Machine& machine, const Work& work, vm::GuestFile
         done.state_root = machine.root();
         return done;
     }
-    if (unfinished != nullptr) {
+    if (later != nullptr) {
+        later->finish_before();
         TRY_OK(machine.begin_commit());
-        *unfinished = true;
+        later->begun = true;
     } else {
         TRY(done.state_root, machine.commit());
     }

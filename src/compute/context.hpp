@@ -114,9 +114,14 @@ struct Evaluated {
 /// As the units tell of it. @param step  what was evaluated
 units::SlotResult slot_result(const LogWalk::Step& step, const Context& context, Evaluated done);
 
+/// A state root that may come later, while the next message is evaluated.
+struct LaterRoot {
+    std::function<void()> finish_before{};  ///< waits for the root before it, or works it out
+    bool begun = false;  ///< the machine's `finish_commit` is to give it
+};
 /// Runs one message to its end and commits, or rolls back what failed. @return a HostFault: destroy the machine
-/// @param unfinished  not null where the state root may come later: set when the machine's `finish_commit` is to give it
+/// @param later  null where the result must be whole
 Result<Evaluated> evaluate(vm::Machine& machine, const Work& work, vm::GuestFiles& files,
-    const std::function<void(int, std::string_view)>& console, bool* unfinished = nullptr);
+    const std::function<void(int, std::string_view)>& console, LaterRoot* later = nullptr);
 
 }  // namespace altiplano::compute

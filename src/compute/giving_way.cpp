@@ -134,6 +134,13 @@ std::int64_t processor_ns(std::int64_t process)
 
 }  // namespace
 
+void interrupt_nobody() noexcept
+{
+    const sched_param none{};
+    if (sched_getscheduler(0) == SCHED_OTHER)
+        (void)sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
 void WorkerShare::give_way(const Clock& clock)
 {
     gives_way_ = true;

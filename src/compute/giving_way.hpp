@@ -22,6 +22,10 @@ constexpr Way next_way(Way now, std::int64_t used_ns, std::int64_t passed_ns)
     return used_ns >= passed_ns / 2 ? Way::idle : Way::small;
 }
 
+/// From now on the calling thread, when it wakes, takes no processor away from who computes: for work that somebody who computes
+/// does himself if need be.
+void interrupt_nobody() noexcept;
+
 /// What a worker process gets of the machine: a whole share, or what is left while it gives way. One thread at a time, which is
 /// the one that has the worker.
 class WorkerShare {

@@ -102,3 +102,17 @@ TEST(WhoGivesWay, does_so_with_every_thread_and_is_whole_again_with_every_thread
     share.look(clock);
     EXPECT_EQ(sched_getscheduler(0), own_policy) << "who does not give way is left alone";
 }
+
+TEST(WhoInterruptsNobody, is_the_thread_that_says_so_alone)
+{
+    const auto before = sched_getscheduler(0);
+    if (before != SCHED_OTHER)
+        GTEST_SKIP() << "this program was given another policy";
+    int policy = before;
+    std::thread([&] {
+        interrupt_nobody();
+        policy = sched_getscheduler(0);
+    }).join();
+    EXPECT_EQ(policy, SCHED_BATCH);
+    EXPECT_EQ(sched_getscheduler(0), before);
+}

@@ -169,7 +169,7 @@ private:
         bool has_machine = false;
         std::optional<units::Slot> at;  ///< what the machine evaluated last; nothing: it has only begun
         std::unique_ptr<LogWalk> walk;  ///< stands after what has begun, or else after the newest result, durable or pending
-        std::deque<Begun> begun;  ///< what the worker has, in order; two at most
+        std::deque<Begun> begun;  ///< what the worker has, in order
         std::optional<units::Slot> evaluated{};  ///< where the walk stood when the process went to sleep
         std::vector<std::shared_ptr<ResultQueue::Pending>> pending;  ///< results on their way to the cache
         Digest root;  ///< of its state

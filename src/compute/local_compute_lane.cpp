@@ -16,6 +16,7 @@ namespace {
 // In a long row of evaluations, results become durable together: this many, or those of this time.
 constexpr std::size_t pending_max = 64;
 constexpr std::int64_t pending_ns = 5'000'000;
+constexpr std::size_t begun_max = 4;  // by which a worker may be ahead
 
 Work work_of(const LogWalk::Step& step, const LogWalk& walk, const Context& context)
 {
@@ -92,19 +93,21 @@ Result<void> LocalCompute::begin(Lane& lane, const Work& work)
     return {};
 }
 
-/// Gives the worker what comes after the step that it evaluates. Not where others wait for a turn, or where this one may be long;
-/// and whatever else keeps us from it, there is time for it later.
+/// Gives the worker what comes after the steps that it has, as far as somebody waits for it: more than one, since whoever has the
+/// lane next may have to wait for a processor. Not where others wait for a turn, or where this one may be long; and whatever else
+/// keeps us from it, there is time for it later.
 void LocalCompute::begin_ahead(Lane& lane)
 {
-    if (lane.begun.size() != 1 || lane.worker->share().gives_way() || turns_.waiting() > 0
-        || !lane.wanted.beyond(lane.begun.front().step.slot))
-        return;
-    const auto step = lane.walk->peek();
-    if (!step || *step == nullptr || !lane.wanted.reaches((*step)->slot) || lane.walk->ticks_due() > options_.cron_unasked_max)
-        return;
-    const auto work = work_of(**step, *lane.walk, *lane.context);
-    if (WorkerClient::may_wait(work))
-        (void)begin(lane, work).has_value();  // a worker that is gone says so when it is asked for its answer
+    while (lane.begun.size() < begun_max && !lane.worker->share().gives_way() && turns_.waiting() == 0
+        && lane.wanted.beyond(lane.begun.back().step.slot)) {
+        const auto step = lane.walk->peek();
+        if (!step || *step == nullptr || !lane.wanted.reaches((*step)->slot)
+            || lane.walk->ticks_due() > options_.cron_unasked_max)
+            return;
+        const auto work = work_of(**step, *lane.walk, *lane.context);
+        if (!WorkerClient::may_wait(work) || !begin(lane, work))
+            return;  // a worker that is gone says so when it is asked for its answer
+    }
 }
 
 /// Takes the result of what the worker got first.

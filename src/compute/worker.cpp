@@ -5,6 +5,7 @@
 #include "compute/context.hpp"
 #include "compute/errors.hpp"
 #include "compute/frames.hpp"
+#include "compute/giving_way.hpp"
 #include "compute/sandbox.hpp"
 #include "compute/tensor_threads.hpp"
 #include "cuda/errors.hpp"
@@ -28,21 +29,38 @@ namespace {
 /// it, so that the node hears all in its order.
 class AnswerBeside {
 public:
+    /// The one before is done.
     void begin(std::function<void()> work)
     {
-        if (!thread_)
+        if (!thread_) {
             thread_ = thread_pool("roots", 1);
-        busy_.store(true, std::memory_order_relaxed);
-        thread_->post([this, work = std::move(work)] {
-            work();
-            busy_.store(false, std::memory_order_release);
-            busy_.notify_all();
-        });
+            thread_->post(interrupt_nobody);
+        }
+        work_ = std::move(work);
+        state_.store(State::waits, std::memory_order_release);
+        thread_->post([this] { do_it(); });
     }
-    void wait() const noexcept { busy_.wait(true, std::memory_order_acquire); }
+    /// Does it, where the other thread has not come to it: that one may have to wait for a processor, which this one has.
+    void wait()
+    {
+        do_it();
+        state_.wait(State::begun, std::memory_order_acquire);
+    }
 
 private:
-    std::atomic<bool> busy_ = false;
+    enum class State { none, waits, begun };
+    void do_it()
+    {
+        auto found = State::waits;
+        if (!state_.compare_exchange_strong(found, State::begun, std::memory_order_acquire))
+            return;
+        work_();
+        state_.store(State::none, std::memory_order_release);
+        state_.notify_all();
+    }
+
+    std::atomic<State> state_ = State::none;
+    std::function<void()> work_;
     std::unique_ptr<Executor> thread_;
 };
 
@@ -50,7 +68,7 @@ private:
 class NodeFiles final : public vm::GuestFiles {
 public:
     /// @param early  where frames are put that came before the answer: messages to be evaluated next
-    NodeFiles(Channel& channel, std::deque<Frame>& early, const AnswerBeside& beside)
+    NodeFiles(Channel& channel, std::deque<Frame>& early, AnswerBeside& beside)
         : channel_(channel)
         , early_(early)
         , beside_(beside)
@@ -93,7 +111,7 @@ private:
     }
     Channel& channel_;
     std::deque<Frame>& early_;
-    const AnswerBeside& beside_;
+    AnswerBeside& beside_;
 };
 
 /// Gives one open descriptor to whoever writes "a file": the node names it, renames it and syncs its folder.
@@ -418,15 +436,15 @@ private:
             .seed = seed,
             .gas_limit = gas,
             .dry_run = dry_run != 0};
-        bool unfinished = false;
+        LaterRoot later{.finish_before = [this] { beside_.wait(); }};
         const auto console = [&](int fd, std::string_view text) {
             beside_.wait();
             (void)channel_.send(FrameType::console, Packer().number(static_cast<std::uint64_t>(fd)).text(text).bytes())
                 .has_value();
         };
-        TRY(auto done, compute::evaluate(*machine_, work, files_, console, options_.hashes_beside ? &unfinished : nullptr));
+        TRY(auto done, compute::evaluate(*machine_, work, files_, console, options_.hashes_beside ? &later : nullptr));
         done.resident_bytes = resident_bytes();
-        if (!unfinished)
+        if (!later.begun)
             return frame_of(done);
         // Where nobody waits for this thread, it works the state root out itself.
         if (early_.empty() && !channel_.wait(0)) {
@@ -434,7 +452,6 @@ private:
             return frame_of(done);
         }
         is_answered_beside_ = true;
-        beside_.wait();
         beside_.begin([this, done = std::move(done)]() mutable {
             const auto root = machine_->finish_commit();
             if (root)
