@@ -109,3 +109,38 @@ TEST(Wallets, of_every_kind_are_read_back)
     for (const auto* text : {"", "{}", "null", "[]", R"({"kty":"EC"})", "not a key"})
         EXPECT_EQ(read_wallet(text).error().code, errors::bad_key) << text;
 }
+
+TEST(Ed25519, is_verified_by_one_rule_whichever_library_finds_it_first)
+{
+    const Ed25519Signer signer(std::array<std::byte, 32>{std::byte{3}});
+    const auto message = sha384(as_bytes("hello"));
+    const auto signature = signer.sign(message);
+    EXPECT_TRUE(verify_ed25519(signer.owner_key(), signature, message));
+    EXPECT_FALSE(verify_ed25519(signer.owner_key(), signature, sha384(as_bytes("other"))));
+    for (std::size_t at = 0; at < signature.size(); ++at) {
+        auto changed = signature;
+        changed[at] ^= std::byte{1};
+        EXPECT_FALSE(verify_ed25519(signer.owner_key(), changed, message)) << at;
+    }
+    EXPECT_FALSE(verify_ed25519(signer.owner_key(), Bytes(signature).first(63), message));
+    EXPECT_FALSE(verify_ed25519(Bytes(signer.owner_key()).first(31), signature, message));
+
+    // The same second half plus the order of the group fits the equation as well, and is refused.
+    constexpr std::array<unsigned, 32> order{0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9,
+        0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10};
+    auto larger = signature;
+    unsigned carry = 0;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        const auto sum = std::to_integer<unsigned>(larger[32 + i]) + order[i] + carry;
+        larger[32 + i] = static_cast<std::byte>(sum & 0xff);
+        carry = sum >> 8;
+    }
+    EXPECT_FALSE(verify_ed25519(signer.owner_key(), larger, message));
+
+    // A key of small order, under which this is a signature of anything: OpenSSL accepts it, libsodium would not.
+    Buffer neutral(32);
+    neutral[0] = std::byte{1};
+    auto of_anything = neutral;
+    of_anything.resize(64);
+    EXPECT_TRUE(verify_ed25519(neutral, of_anything, message));
+}
