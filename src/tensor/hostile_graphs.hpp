@@ -17,7 +17,7 @@ public:
     {
     }
 
-    /// Memory in which any word is a moderate number as F32 and as two F16; small integers in the first page.
+    /// Memory in which any word is a moderate number as F32 and as two F16; in the first page small integers, then masks.
     void fill(Memory& memory)
     {
         for (auto& word : memory.words) {
@@ -26,6 +26,11 @@ public:
         }
         for (std::size_t i = 0; i < 512; ++i)
             memory.words[i] = (random_() % 9) << 32 | random_() % 9;
+        for (std::size_t i = masks_at / 8; i < 512; ++i) {
+            memory.words[i] = 0;  // four cells that are seen, or not all of them, or none
+            for (auto cell = below(6); cell < 4; ++cell)
+                memory.words[i] |= std::uint64_t{0xfc00} << 16 * cell;
+        }
         for (auto poison = random_() % 4; poison == 0; poison = random_() % 2)
             memory.words[512 + random_() % (memory.words.size() - 512)] = random_();
     }
@@ -61,6 +66,8 @@ public:
     }
 
 private:
+    static constexpr std::uint64_t masks_at = 2048;
+
     std::uint64_t below(std::uint64_t n) { return random_() % n; }
     std::uint64_t place() { return 4096 + 4 * below(0x24000); }
     std::uint32_t number() { return kernels::bits_of(static_cast<float>(below(200)) / 100.0F); }
@@ -105,13 +112,24 @@ private:
                     0x3f800000, 0x3f800000, below(3) == 0 ? number() : 0, number(), number()});
         }
         case Op::flash_attention: {
-            const auto width = 16 * (1 + below(5));
-            const auto cells = below(2) == 0 ? 16 * (1 + below(20)) : 1 + below(300);
-            std::vector<TensorRecord> sources{at(Type::f32, width, rows, 4), at(Type::f16, width, cells, 2),
-                at(Type::f16, width, cells, 2), at(Type::f16, cells, rows)};
+            const auto width = 16 * (1 + below(below(4) == 0 ? 16 : 5));
+            const auto cells = below(3) != 0 ? 16 * (1 + below(20)) : 1 + below(300);
+            const auto groups = 1 + below(3);
+            const auto heads = groups * (1 + below(4));
+            std::vector<TensorRecord> sources{at(Type::f32, width, rows, heads), at(Type::f16, width, cells, groups),
+                at(Type::f16, width, cells, groups), at(Type::f16, cells, rows)};
+            if (below(2) == 0)  // as a cache lies: the groups of one cell beside one another
+                for (auto* t : {&sources[1], &sources[2]}) {
+                    t->stride[2] = t->stride[0] * width;
+                    t->stride[3] = t->stride[1] = t->stride[2] * groups + 4 * below(3);
+                }
+            if (below(2) == 0) {
+                sources[3].address = masks_at;
+                sources[3].stride[1] = 32 * below(3);
+            }
             if (below(3) == 0)
-                sources.push_back(at(Type::f32, 4));
-            return node(op, at(Type::f32, width, 4, rows), sources,
+                sources.push_back(at(Type::f32, heads));
+            return node(op, at(Type::f32, width, heads, rows), sources,
                 {number(), below(3) == 0 ? number() : 0, below(3) == 0 ? number() : 0});
         }
         case Op::add:
