@@ -1,6 +1,6 @@
 // `bench simd`: the same kernels with vector instructions against without, on the host and inside the VM: tokens per second of a
 // model, one thread. Inside the VM they are the reference module, and the same sources compiled without SIMD.
-//   bench_simd LLAMA.wasm MODEL.gguf TENSOR_WITHOUT_SIMD.wasm MODULES_FOLDER [--json] [--smoke]
+//   bench_simd LLAMA.wasm MODEL.gguf TENSOR_WITHOUT_SIMD.wasm MODULES_FOLDER host|guest|both [--json] [--smoke]
 #include "base/hash.hpp"
 #include "kernels/implementations.hpp"
 #include "lib/inference.hpp"
@@ -53,7 +53,9 @@ private:
 
 int main(int count, char** values)
 {
-    const auto given = bench::arguments(count, values, "LLAMA.wasm MODEL.gguf TENSOR_WITHOUT_SIMD.wasm MODULES_FOLDER");
+    const auto given =
+        bench::arguments(count, values, "LLAMA.wasm MODEL.gguf TENSOR_WITHOUT_SIMD.wasm MODULES_FOLDER host|guest|both");
+    const auto& where = given.rest[4];
     const auto engine = must(vm::Engine::create());
     const auto wasm = must(read_file(system_files(), given.rest[0]));
     const int words = given.smoke ? 16 : 128;
@@ -74,12 +76,13 @@ int main(int count, char** values)
         rows.push_back(compared.decode(fmt::format("{}: decode", name), "without SIMD"));
     };
     for (const auto* implementation : kernels::implementations())
-        if (implementation != &kernels::portable_implementation()
+        if (where != "guest" && implementation != &kernels::portable_implementation()
             && (!given.smoke || implementation == &kernels::best_implementation()))
             compare(fmt::format("host, {}", implementation->name), tensor::extension({.implementation = implementation->name}),
                 tensor::extension({.implementation = kernels::portable_implementation().name}));
-    compare("guest, wasm SIMD", tensor::extension({.by = tensor::Options::By::reference}),
-        std::make_shared<Other>(must(read_file(system_files(), given.rest[2]))));
+    if (where != "host")
+        compare("guest, wasm SIMD", tensor::extension({.by = tensor::Options::By::reference}),
+            std::make_shared<Other>(must(read_file(system_files(), given.rest[2]))));
     bench::report(rows, given.json);
     return equal ? 0 : 1;
 }
