@@ -159,6 +159,7 @@ Result<units::Assignment::Semantics> LocalCompute::admit(const item::DataItem& p
         lane->at.reset();
         lane->has_machine = true;
         lane->image_ns = clock_.monotonic_ns();
+        lane->used_ns = clock_.monotonic_ns();  // else it would be the next to sleep
         return lane->context->semantics;
     }();
     if (!admitted) {

@@ -264,7 +264,14 @@ private:
     std::atomic<std::uint64_t> shown_ = 0;  ///< memories that were asked for: each has a file of its own for a while
     std::mutex mutex_;  ///< of what follows; a lane's own comes before it
     std::map<ProcessId, std::shared_ptr<Lane>> lanes_;
-    std::set<std::shared_ptr<Lane>> awake_;  ///< those with a worker
+    struct ByProcess {
+        bool operator()(const std::shared_ptr<Lane>& one, const std::shared_ptr<Lane>& other) const
+        {
+            return one->process < other->process;
+        }
+    };
+    /// Those with a worker. In an order that does not depend on addresses: the simulator repeats what a seed gave.
+    std::set<std::shared_ptr<Lane>, ByProcess> awake_;
     bool is_going_ = false;  ///< somebody is about to put some to sleep
     std::size_t waking_ = 0;  ///< before they are asked, at most one for each turn
     std::map<ProcessId, std::list<std::weak_ptr<Watcher>>> watchers_;

@@ -701,6 +701,20 @@ TEST_F(ACompute, lends_a_worker_to_one_sleeping_process_after_the_other)
         expect_equal(all(*fleet, process, 3), all(*compute, process, 3));
 }
 
+TEST_F(ACompute, does_not_put_to_sleep_first_whom_it_has_only_just_admitted)
+{
+    const auto first = spawn();
+    const auto second = spawn();
+    const auto few = open("few", {.warm_max = 2});
+    ASSERT_TRUE(few->result({second, 0}));
+    ASSERT_TRUE(few->result({first, 0}));
+    ASSERT_TRUE(few->admit(process_item(module(counter_guest()))));
+    send(first, "x");
+    ASSERT_TRUE(few->result({first, 1}));
+    EXPECT_EQ(few->life().awake, 2U);
+    EXPECT_GT(few->images().stored_bytes(second).value(), 0U) << "which nobody used for longest";
+}
+
 TEST_F(ACompute, puts_no_more_to_sleep_than_are_too_many_whoever_counts)
 {
     const auto module = this->module(counter_guest());
