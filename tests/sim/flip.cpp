@@ -52,6 +52,7 @@ int flip(const Arguments& given)
         spoilt.files[bit.path][bit.at] ^= static_cast<std::byte>(1U << bit.bit);
         auto setting = made->setting;
         setting.data = scratch.fresh("restarted");
+        setting.spoilt = true;
         write_tree(spoilt, setting.data);
         for (const auto* const file : {"records.db", "cache.db"})
             store::sqlite::forget_damage(setting.data / file);

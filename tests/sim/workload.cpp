@@ -1,11 +1,13 @@
 #include "workload.hpp"
 
+#include "compute/errors.hpp"
 #include "compute/recompute.hpp"
 #include "compute/worker.hpp"
 #include "item/ed25519.hpp"
 #include "scheduler/scheduler.hpp"
 #include "store/errors.hpp"
 #include "store/sqlite/checked.hpp"
+#include "store/sqlite/sqlite.hpp"
 #include "vm/test_wat.hpp"
 
 #include <fmt/format.h>
@@ -110,8 +112,9 @@ compute::WorkerStart worker_thread(Recorder* recorder)
 }
 
 /// @param image_gas  after which a checkpoint is due: 1 for one after each slot, more lets results wait for each other
-Result<std::unique_ptr<node::Node>> open(
-    const Setting& setting, Files& files, Clock& clock, Random& random, Recorder* recorder, std::uint64_t image_gas = 1)
+/// @param signers  whose checkpoints are taken in
+Result<std::unique_ptr<node::Node>> open(const Setting& setting, Files& files, Clock& clock, Random& random, Recorder* recorder,
+    std::uint64_t image_gas = 1, const std::vector<std::string>& signers = {})
 {
     return node::Node::open({.data = setting.data,
                                 .modules = setting.modules,
@@ -122,6 +125,7 @@ Result<std::unique_ptr<node::Node>> open(
                                 .warm_max = 2,
                                 .image_gas = image_gas,
                                 .history_states = 1,
+                                .checkpoint_signers = signers,
                                 .outer = {}},
         files, clock, random);
 }
@@ -133,14 +137,23 @@ Result<void> settle(node::Node& node, int patience_ms = 30'000)
     for (int round = 0; round < patience_ms; ++round) {
         TRY(const auto processes, node.records().processes());
         waits_for.clear();
+        std::uint64_t slots = 0;
         for (const auto& process : processes) {
             TRY(const auto info, node.scheduler().process(process));
+            slots += info.slots;
             TRY(const auto cursor, node.records().meta("delivered " + process.text()));
             const auto expected = fmt::format("{}.1", info.slots - 1);
             if (cursor.value_or("") != expected)
                 waits_for =
                     fmt::format("{} was delivered up to {}, not {}", process.text(), cursor.value_or("nothing"), expected);
         }
+        // What was looked at first may have got a message from what was looked at last.
+        for (const auto& process : processes) {
+            TRY(const auto info, node.scheduler().process(process));
+            slots -= info.slots;
+        }
+        if (slots != 0)
+            waits_for = "a process got a message";
         TRY(const auto open, node.records().open_deliveries());
         if (!open.empty())
             waits_for = fmt::format("{} deliveries are open: {}", open.size(), open.front().last_error);
@@ -181,7 +194,9 @@ public:
 
     Result<void> open(std::uint64_t image_gas = 1)
     {
-        TRY(node_, insist([&] { return sim::open(setting_, recorder_.files(), clock_, random_, &recorder_, image_gas); }));
+        TRY(node_, insist([&] {
+            return sim::open(setting_, recorder_.files(), clock_, random_, &recorder_, image_gas, {key_.address().text()});
+        }));
         if (!told_.opened_at) {
             told_.scheduler = node_->scheduler().address();
             told_.authority = node_->authority();
@@ -250,21 +265,48 @@ public:
     {
         std::vector<units::Slot> slots;
         for (std::size_t i = 0; i < count; ++i) {
-            clock_.move(10);
-            TRY(auto item,
-                item::build({.target = Digest(to), .anchor = anchor(), .tags = tags, .data = to_buffer("count")}, key_));
-            TRY(const auto assignment, insist([&] { return node_->scheduler().assign(item); }));
-            slots.push_back(assignment.slot);
-            told_.slots.push_back({recorder_.size(), assignment.slot, assignment.id, std::move(item)});
+            TRY(const auto slot, assign(to, "count", tags));
+            slots.push_back(slot);
         }
-        TRY(const auto last, insist([&] { return node_->compute().result(slots.back()); }));
-        const auto at = recorder_.size();
-        for (const auto& slot : slots) {
-            TRY(const auto result, insist([&] { return node_->compute().result(slot); }));
-            told_.answers.push_back({at, result});
+        return ask_for(slots);
+    }
+    /// A log that nobody has computed yet, gone on from a checkpoint in AO's format.
+    Result<ProcessId> go_on_from_checkpoint(
+        const ModuleId& module, const item::Tags& process_tags, const item::Tags& message_tags, const ProcessId& other)
+    {
+        TRY(const auto spawned, assign({}, "", process_tags));
+        const auto& process = spawned.process;
+        std::vector<units::Slot> later;
+        for (std::size_t i = 0; i < 5; ++i) {
+            TRY(const auto slot, assign(process, i == 3 ? ">" + other.text() : "count", message_tags));
+            if (i > 1)
+                later.push_back(slot);
         }
-        node_->messenger().look_at(to);
-        return settle(*node_, patience_ms());
+        const units::Slot of{process, later.front().nonce - 1};
+        TRY(auto found, exported(of));
+        auto& [checkpoint, root] = found;
+        TRY(const auto entry, node_->scheduler().entry(of));
+        const auto tags = compute::ao_checkpoint_tags(entry, module, checkpoint, root);
+        TRY(const auto id, put(std::move(checkpoint.gzip), tags));
+        auto& compute = *node_->local_compute();
+        TRY(const auto taken, insist([&]() -> Result<store::TrustedRecord> {
+            // A call that failed may have been heard.
+            TRY(const auto before, compute.trusted(process));
+            return before ? *before : compute.take_in(id);
+        }));
+        if (taken.state_root != root || taken.nonce != of.nonce)
+            return bad("the checkpoint after slot {} was taken in for another state", of.nonce);
+        told_.taken.push_back({recorder_.size(), taken});
+        TRY_OK(ask_for(later));
+        return process;
+    }
+    Result<void> verify_checkpoint(const ProcessId& process)
+    {
+        TRY(const auto verified, insist([&] { return node_->local_compute()->verify_trusted(process); }));
+        if (!verified.verified)
+            return bad("the checkpoint of {} counts as trusted still", process.text());
+        told_.taken.push_back({recorder_.size(), verified});
+        return {};
     }
 
     Result<void> run()
@@ -281,11 +323,15 @@ public:
         const item::Tags message{{"Data-Protocol", "ao"}, {"Type", "Message"}};
         TRY(const auto a, send({}, "", process));
         TRY(const auto b, send({}, "", process));
+        std::optional<ProcessId> trusted;
         for (std::size_t round = 0; round < setting_.rounds; ++round) {
             if (round > 0) {
                 close();
                 TRY_OK(open(round % 2 == 0 ? 1 : rare_image_gas));
                 TRY_OK(settle(*node_, patience_ms()));
+                if (trusted)
+                    TRY_OK(verify_checkpoint(*trusted));
+                TRY(trusted, go_on_from_checkpoint(ModuleId(module), process, message, a.process));
                 Buffer another(store::Blobs::size_min + 1000 * round);
                 random_.fill(another);
                 TRY_OK(put(std::move(another), {{"Name", "another blob"}}));
@@ -310,6 +356,47 @@ public:
     }
 
 private:
+    /// Into the log, and no further.
+    Result<units::Slot> assign(const std::optional<ProcessId>& to, std::string data, const item::Tags& tags)
+    {
+        clock_.move(10);
+        TRY(auto item,
+            item::build({.target = to ? std::optional(Digest(*to)) : std::nullopt,
+                            .anchor = anchor(),
+                            .tags = tags,
+                            .data = to_buffer(data)},
+                key_));
+        TRY(const auto assignment, insist([&] { return node_->scheduler().assign(item); }));
+        told_.slots.push_back({recorder_.size(), assignment.slot, assignment.id, std::move(item)});
+        return assignment.slot;
+    }
+    /// By another compute unit, which has a sound disk elsewhere and nothing of it in the end.
+    Result<std::pair<compute::AoCheckpoint, Digest>> exported(const units::Slot& slot)
+    {
+        Path folder = setting_.data;
+        folder += "-elsewhere";
+        std::filesystem::remove_all(folder);
+        std::filesystem::create_directories(folder);
+        TRY(const auto cache, store::open_cache(folder / "cache.db", {.durable = false}));
+        TRY(const auto other,
+            compute::LocalCompute::open(node_->scheduler(), node_->weave(), *cache, system_files(), clock_,
+                {.folder = folder, .modules = setting_.modules, .start = worker_thread(nullptr)}));
+        TRY(auto checkpoint, other->ao_checkpoint(slot));
+        TRY(const auto state, other->state(slot));
+        return std::pair(std::move(checkpoint), state.root);
+    }
+    /// The results of slots of one process, ascending, of which the last is asked for first.
+    Result<void> ask_for(const std::vector<units::Slot>& slots)
+    {
+        TRY(const auto last, insist([&] { return node_->compute().result(slots.back()); }));
+        const auto at = recorder_.size();
+        for (const auto& slot : slots) {
+            TRY(const auto result, insist([&] { return node_->compute().result(slot); }));
+            told_.answers.push_back({at, result});
+        }
+        node_->messenger().look_at(slots.back().process);
+        return settle(*node_, patience_ms());
+    }
     static constexpr std::uint64_t rare_image_gas = 30'000;  // that of a few messages
     int patience_ms() const { return setting_.insists ? 30'000 : 300; }
     std::string anchor()
@@ -334,6 +421,7 @@ Result<void> recomputes(node::Node& node, const ProcessId& process, const Path& 
     TRY(const auto info, log.process(process));
     TRY(const auto spawn, log.entry({process, 0}));
     TRY(const auto doubter, compute::Recomputation::begin(node.weave(), spawn, modules));
+    TRY(const auto trusted, node.local_compute()->trusted(process));
     std::optional<units::Assignment> previous;
     compute::LogWalk walk(process, {},
         {.entry = [&](std::uint64_t nonce) -> Result<std::optional<units::LogEntry>> {
@@ -353,6 +441,16 @@ Result<void> recomputes(node::Node& node, const ProcessId& process, const Path& 
         if (!step)
             return bad("the log of {} ends before slot {}", process.text(), nonce);
         TRY(const auto again, doubter->next(walk, *step));
+        if (trusted && nonce <= trusted->nonce) {
+            // Nobody computed this here, and the node says so.
+            if (const auto result = node.compute().result({process, nonce});
+                result || result.error().code != compute::errors::before_checkpoint)
+                return bad("slot {} of {} lies before its checkpoint and has a result", nonce, process.text());
+            if (nonce == trusted->nonce && again.state_root != trusted->state_root)
+                return bad("the checkpoint of {} is of another state than its log gives", process.text());
+            walk.pop();
+            continue;
+        }
         TRY(const auto result, node.compute().result({process, nonce}));
         if (again.kind != result.kind || again.output != result.output || again.state_root != result.state_root
             || again.gas != result.gas)
@@ -430,6 +528,16 @@ Result<void> check_node(node::Node& node, const Setting& setting, const Told& to
             TRY(const auto result, node.compute().result(one.result.slot));
             if (result.output != one.result.output || result.state_root != one.result.state_root || result.gas != one.result.gas)
                 return bad("slot {} of {} now has another result", one.result.slot.nonce, one.result.slot.process.text());
+        }
+    for (const auto& one : told.taken)
+        if (one.at <= at) {
+            TRY(const auto trusted, node.local_compute()->trusted(one.record.process));
+            if (!trusted && setting.spoilt)
+                continue;
+            if (!trusted || trusted->state_root != one.record.state_root || trusted->nonce != one.record.nonce
+                || trusted->item != one.record.item || (one.record.verified && !trusted->verified && !setting.spoilt))
+                return bad("what was taken in for {} after slot {} is not there as it was told", one.record.process.text(),
+                    one.record.nonce);
         }
     // It goes on: the same item again is in its slot, a new one gets the next, and what is kept as an image is what is replayed.
     const Told::Slotted* last = nullptr;

@@ -23,12 +23,17 @@ struct Told {
         ItemId id;
         Digest sha256;
     };
+    struct Taken {
+        std::size_t at;
+        store::TrustedRecord record;
+    };
     std::optional<std::size_t> opened_at{};
     Address scheduler{};
     Address authority{};
     std::vector<Stored> stored{};
     std::vector<Slotted> slots{};
     std::vector<Answered> answers{};
+    std::vector<Taken> taken{};  ///< checkpoints that were taken in, and then verified
 };
 
 /// Time stands still but where the script moves it; `sleep_moves`: for whoever waits as well.
@@ -74,16 +79,19 @@ struct Setting {
     std::uint64_t seed = 1;
     bool insists = true;  ///< a client whose call fails calls again, up to ten times; else the script ends there
     bool faulty = false;  ///< calls may fail: time goes on while the node waits to try again
+    bool spoilt = false;  ///< caches may have been damaged: what was taken in on trust is then computed from the log
 };
 
 /// Runs the script: items and blobs stored, processes spawned, messages that are sent on, spawn, fail and trap, rows of messages
-/// whose results become durable together; images and overlays after each slot, or in every second round now and then. A call that
-/// fails is made again by its client, up to ten times.
+/// whose results become durable together; a log that nobody has computed, gone on from a checkpoint in AO's format, which is
+/// verified in the next round; images and overlays after each slot, or in every second round now and then. A call that fails is
+/// made again by its client, up to ten times.
 /// @param told  is filled as it goes on @return the first thing that is wrong
 Result<void> run_script(const Setting& setting, Recorder& recorder, Told& told);
 
 /// Opens a node on what a crash left, and looks whether everything holds that was said at or before `at`: items, slots,
-/// results; each sent message exactly once; a recomputation from the log gives the same; it goes on working.
+/// results, checkpoints taken in; each sent message exactly once; a recomputation from the log gives the same; it goes on
+/// working.
 /// @param files  those of a recorder, for a crash during the recovery
 Result<void> check(const Setting& setting, const Told& told, std::size_t at, Files& files, Recorder* recorder);
 
