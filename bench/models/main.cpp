@@ -59,6 +59,7 @@ for i = 0, {} - 1 do
   tokens[i + 1] = 1 + (i * 7919 + i * i * 13) % (vocab - 1)
   if i == 0 then engine.start({{tokens[1]}}) else engine.feed({{tokens[i + 1]}}) end
   rows[i + 1] = engine.logits()
+  engine.rest()  -- as if each token were a message
 end
 engine.start({{tokens[1] % (vocab - 1) + 1}})
 engine.start(tokens)

@@ -4,6 +4,7 @@
 // objects lies in Workspace, and is filled in helpers that cannot raise.
 #include "engine.hpp"
 #include "grammar.hpp"
+#include "tensor_backend.hpp"
 
 #include <kernels/trigonometry.hpp>
 
@@ -307,6 +308,13 @@ int l_trail(lua_State* L)
     return 2;
 }
 
+// rest() -> the bytes of what was computed on the way since this was asked last; they are zero now
+int l_rest(lua_State* L)
+{
+    lua_pushinteger(L, static_cast<lua_Integer>(clear_scratch()));
+    return 1;
+}
+
 int l_held(lua_State* L)
 {
     return push_list(L, engine().held());
@@ -457,8 +465,8 @@ extern "C" int luaopen_llama_engine(lua_State* L)
     static const luaL_Reg functions[] = {{"load", l_load}, {"unload", l_unload}, {"info", l_info}, {"log", l_log},
         {"emit", l_emit}, {"sampling", l_sampling}, {"grammar", l_grammar}, {"schema", l_schema}, {"tokenize", l_tokenize},
         {"text", l_text}, {"template", l_template}, {"start", l_start}, {"feed", l_feed}, {"held", l_held}, {"trail", l_trail},
-        {"next", l_next}, {"logprobs", l_logprobs}, {"logits", l_logits}, {"ends", l_ends}, {"embed", l_embed}, {"save", l_save},
-        {"restore", l_restore}, {nullptr, nullptr}};
+        {"rest", l_rest}, {"next", l_next}, {"logprobs", l_logprobs}, {"logits", l_logits}, {"ends", l_ends}, {"embed", l_embed},
+        {"save", l_save}, {"restore", l_restore}, {nullptr, nullptr}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -7,9 +7,11 @@
 #include <ggml-backend-impl.h>
 #include <ggml-impl.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 extern "C" __attribute__((import_module("altiplano"), import_name("compute"))) std::int32_t altiplano_compute(
@@ -18,11 +20,59 @@ extern "C" __attribute__((import_module("altiplano"), import_name("compute"))) s
 namespace altiplano::guest {
 namespace {
 
+/// Where a graph computes something on the way, in a buffer of llama.cpp's for that.
+struct Place {
+    std::byte* begin;
+    std::byte* end;
+    ggml_backend_buffer_t buffer;
+};
+
+/// Where this message's graphs did. A buffer that has a place in it says itself when it is freed.
+std::vector<Place>& used_places()
+{
+    static std::vector<Place> places;
+    return places;
+}
+std::uint64_t messages = 1;  // that clear_scratch has seen, and the one that runs
+
+void (*free_buffer)(ggml_backend_buffer_t) = nullptr;
+void forget_and_free(ggml_backend_buffer_t buffer)
+{
+    std::erase_if(used_places(), [buffer](const auto& place) { return place.buffer == buffer; });
+    free_buffer(buffer);
+}
+
+void add_place(std::vector<Place>& places, const ggml_tensor& tensor)
+{
+    auto* const buffer = tensor.view_src ? tensor.view_src->buffer : tensor.buffer;
+    if (buffer == nullptr || ggml_backend_buffer_get_usage(buffer) != GGML_BACKEND_BUFFER_USAGE_COMPUTE)
+        return;
+    if (buffer->iface.free_buffer != forget_and_free)
+        free_buffer = std::exchange(buffer->iface.free_buffer, forget_and_free);
+    auto* const begin = static_cast<std::byte*>(tensor.data);
+    places.push_back({begin, begin + ggml_nbytes(&tensor), buffer});
+}
+
+/// Most of a graph's tensors lie where others of it lay before: what is left are a few places for all.
+void merge(std::vector<Place>& places)
+{
+    std::ranges::sort(places, {}, &Place::begin);
+    std::size_t kept = 0;
+    for (const auto& place : places)
+        if (kept > 0 && places[kept - 1].buffer == place.buffer && place.begin <= places[kept - 1].end)
+            places[kept - 1].end = std::max(places[kept - 1].end, place.end);
+        else
+            places[kept++] = place;
+    places.resize(kept);
+}
+
 /// A graph as it was last handed over: ggml gives an unchanged graph the same uid, so that it need not be written again.
 struct Written {
     std::uint64_t uid = 0;
     int nodes = 0;
     std::vector<std::byte> bytes;
+    std::vector<Place> places;
+    std::uint64_t used_in = 0;  ///< the message
 };
 
 struct Backend {
@@ -36,8 +86,14 @@ bool write(const ggml_cgraph& graph, Written& written, std::int64_t& scratch_byt
     tensor::GraphRecord header;
     tensor::ScratchSizes sizes;
     auto* at = written.bytes.data() + sizeof header;
+    written.places.clear();
+    written.used_in = 0;
     for (int i = 0; i < graph.n_nodes; i++) {
         const auto& node = *graph.nodes[i];
+        add_place(written.places, node);
+        for (const auto* source : node.src)
+            if (source)
+                add_place(written.places, *source);
         if (is_view(node) || (node.flags & GGML_TENSOR_FLAG_COMPUTE) == 0 || ggml_is_empty(&node))
             continue;
         tensor::NodeRecord record;
@@ -61,6 +117,7 @@ bool write(const ggml_cgraph& graph, Written& written, std::int64_t& scratch_byt
             shape(record.source[s], kernel.source[s]);
         sizes.include(kernel);
     }
+    merge(written.places);
     written.bytes.resize(sizeof header + header.nodes * sizeof(tensor::NodeRecord));
     std::memcpy(written.bytes.data(), &header, sizeof header);
     scratch_bytes = sizes.bytes();
@@ -81,6 +138,8 @@ ggml_status compute(ggml_backend_t backend, ggml_cgraph* graph)
         if (self.scratch.size() < static_cast<std::size_t>(scratch_bytes))
             self.scratch.resize(static_cast<std::size_t>(scratch_bytes));
     }
+    if (std::exchange(written.used_in, messages) != messages)
+        used_places().insert(used_places().end(), written.places.begin(), written.places.end());
     const auto answer = altiplano_compute(written.bytes.data(), written.bytes.size(), self.scratch.data(), self.scratch.size());
     return answer == 0 ? GGML_STATUS_SUCCESS : GGML_STATUS_FAILED;
 }
@@ -172,6 +231,20 @@ ggml_backend_dev_t device(ggml_backend_reg_t registry, std::size_t)
 }
 
 }  // namespace
+
+std::size_t clear_scratch()
+{
+    merge(used_places());
+    std::size_t bytes = 0;
+    for (const auto& place : used_places()) {
+        const auto length = static_cast<std::size_t>(place.end - place.begin);
+        std::memset(place.begin, 0, length);
+        bytes += length;
+    }
+    used_places().clear();
+    messages++;
+    return bytes;
+}
 
 void register_tensor_device()
 {

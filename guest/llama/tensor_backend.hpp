@@ -4,9 +4,16 @@
 
 #include <ggml-backend.h>
 
+#include <cstddef>
+
 namespace altiplano::guest {
 
 /// Registers the device, once. Before the first model is loaded.
 void register_tensor_device();
+
+/// Zeroes what graphs computed on the way, so that nothing of it is in the process's state after the message: results were copied
+/// from there, and whatever a graph reads is written again before it is computed again. What only ggml's CPU backend touched stays.
+/// @return bytes
+std::size_t clear_scratch();
 
 }  // namespace altiplano::guest

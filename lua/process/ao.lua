@@ -204,7 +204,10 @@ end
 local function generated()
   local engine = package.loaded.llama_engine
   local tokens, logits
-  if engine then tokens, logits = engine.trail() end
+  if engine then
+    tokens, logits = engine.trail()
+    engine.rest()
+  end
   return tokens and { Tokens = tokens, Logits = logits } or nil
 end
 

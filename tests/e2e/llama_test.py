@@ -56,6 +56,12 @@ def answers_can_be_bent_every_way(mind):
     assert "llama.state_invalid" in mind.failure("llama.restore(State:sub(1, 5000))")
     assert "llama.state_invalid" in mind.failure("llama.restore('nonsense')")
 
+    # What graphs compute on the way is no part of the state, and nothing that comes later needs it.
+    mind.eval("llama.setPrompt('The capital of France was') llama.next()")
+    first, later, text = mind.value("(function() local rest, text = llama.engine.rest, '' local before = rest() llama.setPrompt('The capital of France is')"
+                                    " for i = 1, 8 do text = text .. llama.next() Cleared = rest() end return before, rest(), text end)()")
+    assert first == 0 == later and text == whole and int(mind.eval("return Cleared")) > 100_000, (first, later, text)
+
     # Chance: the seed's, and not the greedy answer for ever.
     first, second, third = (mind.value(f"llama.complete('Once upon a time', {{tokens = 12, temperature = 1.5, top_k = 0, top_p = 1, seed = {seed}}})")[0]
                             for seed in (7, 7, 8))
