@@ -80,8 +80,9 @@ Result<void> LocalMessenger::deliver_all(const ProcessId& process)
     }
 
     // Each message, then what cron asked for after it; what is due before the next message is there once that is evaluated.
+    // Whoever puts another into the log from now on wakes the process again.
+    TRY(const auto info, scheduler_.process(process));
     for (const auto from = at;;) {
-        TRY(const auto info, scheduler_.process(process));
         if (at.cron == 0 && at.nonce < info.slots && !stopping_) {
             const auto result = compute_.result(at);
             if (!result && result.error().code == compute_begins_later) {
@@ -115,9 +116,16 @@ Result<void> LocalMessenger::deliver_all(const ProcessId& process)
                 continue;
             }
         }
-        if (at == from || is_written_later(from, at))
+        if (at == from)
             return {};
-        return records_.write([&](store::RecordsWriter& writer) { return write_cursor(writer, at); });
+        const auto now = written_now(from, at);
+        if (now.empty())
+            return {};
+        return records_.write([&](store::RecordsWriter& writer) -> Result<void> {
+            for (const auto& one : now)
+                TRY_OK(write_cursor(writer, one));
+            return {};
+        });
     }
 }
 
@@ -134,21 +142,28 @@ Result<units::Slot> LocalMessenger::reached(const ProcessId& process)
     return stored ? read_cursor(process, *stored) : units::Slot{process};
 }
 
-/// Whether a process came so little further that it is not written yet, which would cost each message a sync.
-bool LocalMessenger::is_written_later(const units::Slot& from, const units::Slot& at)
+/// What is to be written of how far deliveries came. Nothing where a process came only a little further, which would cost each
+/// message a sync; where those are too many to be remembered, all of them at once. Until that is done, whoever looks at one of
+/// them may find an older place, and what was delivered since then delivered.
+std::vector<units::Slot> LocalMessenger::written_now(const units::Slot& from, const units::Slot& at)
 {
-    constexpr std::size_t processes_max = 1000;
     const std::lock_guard lock(mutex_);
+    std::vector<units::Slot> now;
     auto found = unwritten_.find(at.process);
-    if (found == unwritten_.end() && unwritten_.size() < processes_max)
+    if (found == unwritten_.end()) {
+        if (unwritten_.size() >= options_.processes_unwritten) {
+            for (const auto& [process, one] : unwritten_)
+                now.push_back(one.at);
+            unwritten_.clear();
+        }
         found = unwritten_.emplace(at.process, Reached{.at = from, .written_nonce = from.nonce}).first;
-    if (found == unwritten_.end())
-        return false;
+    }
     found->second.at = at;
-    if (at.nonce - found->second.written_nonce < options_.slots_unwritten)
-        return true;
-    unwritten_.erase(found);
-    return false;
+    if (at.nonce - found->second.written_nonce >= options_.slots_unwritten) {
+        unwritten_.erase(found);
+        now.push_back(at);
+    }
+    return now;
 }
 
 /// At the end, so that the next start has nothing to look at again.

@@ -132,11 +132,15 @@ protected:
         receiver = ProcessId(process_item("receiver").id());
         EXPECT_TRUE(messenger->accept(process_item("receiver")));
     }
-    void start(const item::Signer& key, std::uint64_t slots_unwritten = 0)
+    void start(const item::Signer& key, std::uint64_t slots_unwritten = 0, std::size_t processes_unwritten = 1000)
     {
         messenger = std::make_unique<LocalMessenger>(*scheduler, compute, *weave, *records, *cache, key, system_clock(),
-            LocalMessenger::Options{
-                .threads = 4, .retry_ms = 1, .hops_max = 20, .cron_poll_ms = 10, .slots_unwritten = slots_unwritten});
+            LocalMessenger::Options{.threads = 4,
+                .retry_ms = 1,
+                .hops_max = 20,
+                .cron_poll_ms = 10,
+                .slots_unwritten = slots_unwritten,
+                .processes_unwritten = processes_unwritten});
     }
 
     item::DataItem process_item(std::string name)
@@ -330,6 +334,24 @@ TEST_F(ADelivery, is_written_down_after_many_slots_or_at_the_end_and_done_once)
     ASSERT_TRUE(messenger->resume());
     EXPECT_TRUE(comes([&] { return cursor() == "5.1"; }));
     EXPECT_EQ(scheduler->texts(receiver), (std::vector<std::string>{"0", "1", "2", "3", "4", "5"}));
+}
+
+TEST_F(ADelivery, is_written_down_for_all_at_once_where_they_are_too_many_to_be_remembered)
+{
+    start(authority, 64, 2);
+    std::vector<ProcessId> all;
+    for (const auto* name : {"one", "two", "three"}) {
+        const auto item = process_item(name);
+        all.emplace_back(item.id());
+        ASSERT_TRUE(messenger->accept(item));
+    }
+    const auto written = [&] {
+        return std::ranges::count_if(
+            all, [&](const ProcessId& process) { return records->meta("delivered " + process.text()).value() == "0.1"; });
+    };
+    EXPECT_TRUE(comes([&] { return written() == 2; })) << written();
+    messenger.reset();
+    EXPECT_EQ(written(), 3);
 }
 
 TEST_F(ADelivery, under_way_when_the_messenger_ends_is_finished_first)

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <vector>
 
 namespace altiplano::messenger {
 
@@ -30,6 +31,7 @@ public:
         /// So many slots may be delivered before it is written how far. After a crash they are looked at again, which finds
         /// them delivered.
         std::uint64_t slots_unwritten = 0;
+        std::size_t processes_unwritten = 1000;  ///< of so many; one more, and all of them are written together
         /// Asks schedulers that the weave names, so it has to have the rules of which addresses may be asked; null: none is
         /// asked.
         net::Http* http = nullptr;
@@ -66,7 +68,7 @@ private:
     // delivery.cpp
     Result<void> deliver_all(const ProcessId& process);
     Result<units::Slot> reached(const ProcessId& process);
-    bool is_written_later(const units::Slot& from, const units::Slot& at);
+    std::vector<units::Slot> written_now(const units::Slot& from, const units::Slot& at);
     void write_all_reached();
     Result<void> deliver_slot(const units::ProcessInfo& process, const units::SlotResult& result);
     Result<std::string> chain_of(const ProcessId& process, const units::LogEntry& cause);
