@@ -61,6 +61,11 @@ def answers_can_be_bent_every_way(mind):
     first, later, text = mind.value("(function() local rest, text = llama.engine.rest, '' local before = rest() llama.setPrompt('The capital of France is')"
                                     " for i = 1, 8 do text = text .. llama.next() Cleared = rest() end return before, rest(), text end)()")
     assert first == 0 == later and text == whole and int(mind.eval("return Cleared")) > 100_000, (first, later, text)
+    # Not what was freed before the message ended, which belongs to others now.
+    freed = mind.eval("llama.setPrompt('The capital of France was') llama.next() assert(llama.load('/data/' .. ModelID)) llama.set({stream = false})"
+                      " local taken = ('x'):rep(8 << 20) Taken = taken return llama.engine.rest()")
+    assert freed == "0" and mind.eval("local left = Taken:find('[^x]') Taken = nil return tostring(left)") == "nil", freed
+    assert mind.value("llama.complete('The capital of France is', {tokens = 8})")[0] == whole
 
     # Chance: the seed's, and not the greedy answer for ever.
     first, second, third = (mind.value(f"llama.complete('Once upon a time', {{tokens = 12, temperature = 1.5, top_k = 0, top_p = 1, seed = {seed}}})")[0]
