@@ -33,6 +33,7 @@ std::vector<Place>& used_places()
     static std::vector<Place> places;
     return places;
 }
+constexpr std::size_t places_max = 10'000;  // before what lies together is joined: a graph has some thirty
 std::uint64_t messages = 1;  // that clear_scratch has seen, and the one that runs
 
 void (*free_buffer)(ggml_backend_buffer_t) = nullptr;
@@ -138,8 +139,11 @@ ggml_status compute(ggml_backend_t backend, ggml_cgraph* graph)
         if (self.scratch.size() < static_cast<std::size_t>(scratch_bytes))
             self.scratch.resize(static_cast<std::size_t>(scratch_bytes));
     }
-    if (std::exchange(written.used_in, messages) != messages)
+    if (std::exchange(written.used_in, messages) != messages) {
         used_places().insert(used_places().end(), written.places.begin(), written.places.end());
+        if (used_places().size() > places_max)
+            merge(used_places());
+    }
     const auto answer = altiplano_compute(written.bytes.data(), written.bytes.size(), self.scratch.data(), self.scratch.size());
     return answer == 0 ? GGML_STATUS_SUCCESS : GGML_STATUS_FAILED;
 }
