@@ -1,7 +1,8 @@
 // Many processes on one node: `bench fleet`, `sleep`, `parallel`, `replay`, `fair`.
 //   bench_fleet fleet|sleep|parallel|replay|fair ALTIPLANO PROCESS.wasm [--json] [--smoke]
 //   bench_fleet fleet ALTIPLANO PROCESS.wasm PROCESSES WARM MESSAGES   for a profiler
-// fleet     Evals to processes drawn by lot, most of them asleep, against cores x one warm process's rate
+// fleet     Evals to processes drawn by lot, most of them asleep, against cores x one warm process's rate, which has one caller
+//           who waits for each result: as many callers as cores, and four times as many, who keep the cores busy
 // sleep     what a process that is asleep takes of the node's memory, against one that is awake; no file may stay open for it
 // parallel  as many CPU-bound processes at once as there are cores, against each alone
 // replay    slots per second of a log computed again after its results and images were deleted, against the same Evals live
@@ -125,7 +126,7 @@ private:
 constexpr const char* trivial = "return 1 + 1";
 constexpr const char* heavy = "local x = 0 for i = 1, 2000000 do x = (x + i) % 1000003 end return x";
 
-/// Runs `body(caller, turn)` from as many callers as there are cores, `count` times in all.
+/// Runs `body(caller, turn)` from so many callers, `count` times in all.
 void together(std::size_t callers, std::size_t count, const std::function<void(std::size_t caller, std::size_t turn)>& body)
 {
     const auto pool = thread_pool("callers", callers);
@@ -147,11 +148,13 @@ std::vector<bench::Row> fleet(const bench::Arguments& given)
     std::vector<ProcessId> all;
     for (std::size_t i = 0; i < processes; ++i)
         all.push_back(home.spawn());
-    const auto row = [&](const auto& pick) {
-        return [&, pick]() -> bench::Sample {
+    const auto by_lot = [&](std::size_t callers) {
+        return [&, callers]() -> bench::Sample {
             std::atomic<std::uint64_t> work = 0;
             const double seconds = bench::seconds([&] {
-                together(cores(), messages, [&](std::size_t, std::size_t turn) { work += home.eval(all[pick(turn)], trivial); });
+                together(callers, messages, [&](std::size_t, std::size_t turn) {
+                    work += home.eval(all[(turn * 2654435761U + 12345) % processes], trivial);
+                });
             });
             return {.figure = static_cast<double>(messages) / seconds, .work = work};
         };
@@ -164,9 +167,11 @@ std::vector<bench::Row> fleet(const bench::Arguments& given)
         });
         return {.figure = static_cast<double>(cores()) * static_cast<double>(messages) / seconds, .work = work};
     };
-    return {bench::in_turn(fmt::format("fleet of {} processes, by lot", processes), "cores x one warm process", "messages/s",
-        bench::Better::more, given.smoke || given.rest.size() == 6 ? 1 : 5,
-        row([processes](std::size_t turn) { return (turn * 2654435761U + 12345) % processes; }), one)};
+    const auto row = [&](std::size_t callers) {
+        return bench::in_turn(fmt::format("fleet of {}, {} callers", processes, callers), "cores x one warm process",
+            "messages/s", bench::Better::more, given.smoke || given.rest.size() == 6 ? 1 : 5, by_lot(callers), one);
+    };
+    return {row(cores()), row(4 * cores())};
 }
 
 /// Bytes of memory that this process, which is the node, has now.
