@@ -43,7 +43,7 @@ void LocalCompute::put_others_to_sleep()
         by_age.reserve(awake_.size());
         for (const auto& lane : awake_)
             by_age.emplace_back(lane->used_ns.load(), lane);
-        std::ranges::stable_sort(by_age, {}, [](const auto& pair) { return pair.first; });
+        std::ranges::sort(by_age, {}, [](const auto& pair) { return std::pair(pair.first, pair.second->process); });
         for (auto& [used_ns, lane] : by_age) {
             if (is_enough())
                 break;
