@@ -6,6 +6,8 @@
 #include "store/sqlite/sqlite.hpp"
 #include "weave/errors.hpp"
 
+#include <algorithm>
+
 namespace altiplano::node {
 
 Result<std::unique_ptr<Node>> Node::open(const Options& options, Files& files, Clock& clock, Random& random)
@@ -139,6 +141,8 @@ Result<void> Node::open_compute(Files& files)
                     .shares = options_.shares,
                     .warm_max = options_.warm_max,
                     .warm_bytes_max = options_.warm_bytes_max,
+                    // For as many messages on their way at once: what a wake finds no idle worker for starts a process.
+                    .idle_workers = std::min<std::size_t>(8 * options_.workers, 64),
                     .image_gas = options_.image_gas,
                     .history_states = options_.history_states,
                     .in_background = !options_.start_worker,  // the simulator's node does one thing after another
