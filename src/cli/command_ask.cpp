@@ -25,15 +25,17 @@ struct AskOptions {
     std::string report;
 };
 
-/// Prints what a process prints, as it does, on a thread of its own.
+/// Hears what a process prints, when it does, on a thread of its own, and shows it.
 class Listener {
 public:
-    Listener(const Client& client, std::string process, bool show)
-        : thread_([this, client, process = std::move(process), show] {
+    /// @param shows  else it only takes the time
+    Listener(const Client& client, std::string process, bool shows)
+        : shows_(shows)
+        , thread_([this, client, process = std::move(process)] {
             (void)client
                 .events(
                     "/~altiplano/console/" + process, [this] { set(ready_); },
-                    [this, show](std::string_view data) {
+                    [this](std::string_view data) {
                         const auto event = JsonView::parse(data);
                         const auto slot = event ? event->find("slot") : std::nullopt;
                         const auto text = event ? event->find("text") : std::nullopt;
@@ -43,9 +45,9 @@ public:
                         if (!slot || !text || !stream || stream->integer() != 1)
                             return true;
                         const std::lock_guard lock(mutex_);
-                        pieces_.emplace_back(slot->integer().value_or(0), text->string().value_or(""));
-                        if (show)
-                            print_wanted();
+                        pieces_.push_back(
+                            {slot->integer().value_or(0), text->string().value_or(""), system_clock().monotonic_ns()});
+                        take_wanted();
                         return true;
                     })
                 .has_value();
@@ -60,12 +62,12 @@ public:
         thread_.detach();  // waits in the network for events that do not come any more; the program is about to end
     }
 
-    /// From here on what that slot prints is shown.
-    void show(std::int64_t slot)
+    /// What that slot prints is wanted, from its beginning on.
+    void want(std::int64_t slot)
     {
         const std::lock_guard lock(mutex_);
         slot_ = slot;
-        print_wanted();
+        take_wanted();
     }
     /// How long the pieces took, from the first to the last.
     double seconds()
@@ -86,22 +88,29 @@ private:
         what = true;
         changed_.notify_all();
     }
-    void print_wanted()
+    void take_wanted()
     {
         if (slot_ < 0)
             return;
-        for (const auto& [slot, text] : pieces_) {
-            if (slot != slot_)
+        for (const auto& piece : pieces_) {
+            if (piece.slot != slot_)
                 continue;
-            last_ns_ = system_clock().monotonic_ns();
+            last_ns_ = piece.came_ns;
             if (first_ns_ == 0)
                 first_ns_ = last_ns_;
-            std::fputs(printable(text).c_str(), stdout);
+            if (shows_)
+                std::fputs(printable(piece.text).c_str(), stdout);
         }
         std::fflush(stdout);
         pieces_.clear();
     }
 
+    struct Piece {
+        std::int64_t slot;
+        std::string text;
+        std::int64_t came_ns;
+    };
+    const bool shows_;
     std::atomic<bool> over_ = false;
     std::mutex mutex_;
     std::condition_variable changed_;
@@ -109,7 +118,7 @@ private:
     std::int64_t slot_ = -1;
     std::int64_t first_ns_ = 0;
     std::int64_t last_ns_ = 0;
-    std::vector<std::pair<std::int64_t, std::string>> pieces_;
+    std::vector<Piece> pieces_;  ///< of which it is not known whether they are wanted
     std::thread thread_;
 };
 
@@ -154,7 +163,7 @@ Result<void> ask(AskOptions& options, const Common& common, Exit& exit)
     if (!options.seed.empty())
         tags.add("Seed", options.seed);
     TRY(const auto sent, send(client, common, process, std::move(tags), options.question));
-    listener.show(std::strtoll(sent.slot.c_str(), nullptr, 10));
+    listener.want(std::strtoll(sent.slot.c_str(), nullptr, 10));
     TRY(const auto answer, client.get(fmt::format("/~altiplano/result/{}/{}", sent.process, sent.slot)));
 
     const auto words = said(answer);
