@@ -152,8 +152,12 @@ TEST(Sampler, finds_the_first_of_a_large_vocabulary_as_if_all_were_sorted)
             if (penalty != 1 && std::find(said.begin(), said.end(), static_cast<std::int32_t>(i)) != said.end())
                 now[i] = now[i] > 0 ? now[i] / penalty : now[i] * penalty;
         }
-        std::stable_sort(sorted.begin(), sorted.end(),
-            [&](auto a, auto b) { return now[static_cast<std::size_t>(a)] > now[static_cast<std::size_t>(b)]; });
+        // The likeliest first; of those alike the one with the lower number.
+        std::sort(sorted.begin(), sorted.end(), [&](auto a, auto b) {
+            const auto one = now[static_cast<std::size_t>(a)];
+            const auto other = now[static_cast<std::size_t>(b)];
+            return one != other ? one > other : a < b;
+        });
         Sampler sampler;
         sampler.set({.repeat_penalty = penalty});
         EXPECT_EQ(sampler.choose(many, said, nullptr), sorted.empty() ? -1 : sorted.front());
