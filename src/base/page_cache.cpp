@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 namespace altiplano {
 
@@ -11,8 +10,9 @@ void cache_in_large_pieces(int descriptor, std::uint64_t offset, std::uint64_t b
     if (descriptor < 0 || bytes == 0)
         return;
     const auto begin = static_cast<off_t>(offset);
-    // Only what the disk has is dropped.
-    (void)fdatasync(descriptor);
+    // Only what was written to the disk is dropped.
+    (void)sync_file_range(descriptor, begin, static_cast<off_t>(bytes),
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
     (void)posix_fadvise(descriptor, begin, static_cast<off_t>(bytes), POSIX_FADV_DONTNEED);
     auto* const shown = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, descriptor, begin);
     if (shown == MAP_FAILED)
