@@ -18,6 +18,7 @@
 #include "item/data_item.hpp"
 #include "item/deep_hash.hpp"
 #include "item/ed25519.hpp"
+#include "item/openssl.hpp"
 #include "lib/bench.hpp"
 #include "network/load.hpp"
 
@@ -26,7 +27,6 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <memory>
-#include <openssl/evp.h>
 #include <unistd.h>
 
 using namespace altiplano;
@@ -118,34 +118,26 @@ private:
     std::unique_ptr<bench::Served> compute_;
 };
 
-struct FreeOpenssl {
-    void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-template <class T> using Openssl = std::unique_ptr<T, FreeOpenssl>;
-const unsigned char* raw(Bytes bytes)
-{
-    return reinterpret_cast<const unsigned char*>(bytes.data());
-}
-
 /// Messages per second of processor time that OpenSSL verifies and gives one signature, and nothing else.
 bench::Sample ceiling(const std::vector<item::DataItem>& messages)
 {
+    using item::openssl::Owned;
+    using item::openssl::raw;
     const std::array<unsigned char, 32> seed{1};
-    const Openssl<EVP_PKEY> key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, seed.data(), seed.size()));
+    const Owned<EVP_PKEY> key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, seed.data(), seed.size()));
     std::uint64_t verified = 0;
     const double seconds = bench::thread_seconds([&] {
         for (const auto& message : messages) {
             const auto& header = message.header();
             const auto text = header.message(item::deep_hash_blob(message.data()));
-            const Openssl<EVP_PKEY> owner(
+            const Owned<EVP_PKEY> owner(
                 EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, raw(header.owner_key()), header.owner_key().size()));
-            const Openssl<EVP_MD_CTX> check(EVP_MD_CTX_new());
+            const Owned<EVP_MD_CTX> check(EVP_MD_CTX_new());
             if (EVP_DigestVerifyInit(check.get(), nullptr, nullptr, nullptr, owner.get()) == 1
                 && EVP_DigestVerify(check.get(), raw(header.signature()), header.signature().size(), raw(text), text.size()) == 1)
                 ++verified;
             const auto assignment = sha384(header.signature());
-            const Openssl<EVP_MD_CTX> sign(EVP_MD_CTX_new());
+            const Owned<EVP_MD_CTX> sign(EVP_MD_CTX_new());
             std::array<unsigned char, 64> signature{};
             auto length = signature.size();
             if (EVP_DigestSignInit(sign.get(), nullptr, nullptr, nullptr, key.get()) == 1)

@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 
-/// OpenSSL's objects with owners. For the key files of this room only.
+/// OpenSSL's objects with owners. For the key files of this room, and for the benchmark that sets OpenSSL itself beside them.
 namespace altiplano::item::openssl {
 
 struct Free {
