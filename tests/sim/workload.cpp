@@ -221,13 +221,7 @@ public:
     }
     Result<units::Slot> send(const std::optional<ProcessId>& to, std::string data, item::Tags tags)
     {
-        clock_.move(10);
-        TRY(auto item,
-            item::build({.target = to ? std::optional(Digest(*to)) : std::nullopt,
-                            .anchor = anchor(),
-                            .tags = std::move(tags),
-                            .data = to_buffer(data)},
-                key_));
+        TRY(auto item, new_message(to, data, std::move(tags)));
         TRY(const auto accepted, insist([&] { return node_->messenger().accept(item); }));
         const auto at = recorder_.size();
         TRY(const auto entry, node_->scheduler().entry(*accepted.slot));
@@ -356,16 +350,20 @@ public:
     }
 
 private:
-    /// Into the log, and no further.
-    Result<units::Slot> assign(const std::optional<ProcessId>& to, std::string data, const item::Tags& tags)
+    /// Some time later than what came before it. @param to  none: a process that begins
+    Result<item::DataItem> new_message(const std::optional<ProcessId>& to, std::string_view data, item::Tags tags)
     {
         clock_.move(10);
-        TRY(auto item,
-            item::build({.target = to ? std::optional(Digest(*to)) : std::nullopt,
-                            .anchor = anchor(),
-                            .tags = tags,
-                            .data = to_buffer(data)},
-                key_));
+        return item::build({.target = to ? std::optional(Digest(*to)) : std::nullopt,
+                               .anchor = anchor(),
+                               .tags = std::move(tags),
+                               .data = to_buffer(data)},
+            key_);
+    }
+    /// Into the log, and no further.
+    Result<units::Slot> assign(const std::optional<ProcessId>& to, std::string_view data, const item::Tags& tags)
+    {
+        TRY(auto item, new_message(to, data, tags));
         TRY(const auto assignment, insist([&] { return node_->scheduler().assign(item); }));
         told_.slots.push_back({recorder_.size(), assignment.slot, assignment.id, std::move(item)});
         return assignment.slot;
