@@ -7,13 +7,12 @@ namespace altiplano::memory {
 namespace {
 
 constexpr std::string_view magic = "ALTIMAGE";
-constexpr std::uint64_t format = 2;
+constexpr std::uint64_t format = 2, format_packed = 3;
 // Magic, format, front pages, three hashes, then length, globals, mapped ranges, runs, groups; what they count; the hash.
 constexpr std::size_t fixed_bytes = 8 + 8 + 8 + 32 + 32 + 32 + 8 + 8 + 8 + 8 + 8;
 constexpr std::size_t range_bytes = 8 + 8 + 32 + 8;
 constexpr std::size_t run_bytes = 8 + 8;
 constexpr std::uint64_t front_pages_max = 4096;
-constexpr std::uint64_t group_record_bytes = 8 + 8 + PageTree::group_bytes;
 
 }  // namespace
 
@@ -48,7 +47,7 @@ Buffer write_front(Image& image)
     const auto pages = (used + page_bytes - 1) / page_bytes;
     image.front_bytes = pages * page_bytes;
     auto bytes = to_buffer(magic);
-    append_u64(bytes, format);
+    append_u64(bytes, image.packed ? format_packed : format);
     append_u64(bytes, pages);
     append(bytes, image.root.bytes());
     append(bytes, image.pages_root.bytes());
@@ -80,8 +79,9 @@ Result<Image> read_front(const File& file)
     TRY(const auto got, file.read_at(0, bytes));
     if (got < fixed_bytes || as_text(bytes).substr(0, 8) != magic)
         return bad_image("does not begin as one");
-    if (read_u64(Bytes(bytes).subspan(8)) != format)
-        return bad_image(fmt::format("has format {}; this program reads {}", read_u64(Bytes(bytes).subspan(8)), format));
+    const auto written_as = read_u64(Bytes(bytes).subspan(8));
+    if (written_as != format && written_as != format_packed)
+        return bad_image(fmt::format("has format {}; this program reads {} and {}", written_as, format, format_packed));
     const auto pages = read_u64(Bytes(bytes).subspan(16));
     if (pages == 0 || pages > front_pages_max)
         return bad_image(fmt::format("says that its front has {} pages", pages));
@@ -91,6 +91,7 @@ Result<Image> read_front(const File& file)
         return bad_image("ends inside its front");
 
     Image image;
+    image.packed = written_as == format_packed;
     const Bytes view(bytes);
     image.front_bytes = bytes.size();
     TRY(image.root, Digest::from_bytes(view.subspan(24, 32)));
@@ -98,6 +99,8 @@ Result<Image> read_front(const File& file)
     TRY(const auto base, Digest::from_bytes(view.subspan(88, 32)));
     if (!base.is_zero())
         image.base = base;
+    if (image.packed && !image.base)
+        return bad_image("is packed, and lies on none");
     image.length_bytes = read_u64(view.subspan(120));
     const auto globals_size = read_u64(view.subspan(128));
     const auto range_count = read_u64(view.subspan(136));

@@ -4,6 +4,8 @@
 
 namespace altiplano::memory {
 
+inline constexpr std::uint64_t group_record_bytes = 8 + 8 + PageTree::group_bytes;  ///< level, number, hashes
+
 std::unexpected<Error> bad_image(std::string sentence);
 
 /// The front as bytes; sets `front_bytes`.

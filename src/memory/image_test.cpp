@@ -1,7 +1,7 @@
 #include "base/hash.hpp"
 #include "base/test_folder.hpp"
 #include "memory/errors.hpp"
-#include "memory/image.hpp"
+#include "memory/test_state.hpp"
 
 #include <algorithm>
 #include <fcntl.h>
@@ -16,66 +16,6 @@ using namespace altiplano;
 using namespace altiplano::memory;
 
 namespace {
-
-constexpr auto page = page_bytes;
-constexpr SaveRule always{.small_state_pages = 0};
-const auto globals = to_buffer("globals");
-
-Result<void> no_items(Region&, const MappedRange&)
-{
-    return fail("unused", "no items here");
-}
-
-void write(Region& region, std::uint64_t at, char value)
-{
-    ASSERT_TRUE(region.prepare_write(at, 1));
-    region.bytes()[at] = static_cast<std::byte>(value);
-}
-
-/// A region with its tree, which must not move apart.
-struct State {
-    PageTree tree;
-    Region region;
-    Digest root;
-
-    static std::unique_ptr<State> fresh(std::uint64_t reserved, Tracker tracker = Tracker::automatic)
-    {
-        return std::unique_ptr<State>(new State{{}, Region::fresh(reserved, tracker).value(), {}});
-    }
-    Result<void> load(const std::vector<Path>& paths, const MapItem& map_item = no_items)
-    {
-        std::vector<std::unique_ptr<File>> files;
-        std::vector<const File*> layers;
-        for (const auto& path : paths) {
-            files.push_back(system_files().open(path, Files::Mode::read).value());
-            layers.push_back(files.back().get());
-        }
-        TRY(const auto image, load_image(layers, region, tree, map_item));
-        root = image.root;
-        return {};
-    }
-    /// Puts what the files hold over what is here. @return false: it is none for that
-    Result<bool> overwrite(const std::vector<Path>& paths)
-    {
-        std::vector<std::unique_ptr<File>> files;
-        std::vector<const File*> layers;
-        for (const auto& path : paths) {
-            files.push_back(system_files().open(path, Files::Mode::read).value());
-            layers.push_back(files.back().get());
-        }
-        TRY(const auto image, overwrite_with_image(layers, region, tree));
-        if (!image)
-            return false;
-        TRY(root, tree.commit(region, image->globals));
-        return root == image->root;
-    }
-    void commit() { root = tree.commit(region, globals).value(); }
-    Result<SavedImage> save(const Path& path, std::optional<Digest> base = {}, const SaveRule& rule = always)
-    {
-        return save_image(system_files(), path, region, tree, globals, root, base, rule);
-    }
-    Digest oracle() const { return state_root_of(region.bytes(), globals, region.mapped_ranges()); }
-};
 
 Result<void> merge(const Path& into, const std::vector<Path>& paths)
 {
@@ -95,16 +35,6 @@ std::uint64_t resident_bytes()
     EXPECT_EQ(std::fscanf(file, "%*d %ld", &pages), 1);
     std::fclose(file);
     return static_cast<std::uint64_t>(pages) * page;
-}
-
-void flip(const Path& path, std::uint64_t at)
-{
-    const int file = ::open(path.c_str(), O_RDWR);
-    std::byte byte{};
-    EXPECT_EQ(pread(file, &byte, 1, static_cast<off_t>(at)), 1);
-    byte ^= std::byte{64};
-    EXPECT_EQ(pwrite(file, &byte, 1, static_cast<off_t>(at)), 1);
-    close(file);
 }
 
 /// A state of a thousand pages of 'a', saved at `path`.
@@ -182,8 +112,8 @@ TEST_P(AnyHistory, of_writes_images_overlays_and_merges_has_the_root_that_the_by
         // Save; sometimes merge; then go on from what was saved.
         const Path path = folder / fmt::format("image-{}", files++);
         const auto kind = state->save(path, saved == state->root ? std::nullopt : saved).value();
-        overlays += kind.overlay ? 1 : 0;
-        if (!kind.overlay)
+        overlays += kind.base ? 1 : 0;
+        if (!kind.base)
             chain.clear();
         chain.push_back(path);
         saved = state->root;
@@ -227,7 +157,7 @@ TEST_P(AnyHistory, of_states_that_are_put_over_one_another_has_the_root_that_the
     int files = 0;
     const auto save = [&](State& state, Process& process, const std::optional<Digest>& base) {
         const Path path = folder / fmt::format("image-{}", files++);
-        if (!state.save(path, base).value().overlay)
+        if (!state.save(path, base).value().base)
             process.chain.clear();
         process.chain.push_back(path);
         process.root = state.root;
@@ -423,7 +353,7 @@ TEST(Image, that_is_an_overlay_holds_what_changed_and_needs_what_it_lies_on)
     for (std::uint64_t i = 0; i < 2000; ++i)
         write(state->region, i * page, 'a');
     state->commit();
-    EXPECT_FALSE(state->save(folder / "whole").value().overlay);
+    EXPECT_FALSE(state->save(folder / "whole").value().base);
     const auto base = state->root;
     write(state->region, 100 * page, 'b');
     for (std::uint64_t i = 500; i < 540; ++i)
@@ -431,7 +361,7 @@ TEST(Image, that_is_an_overlay_holds_what_changed_and_needs_what_it_lies_on)
     state->commit();
     EXPECT_EQ(state->region.unsaved_pages().size(), 41U);
     const auto saved = state->save(folder / "over", base).value();
-    EXPECT_TRUE(saved.overlay);
+    EXPECT_TRUE(saved.base);
     EXPECT_EQ(saved.pages, 41U);
     EXPECT_TRUE(state->region.unsaved_pages().empty());
     EXPECT_LT(std::filesystem::file_size(folder / "over"), 60 * page);
@@ -457,7 +387,7 @@ TEST(Image, that_is_an_overlay_holds_what_changed_and_needs_what_it_lies_on)
         state->commit();
         const auto small = state->save(folder / "small", before, {.overlays = there}).value();
         EXPECT_TRUE(small.small);
-        overlays.push_back(small.overlay);
+        overlays.push_back(small.base.has_value());
     }
     EXPECT_EQ(overlays, (std::vector{true, true, false, false}));
 }

@@ -294,15 +294,15 @@ Result<Digest> Machine::take_memory(const File& memory, std::uint64_t length_byt
     return commit();
 }
 
-Result<memory::SavedImage> Machine::save(
-    Files& files, const Path& path, const std::optional<Digest>& base, const memory::SaveRule& rule)
+Result<memory::SavedImage> Machine::save(Files& files, const Path& path, const std::optional<Digest>& base,
+    const memory::SaveRule& rule, const memory::CommonImage* common)
 {
     private_->wait();
     TRY_OK(private_->usable());
     auto& mine = *private_;
     TRY(const auto saved,
         memory::save_image(files, path, mine.guest->region(), mine.tree, mine.state, mine.root,
-            base && base == mine.saved ? base : std::nullopt, rule));
+            base && base == mine.saved ? base : std::nullopt, rule, common));
     mine.saved = mine.root;
     return saved;
 }
@@ -336,7 +336,7 @@ std::uint64_t Machine::unsaved_bytes() const noexcept
 }
 
 Result<std::unique_ptr<Machine>> Machine::restore(std::shared_ptr<const Module> module, Limits limits,
-    const std::vector<std::unique_ptr<File>>& layers, GuestFiles& files, std::unique_ptr<Machine> left)
+    const std::vector<std::unique_ptr<File>>& layers, GuestFiles& files, std::unique_ptr<Machine> left, memory::KeptImage* common)
 {
     TRY_OK(fits(*module, limits));
     const auto limit = memory_bytes_max(*module, limits);
@@ -358,7 +358,8 @@ Result<std::unique_ptr<Machine>> Machine::restore(std::shared_ptr<const Module> 
             fmt::format("the image holds {} bytes of memory; the process may have {}", front.length_bytes, limit));
 
     if (left && &left->private_->guest->module() == module.get()) {
-        TRY(const auto is_other, left->become(limits, files_of_layers));
+        memory::KeptImage none;
+        TRY(const auto is_other, left->become(limits, files_of_layers, common != nullptr ? *common : none));
         if (is_other)
             return left;
     }
@@ -391,7 +392,7 @@ bool Machine::may_become_another() const
 }
 
 /// Puts another process of this module in place of this one. @return whether it did; else this machine is of no use any more
-Result<bool> Machine::become(Limits limits, std::span<const File* const> layers)
+Result<bool> Machine::become(Limits limits, std::span<const File* const> layers, memory::KeptImage& common)
 {
     auto& mine = *private_;
     auto& guest = *mine.guest;
@@ -400,7 +401,7 @@ Result<bool> Machine::become(Limits limits, std::span<const File* const> layers)
         return false;
     if (limits.tracker != memory::Tracker::automatic && limits.tracker != guest.region().tracker())
         return false;
-    TRY(auto image, memory::overwrite_with_image(layers, guest.region(), mine.tree));
+    TRY(auto image, memory::overwrite_with_image(layers, guest.region(), mine.tree, common));
     if (!image)
         return false;
     // The other's globals, which `anew` sets, and what follows from bytes: the root proves them.

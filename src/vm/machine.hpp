@@ -57,9 +57,11 @@ public:
     /// @param files  answers `mapped_item` for ranges that were mapped
     /// @param left  a machine that nobody needs any more. One of this module may become the process: then only pages that differ
     /// are copied, all bytes are proven by the state root before it is used, and nothing of the process before is there
+    /// @param common  what packed layers lie on, kept from one call to the next
     /// @return vm.bad_image, memory.bad_image, vm.*
     static Result<std::unique_ptr<Machine>> restore(std::shared_ptr<const Module> module, Limits limits,
-        const std::vector<std::unique_ptr<File>>& layers, GuestFiles& files, std::unique_ptr<Machine> left = {});
+        const std::vector<std::unique_ptr<File>>& layers, GuestFiles& files, std::unique_ptr<Machine> left = {},
+        memory::KeptImage* common = nullptr);
     /// Whether it is worth keeping for `restore` to make another process of: its state is small.
     bool may_become_another() const;
 
@@ -99,9 +101,10 @@ public:
     /// roll-back.
     /// @param base  the state that the newest image is of: if this machine was last saved as that or restored from it, and
     /// it is worth it, only what changed since is written
+    /// @param common  what is written instead is what differs from it, where that is little
     /// @return base.disk_full, base.file_failed, memory.bad_image
-    Result<memory::SavedImage> save(
-        Files& files, const Path& path, const std::optional<Digest>& base = {}, const memory::SaveRule& rule = {});
+    Result<memory::SavedImage> save(Files& files, const Path& path, const std::optional<Digest>& base = {},
+        const memory::SaveRule& rule = {}, const memory::CommonImage* common = nullptr);
     /// The state of the last commit, as far as people look at it.
     struct Description {
         Digest root{};
@@ -120,7 +123,7 @@ public:
 
 private:
     Machine();
-    Result<bool> become(Limits limits, std::span<const File* const> layers);
+    Result<bool> become(Limits limits, std::span<const File* const> layers, memory::KeptImage& common);
     struct Private;
     std::unique_ptr<Private> private_;
 };
