@@ -18,8 +18,8 @@ enum class FrameType : std::uint8_t {
     fill,  ///< the descriptor of a linear memory, and its length: in place of the machine's -> started
     forget,  ///< the machine and its memory; answered by nothing
     evaluate,  ///< a Work -> evaluated
-    save,  ///< a descriptor to write the image to, whether it must be durable, the state that an overlay may lie on, and how many
-           ///< lie under that one -> saved
+    save,  ///< a descriptor to write the image to, whether it must be durable, the state that an overlay may lie on, how many lie
+           ///< under that one, and the root of a common image, which may have come as a layer -> saved
     describe,  ///< nothing -> described
     mark,  ///< nothing: remembers the state -> marked
     changes,  ///< nothing: since the mark -> changed
@@ -28,7 +28,7 @@ enum class FrameType : std::uint8_t {
     loaded,
     started,  ///< state root
     evaluated,  ///< an Evaluated
-    saved,  ///< whether it is an overlay, pages, whether the state is small
+    saved,  ///< the state that it lies on, pages, whether the state is small, whether it is packed
     described,  ///< a MachineState
     marked,
     changed,  ///< ranges of pages

@@ -18,6 +18,8 @@ constexpr std::uint64_t overlay_share = 4;  // or when they take a fourth of wha
 constexpr std::size_t changes_together = 32;  // of records, in one transaction
 constexpr std::ptrdiff_t gone_together = 3;  // files of one process
 constexpr std::size_t fronts_kept = 50'000;
+constexpr std::size_t spare_min = 8, spare_max = 256;  // files
+constexpr std::uint64_t common_nonce_max = 8;  // what a process becomes later, others need not resemble
 
 units::Slot slot_of(const store::ImageRecord& image)
 {
@@ -65,9 +67,35 @@ Result<void> Images::flush()
     const auto written = std::exchange(changes_, {});
     const auto now = std::exchange(changed_, {});
     for (const auto& [image, removed] : written)
-        if (removed && std::ranges::none_of(now.at(image.process), [&](const auto& one) { return one.file == image.file; }))
-            TRY_OK(files_.remove(folder_ / image.file));
+        if (removed && std::ranges::none_of(now.at(image.process), [&](const auto& one) { return one.file == image.file; })) {
+            if (going_.erase(image.file) != 0 && spare_.size() < spare_max)
+                spare_.push_back(image.file);
+            else
+                TRY_OK(files_.remove(folder_ / image.file));
+        }
     return {};
+}
+
+/// A file of that name to write an image into: one that is there gets the name, since making and removing files would cost more
+/// than what is written. It may hold what was there. One that already has the name may be in use: it goes.
+Result<std::unique_ptr<File>> Images::file_for(const std::string& name)
+{
+    const auto path = folder_ / name;
+    std::optional<std::string> spare;
+    {
+        const std::lock_guard lock(mutex_);
+        going_.erase(name);
+        std::erase(spare_, name);
+        // Whoever still reads one has until the others were used.
+        if (spare_.size() > spare_min) {
+            spare = std::move(spare_.front());
+            spare_.pop_front();
+        }
+    }
+    if (spare && files_.rename(folder_ / *spare, path))
+        return files_.open(path, Files::Mode::create);
+    TRY_OK(files_.remove(path));
+    return files_.open(path, Files::Mode::create_new);
 }
 
 /// The record at once, the file with the next `flush`.
@@ -77,6 +105,9 @@ Result<void> Images::remove(const store::ImageRecord& image)
     std::erase_if(all, [&](const auto& one) { return slot_of(one) == slot_of(image) && one.file == image.file; });
     changes_.push_back({image, true});
     changed_[image.process] = std::move(all);
+    // No machine shows the pages of a packed one, so its file may be written again.
+    if (const auto found = fronts_.find(image.file); found != fronts_.end() && found->second.packed)
+        going_.insert(image.file);
     fronts_.erase(image.file);
     return {};
 }
@@ -90,51 +121,65 @@ Images::Front& Images::note(const store::ImageRecord& image, Front front)
     return fronts_.insert_or_assign(image.file, std::move(front)).first->second;
 }
 
-/// The places of a state and of what it lies on, newest first.
-Result<std::vector<std::size_t>> Images::under(const Records& all, std::size_t state, const FrontOf& front_of)
+Result<Images::Under> Images::under(const Records& all, std::size_t state, const FrontOf& front_of)
 {
-    std::vector<std::size_t> found;
+    Under found;
     for (auto at = state;;) {
         const auto& record = all[at];
         TRY(const auto front, front_of(record));
         if (front.root != record.state_root)
             return fail(memory::errors::bad_image,
                 fmt::format("{} is of the state {}, not {}", record.file, front.root.text(), record.state_root.text()));
-        found.push_back(at);
+        found.places.push_back(at);
         if (!front.base)
             return found;
+        const auto missing = [&] {
+            return fail(memory::errors::bad_image, fmt::format("what {} lies on is missing", record.file));
+        };
+        if (front.packed) {
+            TRY(found.common, common_.with(*front.base));
+            if (!found.common)
+                return missing();
+            return found;
+        }
         // By its state: which image of it, a merged one or not, makes no difference.
         ++at;
         while (at < all.size() && all[at].state_root != *front.base)
             ++at;
         if (at == all.size())
-            return fail(memory::errors::bad_image, fmt::format("what {} lies on is missing", record.file));
+            return missing();
     }
 }
 
 /// The same from memory where it can be.
-Result<std::vector<std::size_t>> Images::under(const Records& all, std::size_t state)
+Result<Images::Under> Images::under(const Records& all, std::size_t state)
 {
     return under(all, state, [this](const store::ImageRecord& image) -> Result<Front> {
         if (const auto found = fronts_.find(image.file); found != fronts_.end())
             return found->second;
         TRY(const auto file, files_.open(folder_ / image.file, Files::Mode::read));
         TRY(const auto read, memory::read_image(*file));
-        return note(image, {read.root, read.base});
+        return note(image, {read.root, read.base, read.packed});
     });
 }
 
 Result<Images::Chain> Images::chain(const Records& all, std::size_t state)
 {
     Chain found;
-    TRY(const auto places, under(all, state, [&](const store::ImageRecord& image) -> Result<Front> {
+    TRY(const auto all_under, under(all, state, [&](const store::ImageRecord& image) -> Result<Front> {
         TRY(auto file, files_.open(folder_ / image.file, Files::Mode::read));
         TRY(const auto read, memory::read_image(*file));
         found.layers.insert(found.layers.begin(), std::move(file));
-        return note(image, {read.root, read.base});
+        return note(image, {read.root, read.base, read.packed});
     }));
-    for (const auto place : places)
+    for (const auto place : all_under.places)
         found.records.insert(found.records.begin(), all[place]);
+    if (const auto& common = all_under.common) {
+        TRY(auto file, files_.open(folder_ / common->file, Files::Mode::read));
+        found.layers.insert(found.layers.begin(), std::move(file));
+        found.records.insert(found.records.begin(), *common);
+        found.has_common = true;
+    }
     return found;
 }
 
@@ -169,37 +214,41 @@ Result<std::optional<Images::Chain>> Images::up_to(const units::Slot& at)
 void Images::drop(const Chain& chain)
 {
     const std::lock_guard lock(mutex_);
-    for (const auto& record : chain.records)
+    for (const auto& record : std::span(chain.records).subspan(chain.has_common ? 1 : 0))
         if (const auto removed = remove(record); !removed)
             log::warning("the broken image {} cannot be removed: {}", record.file, removed.error().sentence);
+    if (chain.has_common)
+        common_.doubt(chain.records.front());
     (void)flush().has_value();  // or with the next ones
 }
 
-Result<void> Images::put(const units::Slot& at, const Digest& root, bool durable, const Save& save)
+Result<void> Images::put(
+    const units::Slot& at, const Digest& root, bool durable, const Save& save, const std::optional<Digest>& module)
 {
     const auto& process = at.process;
     const auto file = at.cron == 0 ? fmt::format("{}-{}", process.text(), at.nonce)
                                    : fmt::format("{}-{}-{}", process.text(), at.nonce, at.cron);
-    std::optional<Base> base;
+    Bases bases;
+    if (module)
+        bases.common = common_.of(*module);
     {
         const std::lock_guard lock(mutex_);
         TRY(const auto before, records(process));
         if (!before.empty() && slot_of(before.front()) == at && before.front().state_root == root)
             return durable ? flush() : Result<void>{};
         if (!before.empty() && slot_of(before.front()) < at && before.front().state_root != root)
-            if (const auto there = under(before, 0))
-                base = Base{before.front().state_root, there->size() - 1};
+            if (const auto there = under(before, 0); there && !there->common)
+                bases.own = Base{before.front().state_root, there->places.size() - 1};
         fronts_.erase(file);
     }
 
     const store::ImageRecord image{.process = process, .nonce = at.nonce, .file = file, .state_root = root, .cron = at.cron};
-    // Nothing names the file before it is whole, so it needs no other name until then. One that is there may be in use: it goes.
+    // Nothing names the file before it is whole, so it needs no other name until then.
     const auto path = folder_ / image.file;
-    TRY_OK(files_.remove(path));
     memory::SavedImage saved;
     {
-        TRY(const auto opened, files_.open(path, Files::Mode::create_new));
-        const auto written = save(*opened, base);
+        TRY(const auto opened, file_for(image.file));
+        const auto written = save(*opened, bases, durable);
         if (!written) {
             (void)files_.remove(path).has_value();
             return std::unexpected(written.error());
@@ -208,19 +257,25 @@ Result<void> Images::put(const units::Slot& at, const Digest& root, bool durable
     }
     if (durable)
         TRY_OK(files_.sync_directory(folder_));
+    if (module && !bases.common && !saved.base && at.nonce <= common_nonce_max
+        && saved.pages <= memory::overwritten_state_pages) {
+        const auto made = common_.make(*module, root, [&](const File& into) { return save(into, {}, true); });
+        if (!made)
+            log::warning("no common image of the module {}: {}", module->text(), made.error().sentence);
+    }
     bool merging = false;
     {
         const std::lock_guard lock(mutex_);
         TRY(auto all, records(process));
         put_record(all, image);
-        (void)note(image, {root, saved.overlay ? std::optional(base->state) : std::nullopt});
+        (void)note(image, {root, saved.base, saved.packed});
         TRY_OK(retire(process));
         // What one process does not need any more may not pile up.
         const auto gone = std::ranges::count_if(
             changes_, [&](const auto& change) { return change.removed && change.image.process == process; });
         if (durable || changes_.size() >= changes_together || gone >= gone_together)
             TRY_OK(flush());
-        if (saved.overlay && !saved.small) {
+        if (saved.base && !saved.small) {
             TRY(const auto images, records(process));
             const auto now = chain(images, 0);
             merging = now && much_in_overlays(*now);
@@ -260,7 +315,7 @@ Result<void> Images::retire(const ProcessId& process)
     std::vector<Kept> kept;  // newest first
     for (std::size_t i = 0; i < images.size() && kept.size() < states_kept + history_ + 1; ++i)
         if (auto found = under(images, i))
-            kept.push_back({images[i].nonce, *std::move(found)});
+            kept.push_back({images[i].nonce, std::move(found->places)});
     // One too many: of the older ones, the one whose neighbours are closest.
     while (kept.size() > states_kept + history_) {
         auto least = kept.size() - 1;

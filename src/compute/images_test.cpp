@@ -2,10 +2,12 @@
 
 #include "base/hash.hpp"
 #include "base/test_folder.hpp"
+#include "memory/common_image.hpp"
 #include "memory/region.hpp"
 #include "store/sqlite/sqlite.hpp"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -67,15 +69,16 @@ TEST_P(AnyState, of_a_day_of_checkpoints_takes_less_than_three_times_its_size)
             region.bytes()[(chance >> 33) % pages * memory::page_bytes + 8] = static_cast<std::byte>(chance >> 56);
         }
         root = tree.commit(region, {}).value();
-        ASSERT_TRUE(images.put({process, slot}, root, false, [&](const File& file, const std::optional<Images::Base>& base) {
+        ASSERT_TRUE(images.put({process, slot}, root, false, [&](const File& file, const Images::Bases& bases, bool) {
             OneFile one(file);
+            const auto& base = bases.own;
             auto saved =
                 memory::save_image(one, "image", region, tree, {}, root, base ? std::optional(base->state) : std::nullopt,
                     {.small_state_pages = GetParam(),
                         .overlays = base ? base->overlays : 0,
                         .scattered_pages_max = 4096,
                         .durable = false});
-            overlays += saved && saved->overlay ? 1U : 0U;
+            overlays += saved && saved->base ? 1U : 0U;
             return saved;
         }));
         store::ResultRecord result;
@@ -116,7 +119,7 @@ TEST(Images, that_need_not_be_durable_are_recorded_together_and_a_crash_takes_th
     const auto put = [&](Images& images, const ProcessId& process, std::uint64_t slot, bool durable) {
         region.bytes()[0] = static_cast<std::byte>(slot + 1);
         const auto root = tree.commit(region, {}).value();
-        ASSERT_TRUE(images.put({process, slot}, root, durable, [&](const File& file, const std::optional<Images::Base>&) {
+        ASSERT_TRUE(images.put({process, slot}, root, durable, [&](const File& file, const Images::Bases&, bool) {
             OneFile one(file);
             return memory::save_image(one, "image", region, tree, {}, root, {}, {.durable = durable});
         }));
@@ -153,4 +156,169 @@ TEST(Images, that_need_not_be_durable_are_recorded_together_and_a_crash_takes_th
     put(images, process, 6, false);
     put(images, ProcessId(sha256(as_bytes("other"))), 0, true);
     EXPECT_EQ(cache->images(process).value().front().nonce, 6U);
+}
+
+namespace {
+
+/// States of processes of one module: a hundred pages of which a few differ.
+class Likes : public testing::Test {
+protected:
+    static constexpr std::uint64_t pages = 112;
+    struct State {
+        memory::Region region = memory::Region::fresh(pages * memory::page_bytes).value();
+        memory::PageTree tree{};
+        Digest root{};
+    };
+
+    Likes() { EXPECT_TRUE(system_files().make_directories(folder / "images")); }
+    /// The state of process `number` after slot `nonce`, from nothing.
+    static std::unique_ptr<State> state(std::uint64_t number, std::uint64_t nonce)
+    {
+        auto state = std::make_unique<State>();
+        EXPECT_TRUE(state->region.grow(pages * memory::page_bytes));
+        for (std::uint64_t at = 0; at < pages * memory::page_bytes; at += 64)
+            state->region.bytes()[at] = static_cast<std::byte>(at / 64 + 1);
+        for (std::uint64_t i = 0; i <= nonce; ++i) {
+            state->region.bytes()[(7 + 5 * i) % pages * memory::page_bytes + 100] = static_cast<std::byte>(number + 1);
+            state->region.bytes()[200] = static_cast<std::byte>(i + 1);
+        }
+        state->root = state->tree.commit(state->region, {}).value();
+        return state;
+    }
+    static ProcessId process(std::uint64_t number) { return ProcessId(sha256(as_bytes(fmt::format("process {}", number)))); }
+    /// @param of_module  none: of none that has a common image
+    void put(Images& images, std::uint64_t number, std::uint64_t nonce, const std::optional<Digest>& of_module)
+    {
+        const auto now = state(number, nonce);
+        ASSERT_TRUE(images.put(
+            {process(number), nonce}, now->root, false,
+            [&](const File& file, const Images::Bases& bases, bool durable) {
+                OneFile one(file);
+                const auto common = bases.common ? memory::CommonImage::read(*bases.common->file).value() : nullptr;
+                return memory::save_image(
+                    one, "image", now->region, now->tree, {}, now->root, {}, {.durable = durable}, common.get());
+            },
+            of_module));
+        store::ResultRecord result;
+        result.process = process(number);
+        result.nonce = nonce;
+        result.state_root = now->root;
+        ASSERT_TRUE(cache->put_result(result, {}));
+    }
+    /// Whether the newest image is what the state after `nonce` was.
+    static testing::AssertionResult comes_back(Images& images, std::uint64_t number, std::uint64_t nonce)
+    {
+        const auto chain = images.up_to({process(number), 1000}).value();
+        if (!chain || chain->state().nonce != nonce)
+            return testing::AssertionFailure() << "no image of slot " << nonce;
+        std::vector<const File*> layers;
+        for (const auto& layer : chain->layers)
+            layers.push_back(layer.get());
+        State again;
+        const auto loaded = memory::load_image(layers, again.region, again.tree,
+            [](memory::Region&, const memory::MappedRange&) -> Result<void> { return fail("test.none", ""); });
+        if (!loaded || !again.region.examine({0, pages}) || again.region.damaged()) {
+            images.drop(*chain);
+            return testing::AssertionFailure() << "it is damaged";
+        }
+        return std::ranges::equal(again.region.bytes(), state(number, nonce)->region.bytes())
+            ? testing::AssertionSuccess()
+            : testing::AssertionFailure() << "other bytes";
+    }
+    std::size_t files_like(std::string_view end) const
+    {
+        const auto names = system_files().list(folder / "images").value();
+        return static_cast<std::size_t>(
+            std::ranges::count_if(names, [&](const std::string& name) { return name.ends_with(end); }));
+    }
+
+    const TestFolder folder;
+    std::unique_ptr<store::Cache> cache = store::open_cache(folder / "cache.db").value();
+    const Digest module = sha256(as_bytes("module"));
+};
+
+}  // namespace
+
+TEST_F(Likes, share_what_they_have_in_common_and_come_back_after_a_restart)
+{
+    constexpr std::uint64_t processes = 40;
+    {
+        Images images(*cache, system_files(), folder / "images", nullptr);
+        for (std::uint64_t number = 0; number < processes; ++number)
+            put(images, number, 0, module);
+        EXPECT_EQ(files_like("-common"), 1U);
+        EXPECT_LT(images.total().value().bytes, (2 * pages + processes * 7) * memory::page_bytes);
+        for (std::uint64_t number = 0; number < processes; ++number)
+            EXPECT_TRUE(comes_back(images, number, 0));
+        // One whose module has none, and one that is no longer young, is written whole.
+        put(images, 100, 0, std::nullopt);
+        EXPECT_GT(images.stored_bytes(process(100)).value(), pages / 2 * memory::page_bytes);
+        put(images, 101, 50, sha256(as_bytes("another")));
+        EXPECT_GT(images.stored_bytes(process(101)).value(), pages / 2 * memory::page_bytes);
+        EXPECT_EQ(files_like("-common"), 1U);
+    }
+    Images images(*cache, system_files(), folder / "images", nullptr);
+    ASSERT_TRUE(images.sweep());
+    EXPECT_EQ(files_like("-common"), 1U);
+    for (std::uint64_t number = 0; number < processes; ++number)
+        EXPECT_TRUE(comes_back(images, number, 0));
+    put(images, 7, 1, module);
+    EXPECT_LT(images.stored_bytes(process(7)).value(), 16 * memory::page_bytes) << "it goes on with that one";
+    EXPECT_TRUE(comes_back(images, 7, 1));
+}
+
+TEST_F(Likes, go_on_with_each_others_files)
+{
+    Images images(*cache, system_files(), folder / "images", nullptr);
+    constexpr std::uint64_t processes = 40;
+    constexpr std::uint64_t slots = 12;
+    for (std::uint64_t nonce = 0; nonce < slots; ++nonce)
+        for (std::uint64_t number = 0; number < processes; ++number)
+            put(images, number, nonce, module);
+    for (std::uint64_t number = 0; number < processes; ++number)
+        EXPECT_TRUE(comes_back(images, number, slots - 1));
+    // The same slot again, of a log that was taken back.
+    put(images, 3, slots - 2, module);
+    for (std::uint64_t number = 0; number < processes; ++number)
+        if (number != 3) {
+            EXPECT_TRUE(comes_back(images, number, slots - 1));
+        }
+    // Two states of each, and some files that wait for the next.
+    EXPECT_LT(images.total().value().files, 2 * processes + 64 + 1);
+    ASSERT_TRUE(images.sweep());
+    EXPECT_LE(images.total().value().files, 2 * processes + 1);
+    for (std::uint64_t number = 4; number < processes; ++number)
+        EXPECT_TRUE(comes_back(images, number, slots - 1));
+}
+
+TEST_F(Likes, lose_time_and_nothing_else_when_what_they_lie_on_is_damaged)
+{
+    Images images(*cache, system_files(), folder / "images", nullptr);
+    for (std::uint64_t number = 0; number < 4; ++number)
+        put(images, number, 0, module);
+    // One that is broken itself goes alone.
+    const auto own = folder / "images" / (process(1).text() + "-0");
+    auto bytes = read_file(system_files(), own).value();
+    bytes.back() ^= std::byte{1};
+    ASSERT_TRUE(write_file(system_files(), own, bytes));
+    EXPECT_FALSE(comes_back(images, 1, 0));
+    EXPECT_EQ(files_like("-common"), 1U);
+    EXPECT_TRUE(comes_back(images, 2, 0));
+    // A page of what they all lie on: whoever comes first finds it, and it goes.
+    const auto names = system_files().list(folder / "images").value();
+    for (const auto& name : names)
+        if (name.ends_with("-common")) {
+            auto common = read_file(system_files(), folder / "images" / name).value();
+            common[40 * memory::page_bytes] ^= std::byte{1};
+            ASSERT_TRUE(write_file(system_files(), folder / "images" / name, common));
+        }
+    EXPECT_FALSE(comes_back(images, 2, 0));
+    EXPECT_EQ(files_like("-common"), 0U);
+    EXPECT_FALSE(images.up_to({process(3), 1000}).value()) << "what it lay on is not there";
+    // The next to be saved makes another.
+    put(images, 5, 1, module);
+    EXPECT_EQ(files_like("-common"), 1U);
+    EXPECT_TRUE(comes_back(images, 5, 1));
+    put(images, 3, 1, module);
+    EXPECT_TRUE(comes_back(images, 3, 1));
 }

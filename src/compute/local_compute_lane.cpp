@@ -428,8 +428,10 @@ Result<void> LocalCompute::save_image(Lane& lane, bool durable)
     if (!lane.at)
         return {};
     TRY_OK(settle(lane));
-    TRY_OK(images_.put(*lane.at, lane.root, durable,
-        [&](const File& file, const std::optional<Images::Base>& base) { return lane.worker->save(file, base, durable); }));
+    TRY_OK(images_.put(
+        *lane.at, lane.root, durable,
+        [&](const File& file, const Images::Bases& bases, bool synced) { return lane.worker->save(file, bases, synced); },
+        lane.context->semantics.module_sha256));
     lane.gas_since_image = 0;
     lane.unsaved_bytes = 0;
     lane.image_ns = clock_.monotonic_ns();

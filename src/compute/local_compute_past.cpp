@@ -103,7 +103,7 @@ Result<AoCheckpoint> LocalCompute::ao_checkpoint(const units::Slot& slot)
     std::optional<AoCheckpoint> checkpoint;
     TRY_OK(with_state(slot, [&](Lane& lane) -> Result<void> {
         TRY(const auto file, images_.scratch(slot));
-        if (const auto saved = lane.worker->save(*file, std::nullopt, false); !saved)
+        if (const auto saved = lane.worker->save(*file, {}, false); !saved)
             return std::unexpected(saved.error());
         TRY(checkpoint, ao_checkpoint_of(*file));
         return {};

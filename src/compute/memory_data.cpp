@@ -104,7 +104,7 @@ Result<std::unique_ptr<weave::ItemData>> LocalCompute::memory(const units::Slot&
     TRY_OK(files_.remove(path));
     TRY_OK(with_state(slot, [&](Lane& lane) -> Result<void> {
         TRY_OK(file->truncate(0));
-        TRY_OK(lane.worker->save(*file, std::nullopt, false));
+        TRY_OK(lane.worker->save(*file, {}, false));
         return {};
     }));
     return memory_data(std::move(file), weave_);

@@ -11,6 +11,7 @@
 #include "cuda/errors.hpp"
 #include "cuda/served.hpp"
 #include "drive/files.hpp"
+#include "memory/common_image.hpp"
 #include "vm/declared_memory.hpp"
 #include "vm/errors.hpp"
 
@@ -215,7 +216,7 @@ private:
             machine_.reset();  // no two memories at once
             auto left = std::exchange(left_, nullptr);
             if (frame.type == FrameType::restore)
-                return start(vm::Machine::restore(module_, limits_, layers, files_, std::move(left)));
+                return start(vm::Machine::restore(module_, limits_, layers, files_, std::move(left), &common_));
             left.reset();
             return start(vm::Machine::create(module_, limits_));
         }
@@ -242,9 +243,15 @@ private:
             auto rule = options_.save_rule;
             rule.durable = durable != 0;
             TRY(rule.overlays, fields.number());
-            TRY(const auto saved, machine_->save(file, "image", base, rule));
+            TRY(const auto common, fields.text());
+            TRY(const auto saved, machine_->save(file, "image", base, rule, common_image(common)));
             return Frame{.type = FrameType::saved,
-                .payload = Packer().number(saved.overlay ? 1 : 0).number(saved.pages).number(saved.small ? 1 : 0).bytes()};
+                .payload = Packer()
+                    .text(saved.base ? saved.base->bytes() : Bytes{})
+                    .number(saved.pages)
+                    .number(saved.small ? 1 : 0)
+                    .number(saved.packed ? 1 : 0)
+                    .bytes()};
         }
         case FrameType::describe: return describe();
         case FrameType::mark:
@@ -265,6 +272,16 @@ private:
         default:
             return fail(errors::worker_protocol, fmt::format("a worker got a frame of type {}", static_cast<int>(frame.type)));
         }
+    }
+
+    /// What others lie on, by its root: the one at hand, or what was given as a layer.
+    const memory::CommonImage* common_image(Bytes root)
+    {
+        const auto layers = std::exchange(layers_, {});
+        if (!layers.empty())
+            if (auto read = memory::CommonImage::read(*layers.front()))
+                common_ = *std::move(read);
+        return common_ && equal(common_->root().bytes(), root) ? common_.get() : nullptr;
     }
 
     static std::unexpected<Error> no_machine()
@@ -490,6 +507,7 @@ private:
     std::unique_ptr<vm::Machine> machine_;
     std::unique_ptr<vm::Machine> left_;  ///< of a process that sleeps now
     std::vector<std::unique_ptr<File>> layers_;
+    memory::KeptImage common_;
     std::unique_ptr<File> statm_;
     std::unique_ptr<cuda::Offer> card_;
 };

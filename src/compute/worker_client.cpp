@@ -144,19 +144,32 @@ Result<Evaluated> WorkerClient::evaluated(const OpenItem& open, const Console& c
     return done;
 }
 
-Result<memory::SavedImage> WorkerClient::save(const File& file, const std::optional<Images::Base>& base, bool durable)
+Result<memory::SavedImage> WorkerClient::save(const File& file, const Images::Bases& bases, bool durable)
 {
+    if (bases.common && bases.common != common_) {
+        TRY_OK(channel_.send(FrameType::layer, {}, bases.common->file->descriptor()));
+        common_ = bases.common;
+    }
     TRY_OK(channel_.send(FrameType::save,
-        Packer().number(durable ? 1 : 0).text(base ? base->state.bytes() : Bytes{}).number(base ? base->overlays : 0).bytes(),
+        Packer()
+            .number(durable ? 1 : 0)
+            .text(bases.own ? bases.own->state.bytes() : Bytes{})
+            .number(bases.own ? bases.own->overlays : 0)
+            .text(bases.common ? bases.common->record.state_root.bytes() : Bytes{})
+            .bytes(),
         file.descriptor()));
     TRY(const auto answered, answer(FrameType::saved, {}, {}));
     Unpacker fields(answered.payload);
     memory::SavedImage saved;
-    TRY(const auto overlay, fields.number());
-    saved.overlay = overlay != 0;
+    TRY(const auto base, fields.text());
+    if (!base.empty()) {
+        TRY(saved.base, Digest::from_bytes(base));
+    }
     TRY(saved.pages, fields.number());
     TRY(const auto is_small, fields.number());
     saved.small = is_small != 0;
+    TRY(const auto is_packed, fields.number());
+    saved.packed = is_packed != 0;
     return saved;
 }
 

@@ -56,9 +56,9 @@ public:
     static bool may_wait(const Work& work);
     /// What became of the first that was handed over. @return a HostFault: compute.worker_died, vm.*, whatever `open` returned
     Result<Evaluated> evaluated(const OpenItem& open, const Console& console, const Meanwhile& meanwhile = {});
-    /// Writes the state into `file` and syncs it: whole, or if that is worth it what changed since the state `base`.
+    /// Writes the state into `file` and syncs it: whole, or if that is worth it what it has besides one of the bases.
     /// @param durable  without, a crash may leave less of it, which is found when it is used
-    Result<memory::SavedImage> save(const File& file, const std::optional<Images::Base>& base, bool durable);
+    Result<memory::SavedImage> save(const File& file, const Images::Bases& bases, bool durable);
     Result<vm::Machine::Description> describe();
     /// Remembers the state; `changes` gives the pages that differ from it, as ranges.
     Result<void> mark();
@@ -88,6 +88,7 @@ private:
     OpenCard card_;
     Channel channel_;
     WorkerShare share_;
+    std::shared_ptr<const CommonImages::One> common_;  ///< that the worker was given last
 };
 
 }  // namespace altiplano::compute
