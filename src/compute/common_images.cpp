@@ -52,7 +52,7 @@ Result<void> CommonImages::make(const Digest& module, const Digest& root, const 
     const auto path = folder_ / record.file;
     TRY_OK(files_.remove(path));
     TRY(auto file, files_.open(path, Files::Mode::create_new));
-    const auto written = [&]() -> Result<void> {
+    auto written = [&]() -> Result<void> {
         TRY_OK(write(*file));
         TRY_OK(memory::CommonImage::read(*file));
         TRY_OK(files_.sync_directory(folder_));

@@ -114,11 +114,11 @@ Result<void> Images::remove(const store::ImageRecord& image)
 
 // ---- what lies on what
 
-Images::Front& Images::note(const store::ImageRecord& image, Front front)
+Images::Front& Images::note(const store::ImageRecord& image, const Front& front)
 {
     if (fronts_.size() == fronts_kept)
         fronts_.clear();
-    return fronts_.insert_or_assign(image.file, std::move(front)).first->second;
+    return fronts_.insert_or_assign(image.file, front).first->second;
 }
 
 Result<Images::Under> Images::under(const Records& all, std::size_t state, const FrontOf& front_of)

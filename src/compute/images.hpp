@@ -112,7 +112,7 @@ private:
     };
     Result<Under> under(const Records& all, std::size_t state, const FrontOf& front_of);
     Result<Under> under(const Records& all, std::size_t state);
-    Front& note(const store::ImageRecord& image, Front front);
+    Front& note(const store::ImageRecord& image, const Front& front);
     Result<Chain> chain(const Records& all, std::size_t state);
     Result<void> remove(const store::ImageRecord& image);
     Result<void> retire(const ProcessId& process);

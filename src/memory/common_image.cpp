@@ -15,7 +15,7 @@ static_assert(overwritten_state_pages < UINT16_MAX);
 
 Result<KeptImage> CommonImage::read(const File& file)
 {
-    const std::shared_ptr<CommonImage> image(new CommonImage);
+    std::shared_ptr<CommonImage> image(new CommonImage);
     TRY(image->front_, read_front(file));
     const auto& front = image->front_;
     const auto bytes = front.file_bytes();

@@ -214,10 +214,10 @@ std::vector<std::uint64_t> pages_unlike(const CommonImage& common, const PageTre
 Result<std::optional<Buffer>> packed_over(
     const CommonImage& common, Image image, Region& region, PageTree& tree, std::uint64_t& pages)
 {
-    constexpr auto much = std::optional<Buffer>{};
+    const auto much = [] { return std::optional<Buffer>{}; };
     const auto memory_pages = image.length_bytes / page_bytes;
     if (!may_be_overwritten(region, tree) || memory_pages < common.pages())
-        return much;
+        return much();
     // A hash that was lost would leave its page out.
     if (!tree.check_all())
         return bad_image("that this state came from has other hashes than were saved");
@@ -229,7 +229,7 @@ Result<std::optional<Buffer>> packed_over(
         TRY_OK(region.examine({page, 1}));
         pack_page(Bytes(region.bytes()).subspan(page * page_bytes, page_bytes), common.page(page), packed);
         if (packed.size() > state_pages * page_bytes / packed_share)
-            return much;
+            return much();
     }
     if (region.damaged())
         return bad_image("that this state came from has other bytes than were saved");

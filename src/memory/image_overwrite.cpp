@@ -107,21 +107,21 @@ bool may_be_overwritten(const Region& region, const PageTree& tree)
 Result<std::optional<Image>> overwrite_with_image(
     std::span<const File* const> layers, Region& region, PageTree& tree, KeptImage& common)
 {
-    constexpr auto not_here = std::optional<Image>{};
+    const auto not_here = [] { return std::optional<Image>{}; };
     TRY(auto images, read_chain(layers));
     auto& newest = images.back();
     if (!newest.mapped.empty() || newest.length_bytes < region.bytes().size() || newest.length_bytes > region.reserved_bytes()
         || !may_be_overwritten(region, tree))
-        return not_here;
+        return not_here();
     // What this state came from may be damaged where nobody has looked yet: that is no matter of the other's.
     if (!region.examine({0, region.bytes().size() / page_bytes}) || !tree.check_all())
-        return not_here;
+        return not_here();
 
     auto coming = newest.packed ? pages_of_packed(layers, images, common) : pages_of_layers(layers, images);
     if (!coming)
         return std::unexpected(coming.error());
     if (!*coming)
-        return not_here;
+        return not_here();
     auto& groups = **coming;
     // Groups that this state has and the other has not become zeros.
     tree.each_group([&](std::uint64_t group) { groups[group]; });

@@ -19,13 +19,7 @@ namespace {
 
 Result<void> merge(const Path& into, const std::vector<Path>& paths)
 {
-    std::vector<std::unique_ptr<File>> files;
-    std::vector<const File*> layers;
-    for (const auto& path : paths) {
-        files.push_back(system_files().open(path, Files::Mode::read).value());
-        layers.push_back(files.back().get());
-    }
-    return merge_images(system_files(), into, layers);
+    return merge_images(system_files(), into, Layers(paths).layers);
 }
 
 std::uint64_t resident_bytes()

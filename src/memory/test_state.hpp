@@ -26,6 +26,19 @@ inline void write(Region& region, std::uint64_t at, char value)
     region.bytes()[at] = static_cast<std::byte>(value);
 }
 
+/// Images that lie on one another, open.
+struct Layers {
+    explicit Layers(const std::vector<Path>& paths)
+    {
+        for (const auto& path : paths) {
+            files.push_back(system_files().open(path, Files::Mode::read).value());
+            layers.push_back(files.back().get());
+        }
+    }
+    std::vector<std::unique_ptr<File>> files{};
+    std::vector<const File*> layers{};
+};
+
 /// A region with its tree, which must not move apart.
 struct State {
     PageTree tree;
@@ -39,26 +52,16 @@ struct State {
     }
     Result<void> load(const std::vector<Path>& paths, const MapItem& map_item = no_items)
     {
-        std::vector<std::unique_ptr<File>> files;
-        std::vector<const File*> layers;
-        for (const auto& path : paths) {
-            files.push_back(system_files().open(path, Files::Mode::read).value());
-            layers.push_back(files.back().get());
-        }
-        TRY(const auto image, load_image(layers, region, tree, map_item));
+        const Layers opened(paths);
+        TRY(const auto image, load_image(opened.layers, region, tree, map_item));
         root = image.root;
         return {};
     }
     /// Puts what the files hold over what is here. @return false: it is none for that
     Result<bool> overwrite(const std::vector<Path>& paths)
     {
-        std::vector<std::unique_ptr<File>> files;
-        std::vector<const File*> layers;
-        for (const auto& path : paths) {
-            files.push_back(system_files().open(path, Files::Mode::read).value());
-            layers.push_back(files.back().get());
-        }
-        TRY(const auto image, overwrite_with_image(layers, region, tree, common));
+        const Layers opened(paths);
+        TRY(const auto image, overwrite_with_image(opened.layers, region, tree, common));
         if (!image)
             return false;
         TRY(root, tree.commit(region, image->globals));
