@@ -1,6 +1,7 @@
 #include "memory/common_image.hpp"
 
 #include "memory/image_front.hpp"
+#include "memory/image_layers.hpp"
 #include "memory/kernel.hpp"
 
 #include <array>
@@ -24,9 +25,7 @@ Result<KeptImage> CommonImage::read(const File& file)
         return bad_image("is none that others may lie on");
     if (file.descriptor() < 0) {
         image->copied_.resize(bytes);
-        TRY(const auto got, file.read_at(0, image->copied_));
-        if (got < bytes)
-            return bad_image("ends before its end");
+        TRY_OK(read_exactly(file, 0, image->copied_));
         image->bytes_ = image->copied_;
     } else {
         void* const at = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.descriptor(), 0);

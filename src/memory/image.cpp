@@ -222,13 +222,12 @@ Result<std::optional<Buffer>> packed_over(
     if (!tree.check_all())
         return bad_image("that this state came from has other hashes than were saved");
     const auto unlike = pages_unlike(common, tree, memory_pages);
-    std::uint64_t state_pages = 0;
-    tree.each_group([&](std::uint64_t) { state_pages += PageTree::arity; });
+    const auto packed_max = state_pages(tree) * page_bytes / packed_share;
     Buffer packed;
     for (const auto page : unlike) {
         TRY_OK(region.examine({page, 1}));
         pack_page(Bytes(region.bytes()).subspan(page * page_bytes, page_bytes), common.page(page), packed);
-        if (packed.size() > state_pages * page_bytes / packed_share)
+        if (packed.size() > packed_max)
             return much();
     }
     if (region.damaged())
@@ -289,11 +288,10 @@ SavedImage kind_of(const SaveRule& rule, const PageTree& tree, std::span<const P
     for (const auto& run : runs)
         if (run.count < mapped_run_pages)
             scattered += run.count;
-    std::uint64_t state_pages = 0;
-    tree.each_group([&](std::uint64_t) { state_pages += PageTree::arity; });
-    const bool small = state_pages <= rule.small_state_pages;
+    const auto all_pages = state_pages(tree);
+    const bool small = all_pages <= rule.small_state_pages;
     const bool is_room = !small || rule.overlays < rule.small_state_overlays;
-    const bool is_overlay = is_room && changed < state_pages / (small ? 3 : 4) && scattered <= rule.scattered_pages_max;
+    const bool is_overlay = is_room && changed < all_pages / (small ? 3 : 4) && scattered <= rule.scattered_pages_max;
     return {.base = is_overlay ? base : std::nullopt, .small = small};
 }
 

@@ -69,6 +69,13 @@ Result<void> load_tree(std::span<const File* const> layers, std::span<const Imag
     return {};
 }
 
+std::uint64_t state_pages(const PageTree& tree)
+{
+    std::uint64_t pages = 0;
+    tree.each_group([&](std::uint64_t) { pages += PageTree::arity; });
+    return pages;
+}
+
 Result<Buffer> read_packed(const File& file, const Image& image)
 {
     const auto at = image.tree_at() + image.groups * group_record_bytes;

@@ -99,9 +99,7 @@ bool may_be_overwritten(const Region& region, const PageTree& tree)
 {
     if (!region.mapped_ranges().empty() || region.bytes().size() > overwritten_memory_bytes)
         return false;
-    std::uint64_t groups = 0;
-    tree.each_group([&](std::uint64_t) { ++groups; });
-    return groups * PageTree::arity <= overwritten_state_pages;
+    return state_pages(tree) <= overwritten_state_pages;
 }
 
 Result<std::optional<Image>> overwrite_with_image(
