@@ -269,15 +269,11 @@ Result<void> load_packed(const CommonImage& common, const File& file, const Imag
 {
     TRY(const auto packed, read_packed(file, image));
     Buffer copy(page_bytes);
-    Bytes rest(packed);
-    for (const auto& run : image.runs)
-        for (auto page = run.first; page < end_of(run); ++page) {
-            TRY(const auto first, take_packed(rest));
-            std::ranges::copy(common.page(page), copy.begin());
-            unpack_page(first, copy);
-            TRY_OK(region.put(page, copy));
-        }
-    return {};
+    return each_packed(image, packed, [&](std::uint64_t page, Bytes one) {
+        std::ranges::copy(common.page(page), copy.begin());
+        unpack_page(one, copy);
+        return region.put(page, copy);
+    });
 }
 
 /// Whether an overlay is worth it, and whether the state is small.

@@ -2,6 +2,7 @@
 #include "memory/image_layers.hpp"
 
 #include "memory/image_front.hpp"
+#include "memory/kernel.hpp"
 #include "memory/packed_pages.hpp"
 
 #include <algorithm>
@@ -59,13 +60,19 @@ Result<void> load_tree(std::span<const File* const> layers, std::span<const Imag
         }
         at += bytes;
     }
-    for (std::size_t i = 1; i < layers.size(); ++i) {
-        Buffer records(images[i].groups * group_record_bytes);
-        TRY_OK(read_exactly(*layers[i], images[i].tree_at(), records));
-        for (Bytes rest(records); !rest.empty(); rest = rest.subspan(group_record_bytes))
-            TRY_OK(tree.load_group(read_u64(rest), read_u64(rest.subspan(8)), rest.subspan(16, PageTree::group_bytes)));
-    }
+    for (std::size_t i = 1; i < layers.size(); ++i)
+        TRY_OK(each_group_of(*layers[i], images[i],
+            [&](std::uint64_t level, std::uint64_t number, Bytes hashes) { return tree.load_group(level, number, hashes); }));
     tree.believe(images.back().pages_root);
+    return {};
+}
+
+Result<void> each_group_of(const File& file, const Image& image, const VisitGroup& visit)
+{
+    Buffer records(image.groups * group_record_bytes);
+    TRY_OK(read_exactly(file, image.tree_at(), records));
+    for (Bytes rest(records); !rest.empty(); rest = rest.subspan(group_record_bytes))
+        TRY_OK(visit(read_u64(rest), read_u64(rest.subspan(8)), rest.subspan(16, PageTree::group_bytes)));
     return {};
 }
 
@@ -87,13 +94,17 @@ Result<Buffer> read_packed(const File& file, const Image& image)
     return packed;
 }
 
-Result<Bytes> take_packed(Bytes& rest)
+Result<void> each_packed(const Image& image, Bytes packed, const VisitPacked& visit)
 {
-    const auto first = first_packed(rest);
-    if (!first)
-        return bad_image("ends inside its packed pages");
-    rest = rest.subspan(first->size());
-    return *first;
+    for (const auto& run : image.runs)
+        for (auto page = run.first; page < end_of(run); ++page) {
+            const auto first = first_packed(packed);
+            if (!first)
+                return bad_image("ends inside its packed pages");
+            packed = packed.subspan(first->size());
+            TRY_OK(visit(page, *first));
+        }
+    return {};
 }
 
 }  // namespace altiplano::memory

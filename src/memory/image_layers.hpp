@@ -14,9 +14,13 @@ Result<void> read_exactly(const File& file, std::uint64_t offset, std::span<std:
 Result<void> load_tree(std::span<const File* const> layers, std::span<const Image> images, PageTree& tree);
 /// How many pages there are in the groups that hold a hash.
 std::uint64_t state_pages(const PageTree& tree);
+/// Visits the groups of hashes of an overlay.
+using VisitGroup = std::function<Result<void>(std::uint64_t level, std::uint64_t number, Bytes hashes)>;
+Result<void> each_group_of(const File& file, const Image& image, const VisitGroup& visit);
 /// The packed pages of an overlay, one after the other.
 Result<Buffer> read_packed(const File& file, const Image& image);
-/// Takes the first packed page from what is left.
-Result<Bytes> take_packed(Bytes& rest);
+/// Visits each of them. @param packed  what `read_packed` gave
+using VisitPacked = std::function<Result<void>(std::uint64_t page, Bytes packed)>;
+Result<void> each_packed(const Image& image, Bytes packed, const VisitPacked& visit);
 
 }  // namespace altiplano::memory

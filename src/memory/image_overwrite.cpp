@@ -29,12 +29,11 @@ struct Sources : std::map<std::uint64_t, Source> {
 /// The groups of an overlay.
 Result<void> take_groups(const File& file, const Image& image, Sources& sources)
 {
-    Buffer records(image.groups * group_record_bytes);
-    TRY_OK(read_exactly(file, image.tree_at(), records));
-    for (Bytes rest(records); !rest.empty(); rest = rest.subspan(group_record_bytes))
-        if (read_u64(rest) == 0)
-            sources[read_u64(rest.subspan(8))].take_hashes(rest.subspan(16, PageTree::group_bytes));
-    return {};
+    return each_group_of(file, image, [&](std::uint64_t level, std::uint64_t number, Bytes hashes) -> Result<void> {
+        if (level == 0)
+            sources[number].take_hashes(hashes);
+        return {};
+    });
 }
 
 /// As newer layers have them. @return nothing where they are too many
@@ -85,11 +84,10 @@ Result<std::optional<Sources>> pages_of_packed(
             sources[group].take_hashes(hashes);
     TRY_OK(take_groups(*layers.back(), image, sources));
     TRY(sources.packed, read_packed(*layers.back(), image));
-    Bytes rest(sources.packed);
-    for (const auto& run : image.runs)
-        for (auto page = run.first; page < end_of(run); ++page) {
-            TRY(sources[page / PageTree::arity].packed[page % PageTree::arity], take_packed(rest));
-        }
+    TRY_OK(each_packed(image, sources.packed, [&](std::uint64_t page, Bytes packed) -> Result<void> {
+        sources[page / PageTree::arity].packed[page % PageTree::arity] = packed;
+        return {};
+    }));
     return std::optional(std::move(sources));
 }
 
