@@ -53,7 +53,7 @@ class Region {
 public:
     static constexpr std::uint64_t page_bytes = memory::page_bytes;
     static constexpr std::uint64_t memory_bytes_max = std::uint64_t{1} << 40;  ///< what the state root can cover
-    static constexpr std::uint64_t reserved_bytes_max = memory_bytes_max + (std::uint64_t{4} << 30);
+    static constexpr std::uint64_t reserved_bytes_max = memory_bytes_max + (std::uint64_t{8} << 30);
 
     /// An empty region. Costs address space, not memory.
     /// @return memory.bad_length, memory.over_reservation, memory.kernel

@@ -98,7 +98,7 @@ wasmtime_error_t* new_memory(void*, const wasm_memorytype_t*, std::size_t minimu
 
 // ---- settings
 
-wasm_config_t* settings(std::uint64_t reservation_bytes, const Tuning& tuning)
+wasm_config_t* settings(const Tuning& tuning)
 {
     wasm_config_t* c = wasm_config_new();
     // What modules may use: the list of shim/src/rewrite.rs, `accepted`.
@@ -124,7 +124,7 @@ wasm_config_t* settings(std::uint64_t reservation_bytes, const Tuning& tuning)
     // Memory is ours; with copy-on-write initialisation left on Wasmtime panics (trap 7).
     wasmtime_config_memory_init_cow_set(c, false);
     wasmtime_config_memory_may_move_set(c, false);
-    wasmtime_config_memory_reservation_set(c, tuning.assumed_bytes.value_or(reservation_bytes));
+    wasmtime_config_memory_reservation_set(c, tuning.assumed_bytes);
     wasmtime_config_memory_guard_size_set(c, memory_guard_bytes);
     altiplano_config_gc_heap(c, gc_reservation_bytes, wasm_page_bytes, false);
     altiplano_config_collector(c, 1);  // the null collector never frees an exception (trap 5)
@@ -297,8 +297,8 @@ std::string Tuning::text() const
              {optimised, "not-optimised"}, {parallel, "one-thread"}})
         if (!is_ours)
             all += fmt::format(" {}", word);
-    if (assumed_bytes)
-        all += fmt::format(" assumed={}", *assumed_bytes);
+    if (assumed_bytes != 0)
+        all += fmt::format(" assumed={}", assumed_bytes);
     return all;
 }
 
@@ -311,12 +311,12 @@ Result<std::shared_ptr<Engine>> Engine::create(std::uint64_t reservation_bytes, 
     engine->native_->tuning = tuning;
     engine->native_->counts_gas = tuning.gas;
     engine->native_->counts_depth = tuning.call_depth;
-    engine->native_->engine.reset(wasm_engine_new_with_config(settings(reservation_bytes, tuning)));
+    engine->native_->engine.reset(wasm_engine_new_with_config(settings(tuning)));
     if (!engine->native_->engine)
         return fail(errors::host_engine, "Wasmtime refused our settings");
     note_fault_addresses();
-    engine->fingerprint_ = fmt::format("{} memory {}+{} stack {} cpu {}{}", compiler(), reservation_bytes, memory_guard_bytes,
-        guest_stack_bytes, sha256(cpu_features()).text(), tuning.text());
+    engine->fingerprint_ = fmt::format("{} guard {} stack {} cpu {}{}", compiler(), memory_guard_bytes, guest_stack_bytes,
+        sha256(cpu_features()).text(), tuning.text());
 
     Result<void> proved = fail(errors::host_stack, "no address space for a guest's stack");
     on_guest_stack([&] { proved = prove_memory_is_ours(engine->native_->engine.get(), reservation_bytes, tuning.gas); });

@@ -20,16 +20,17 @@ struct Tuning {
     bool call_depth = true;  ///< without, a deep recursion ends this program
     bool optimised = true;
     bool parallel = true;  ///< compilation
-    std::optional<std::uint64_t> assumed_bytes{};  ///< of address space behind each memory; 0: bounds are looked up each time
+    /// Of address space behind each memory. 0: an access is compared with the memory's length, which code keeps at hand; else
+    /// with a constant of its own for each offset.
+    std::uint64_t assumed_bytes = 0;
     std::string text() const;  ///< empty for what is recorded
 };
 
 /// Wasmtime with the settings that make outcomes equal everywhere. Used from any thread.
 class Engine {
 public:
-    /// The address space that compiled code assumes behind every memory base: bounds checks are constants because of it. It
-    /// is also the largest memory that a process can have on this engine. There are two sizes: a process's whole address
-    /// space is 128 TiB, so many machines in one want the smaller. Shows in no outcome.
+    /// The address space of every memory, so the largest that a process can have on this engine. There are two sizes: a
+    /// process's whole address space is 128 TiB, so many machines in one want the smaller. Shows in no outcome.
     static constexpr std::uint64_t small_reservation_bytes = std::uint64_t{16} << 30;
     static constexpr std::uint64_t large_reservation_bytes = std::uint64_t{1} << 40;
     static std::uint64_t reservation_for(std::uint64_t memory_bytes) noexcept

@@ -32,7 +32,7 @@ using OwnedInstancePre = std::unique_ptr<wasmtime_instance_pre_t, FreeWith<wasmt
 using OwnedError = std::unique_ptr<wasmtime_error_t, FreeWith<wasmtime_error_delete>>;
 using OwnedTrap = std::unique_ptr<wasm_trap_t, FreeWith<wasm_trap_delete>>;
 
-wasm_config_t* settings(std::uint64_t reservation_bytes, const Tuning& tuning);
+wasm_config_t* settings(const Tuning& tuning);
 
 std::string message_of(const wasmtime_error_t* error);
 std::string message_of(const wasm_trap_t* trap);
@@ -49,8 +49,10 @@ struct OwnedBytes {
 
 inline constexpr std::uint64_t wasm_page_bytes = 65536;
 
-/// Inaccessible bytes behind the reservation.
-inline constexpr std::uint64_t memory_guard_bytes = std::uint64_t{2} << 30;
+/// Inaccessible bytes behind every memory. More than any address and offset of a 32-bit guest come to, so that its accesses need
+/// no check; one of a 64-bit guest compares its address, without the offset, with the memory's length, once for all fields of an
+/// object.
+inline constexpr std::uint64_t memory_guard_bytes = std::uint64_t{8} << 30;
 /// The GC heap (exceptions) comes to the memory creator too; nothing but this odd size tells the two apart.
 inline constexpr std::uint64_t gc_reservation_bytes = (std::uint64_t{64} << 20) + wasm_page_bytes;
 

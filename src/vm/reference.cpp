@@ -30,7 +30,7 @@ Answer<const wasmtime_module_t*> compiled(Engine::Native& engine, const Digest& 
         auto tuning = engine.tuning;
         tuning.gas = tuning.one_nan = false;
         tuning.code.emplace_back("enable_heap_access_spectre_mitigation", "false");  // no stranger's code is in there
-        engine.own_engine.reset(wasm_engine_new_with_config(settings(engine.reservation_bytes, tuning)));
+        engine.own_engine.reset(wasm_engine_new_with_config(settings(tuning)));
     }
     auto* const compiler = announced ? engine.engine.get() : engine.own_engine.get();
     if (compiler == nullptr)
