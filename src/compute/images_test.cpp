@@ -291,6 +291,24 @@ TEST_F(Likes, go_on_with_each_others_files)
         EXPECT_TRUE(comes_back(images, number, slots - 1));
 }
 
+TEST_F(Likes, of_a_day_of_checkpoints_take_less_than_three_times_their_size_with_what_they_share)
+{
+    Images images(*cache, system_files(), folder / "images", nullptr);
+    constexpr std::uint64_t processes = 3;
+    constexpr std::uint64_t checkpoints = 24 * 6;  // one every ten minutes
+    std::uint64_t most = 0;
+    for (std::uint64_t slot = 0; slot < checkpoints; ++slot)
+        for (std::uint64_t number = 0; number < processes; ++number) {
+            put(images, number, slot, module);
+            if (slot > 0)
+                most = std::max(most, images.total().value().bytes);
+        }
+    EXPECT_EQ(files_like("-common"), 1U);
+    EXPECT_LT(most, 3 * processes * pages * memory::page_bytes);
+    for (std::uint64_t number = 0; number < processes; ++number)
+        EXPECT_TRUE(comes_back(images, number, checkpoints - 1));
+}
+
 TEST_F(Likes, lose_time_and_nothing_else_when_what_they_lie_on_is_damaged)
 {
     Images images(*cache, system_files(), folder / "images", nullptr);
