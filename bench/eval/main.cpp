@@ -1,13 +1,15 @@
 // `bench eval`: trivial Evals per second in a process of AO's aos2_0_6 and in one of ours, durable: each message signed,
 // verified, assigned, logged, evaluated in a worker, its result and state root stored and synced. Against AO's loader with
-// the same aos2_0_6, which keeps all in memory and signs, logs and stores nothing. One by one is what somebody waits for who
-// needs each answer before the next question; several callers at once, each of whom does that, are what the process gets through,
-// as the outside is asked one thing after the other without waiting for anybody.
+// the same aos2_0_6, which is given the very messages that ours evaluated, keeps all in memory and signs, logs and stores
+// nothing. One by one is what somebody waits for who needs each answer before the next question; several callers at once, each of
+// whom does that, are what the process gets through, as the outside is asked one thing after the other without waiting for
+// anybody.
 //   bench_eval ALTIPLANO AOS.wasm PROCESS.wasm "COMMAND OF THE OUTSIDE" [--json] [--smoke]
 //   bench_eval ALTIPLANO alone AOS.wasm MESSAGES [CALLERS...]   ours alone, for a profiler
 #include "base/counters.hpp"
 #include "base/executor.hpp"
 #include "base/json.hpp"
+#include "compute/context.hpp"
 #include "item/ed25519.hpp"
 #include "lib/bench.hpp"
 #include "node/node.hpp"
@@ -68,6 +70,21 @@ public:
         return std::stoull(*text);
     }
 
+    /// What the guest read of its first messages, for another loader: a line of JSON for each, the process itself first.
+    std::string lines(std::uint64_t messages)
+    {
+        const auto entry = [&](std::uint64_t nonce) { return must(node_->scheduler().entry({process_, nonce})); };
+        const auto spawn = entry(0);
+        const auto context = must(compute::context_of(node_->weave(), spawn.message.header(), *spawn.assignment.semantics));
+        std::string lines;
+        for (std::uint64_t nonce = 0; nonce <= messages; ++nonce) {
+            const auto work = compute::work_of(entry(nonce), context);
+            lines += fmt::format("{{\"message\":{},\"env\":{}}}\n", work.message_json, work.env_json);
+        }
+        return lines;
+    }
+    const Path& folder() const { return folder_; }
+
 private:
     Path folder_ = std::filesystem::temp_directory_path() / fmt::format("altiplano-bench-{}", system_clock().monotonic_ns());
     item::Ed25519Signer key_;
@@ -76,9 +93,10 @@ private:
     std::atomic<std::uint64_t> counter_ = 0;
 };
 
-bench::Sample outside(const std::string& command, std::uint64_t messages)
+/// @param sent  a file of lines as `Home::lines` gives them
+bench::Sample outside(const std::string& command, const Path& sent)
 {
-    const auto output = bench::output_of(fmt::format("{} {}", command, messages));
+    const auto output = bench::output_of(fmt::format("{} '{}'", command, sent.string()));
     const auto answer = must(JsonView::parse(output));
     return {.figure = answer.find("messages_per_second")->number().value(),
         .work = static_cast<std::uint64_t>(answer.find("work")->integer().value())};
@@ -136,13 +154,17 @@ int main(int count, char** values)
     Home aos(given.rest[0], given.rest[1], aos_format);
     Home own(given.rest[0], given.rest[2], own_format);
     const std::uint64_t messages = given.smoke ? 10 : 200;
-    const std::uint64_t theirs = given.smoke ? 10 : 200;
+    // Both sides begin with the same ones; ours have them in order, since the first caller is alone.
+    const auto sent = aos.folder() / "sent.jsonl";
+    for (std::uint64_t number = 1; number <= messages; ++number)
+        aos.eval(number);
+    must(write_file(system_files(), sent, as_bytes(aos.lines(messages))));
     const int runs = given.smoke ? 1 : 5;
     const auto row = [&](Home& home, const char* name, std::size_t at_once) {
         const std::uint64_t rounds = at_once == 1 || given.smoke ? 1 : 10;
         return bench::in_turn(
             name, "ao-loader, aos2_0_6", "messages/s", bench::Better::more, runs,
-            [&] { return ours(home, messages, at_once, rounds); }, [&] { return outside(given.rest[3], theirs); });
+            [&] { return ours(home, messages, at_once, rounds); }, [&] { return outside(given.rest[3], sent); });
     };
     bench::report({row(aos, "aos2_0_6, durable, one by one", 1), row(aos, "aos2_0_6, durable, eight callers", 8),
                       row(aos, "aos2_0_6, durable, sixteen callers", 16), row(own, "our Lua, durable, one by one", 1)},
