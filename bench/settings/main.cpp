@@ -19,7 +19,6 @@ namespace {
 struct Setting {
     std::string name;
     vm::Tuning other;
-    std::uint64_t reservation_bytes = vm::Engine::small_reservation_bytes;
 };
 
 const Setting settings[] = {
@@ -37,10 +36,9 @@ const vm::Format& aos_format()
     return *vm::format_named("wasm64-unknown-emscripten-draft_2024_02_15");
 }
 
-std::shared_ptr<const vm::Module> compile(Bytes wasm, const vm::Tuning& tuning = {},
-    std::uint64_t reservation_bytes = vm::Engine::small_reservation_bytes, Path folder = {})
+std::shared_ptr<const vm::Module> compile(Bytes wasm, const vm::Tuning& tuning = {}, Path folder = {})
 {
-    const auto engine = must(vm::Engine::create(reservation_bytes, tuning));
+    const auto engine = must(vm::Engine::create(vm::Engine::small_reservation_bytes, tuning));
     const auto cache = must(vm::ModuleCache::open(engine, system_files(), system_random(), {.folder = std::move(folder)}));
     return must(cache->compile(wasm, aos_format()));
 }
@@ -49,7 +47,7 @@ std::shared_ptr<const vm::Module> compile(Bytes wasm, const vm::Tuning& tuning =
 bench::Row measured(
     const Setting& setting, Bytes wasm, const std::shared_ptr<const vm::Module>& ours, const std::vector<Sent>& sent, int turns)
 {
-    const auto theirs = compile(wasm, setting.other, setting.reservation_bytes);
+    const auto theirs = compile(wasm, setting.other);
     std::map<std::string, std::vector<double>> ratios;
     std::uint64_t work = 0;
     for (int turn = 0; turn < turns; ++turn) {
@@ -131,13 +129,12 @@ int main(int count, char** values)
         "compiled optimised / not", "no optimiser", "s", bench::Better::less, compile_turns, [&] { return compiling({}); },
         [&] { return compiling({.optimised = false}); }));
     const auto folder = std::filesystem::temp_directory_path() / fmt::format("altiplano-bench-{}", system_clock().monotonic_ns());
-    (void)compile(wasm, {}, vm::Engine::small_reservation_bytes, folder);
+    (void)compile(wasm, {}, folder);
     rows.push_back(bench::in_turn(
         "code from the cache / compiled", "the compiler", "s", bench::Better::less, compile_turns,
         [&]() -> bench::Sample {
             std::uint64_t work = 0;
-            const auto took =
-                bench::seconds([&] { work = memory_of(compile(wasm, {}, vm::Engine::small_reservation_bytes, folder)); });
+            const auto took = bench::seconds([&] { work = memory_of(compile(wasm, {}, folder)); });
             return {.figure = took, .work = work};
         },
         [&] { return compiling({}); }));
