@@ -16,6 +16,9 @@ namespace altiplano::vm {
 
 namespace {
 
+// A region that is too short for the largest engine would only show when somebody asks for that one.
+static_assert(Engine::large_reservation_bytes + memory_guard_bytes <= memory::Region::reserved_bytes_max);
+
 std::uint64_t reserved_bytes(const Module& module)
 {
     return module.native().engine->reservation_bytes() + memory_guard_bytes;
