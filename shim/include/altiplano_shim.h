@@ -29,14 +29,20 @@ struct altiplano_rewritten {
     uint8_t *sentence;
     size_t sentence_length;
 };
-void altiplano_rewrite(const uint8_t *wasm, size_t length, bool metered, struct altiplano_rewritten *out);
-/* The same of an extension's reference module, which imports env.memory, its guest's. */
-void altiplano_rewrite_reference(const uint8_t *wasm, size_t length, struct altiplano_rewritten *out);
-/* The same of a guest, call depth left uncounted: for measuring what that costs, never for what is recorded. */
-void altiplano_rewrite_uncounted(const uint8_t *wasm, size_t length, struct altiplano_rewritten *out);
+enum altiplano_kind {
+    ALTIPLANO_GUEST,
+    ALTIPLANO_METERED, /* a guest of one of AO's formats that meter */
+    ALTIPLANO_REFERENCE, /* an extension's, which imports env.memory, its guest's */
+    ALTIPLANO_UNCOUNTED /* a guest whose call depth nobody counts: for measuring what that costs, never for what is recorded */
+};
+/* `gas`: whether the module counts its gas, in the exported global altiplano:gas. */
+void altiplano_rewrite(
+    const uint8_t *wasm, size_t length, enum altiplano_kind kind, bool gas, struct altiplano_rewritten *out);
 void altiplano_rewritten_free(struct altiplano_rewritten *result);
 uint32_t altiplano_rewrite_version(void);
 uint32_t altiplano_depth_limit(void);
+/* More gas than that no message has. */
+uint64_t altiplano_gas_max(void);
 
 #ifdef __cplusplus
 }

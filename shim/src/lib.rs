@@ -3,6 +3,7 @@
 pub use wasmtime_c_api::*;
 
 mod config;
+mod gas;
 mod hash;
 mod legacy;
 mod meter;

@@ -17,7 +17,8 @@
 //!    memory.grow before it looks whether there is room.
 //! 7. For AO's formats that meter, a counter is kept as AO's loader keeps it: see `meter.rs`. It is `altiplano:meter`, starts
 //!    at what the message may use and must not fall below 0.
-//! Before all that, legacy exceptions are translated: see `legacy.rs`.
+//! Before all that, legacy exceptions are translated: see `legacy.rs`. After it, a second pass makes the module count its gas: see
+//! `gas.rs`.
 //!
 //! A reference module (of an extension) goes through it as well. It alone imports its memory, which is the guest's, and may have
 //! no data, no start function and no other import.
@@ -34,7 +35,7 @@ use wasm_encoder::{
 use wasmparser::{Catch, DataKind, FunctionBody, Operator, Parser, Payload, TypeRef, Validator, WasmFeatures};
 
 /// Part of the semantics version and of the key of compiled artefacts: raised by every change of the output.
-pub const REWRITE_VERSION: u32 = 3;
+pub const REWRITE_VERSION: u32 = 4;
 
 /// How many logical bytes of frames may be open. Native code gets a stack three times as large (src/vm/stack.hpp).
 pub const DEPTH_LIMIT: u32 = 32 << 20;
@@ -53,8 +54,10 @@ const TABLE_ENTRIES_MAX: u64 = 1_000_000;
 const PREFIX: &str = "altiplano:";
 const CHECK_WRITE: &str = "check_write";
 
-/// What a module is to its host.
+/// What a module is to its host; `altiplano_kind` in C.
+#[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "C makes them")]
 pub enum Kind {
     Guest,
     /// A guest of one of AO's formats that meter.
@@ -372,7 +375,7 @@ pub fn name(op: &Operator) -> String {
     text.split([' ', '{']).next().unwrap_or_default().to_string()
 }
 
-fn catch_label(catch: &Catch) -> u32 {
+pub fn catch_label(catch: &Catch) -> u32 {
     match catch {
         Catch::One { label, .. } | Catch::OneRef { label, .. } | Catch::All { label } | Catch::AllRef { label } => *label,
     }
@@ -533,7 +536,19 @@ fn check_write(out: &mut Function, ours: &Ours, [to, what, length]: [u32; 3], le
     }
 }
 
-pub fn rewrite(wasm: &[u8], kind: Kind) -> Result<Vec<u8>, Refusal> {
+pub fn rewrite(wasm: &[u8], kind: Kind, gas: bool) -> Result<Vec<u8>, Refusal> {
+    let mut bytes = first_pass(wasm, kind)?;
+    if gas {
+        bytes = crate::gas::count(&bytes)?;
+    }
+    // What we inject may take a module over a limit of the format (types, exports, function size).
+    if let Err(error) = validates(&bytes, accepted()) {
+        refuse!(c"module.over_limit", "the module is too large once call depth and gas are counted: {error}");
+    }
+    Ok(bytes)
+}
+
+fn first_pass(wasm: &[u8], kind: Kind) -> Result<Vec<u8>, Refusal> {
     let translated;
     let wasm = if validates(wasm, accepted()).is_err() && validates(wasm, accepted() | WasmFeatures::LEGACY_EXCEPTIONS).is_ok() {
         translated = crate::legacy::translate(wasm)?;
@@ -668,12 +683,7 @@ pub fn rewrite(wasm: &[u8], kind: Kind) -> Result<Vec<u8>, Refusal> {
         module.section(&DataCountSection { count: found.segments });
     }
     module.section(&code).section(&data);
-    let bytes = module.finish();
-    // What we inject may take a module over a limit of the format (types, exports, function size).
-    if let Err(error) = validates(&bytes, accepted()) {
-        refuse!(c"module.over_limit", "the module is too large once call depth is counted: {error}");
-    }
-    Ok(bytes)
+    Ok(module.finish())
 }
 
 /// What `altiplano_rewrite` hands to C. Exactly one of `bytes` and `code` is not null.
@@ -691,14 +701,17 @@ fn leak(bytes: Vec<u8>) -> (*mut u8, usize) {
     (Box::into_raw(bytes.into_boxed_slice()).cast(), length)
 }
 
+/// @param gas  whether the module counts its gas
+///
 /// # Safety
-/// `wasm` is valid for `length` bytes, `out` for one Rewritten.
-unsafe fn rewrite_into(wasm: *const u8, length: usize, kind: Kind, out: *mut Rewritten) {
+/// `wasm` is valid for `length` bytes, `out` for one Rewritten. Free the result with `altiplano_rewritten_free`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn altiplano_rewrite(wasm: *const u8, length: usize, kind: Kind, gas: bool, out: *mut Rewritten) {
     let wasm = if length == 0 { &[][..] } else { unsafe { std::slice::from_raw_parts(wasm, length) } };
     let mut result = Rewritten {
         bytes: std::ptr::null_mut(), bytes_length: 0, code: std::ptr::null(), sentence: std::ptr::null_mut(), sentence_length: 0,
     };
-    match rewrite(wasm, kind) {
+    match rewrite(wasm, kind, gas) {
         Ok(bytes) => (result.bytes, result.bytes_length) = leak(bytes),
         Err(refusal) => {
             result.code = refusal.code.as_ptr();
@@ -706,27 +719,6 @@ unsafe fn rewrite_into(wasm: *const u8, length: usize, kind: Kind, out: *mut Rew
         }
     }
     unsafe { out.write(result) };
-}
-
-/// # Safety
-/// `wasm` is valid for `length` bytes, `out` for one Rewritten. Free the result with `altiplano_rewritten_free`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn altiplano_rewrite(wasm: *const u8, length: usize, metered: bool, out: *mut Rewritten) {
-    unsafe { rewrite_into(wasm, length, if metered { Kind::Metered } else { Kind::Guest }, out) };
-}
-
-/// # Safety
-/// As `altiplano_rewrite`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn altiplano_rewrite_reference(wasm: *const u8, length: usize, out: *mut Rewritten) {
-    unsafe { rewrite_into(wasm, length, Kind::Reference, out) };
-}
-
-/// # Safety
-/// As `altiplano_rewrite`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn altiplano_rewrite_uncounted(wasm: *const u8, length: usize, out: *mut Rewritten) {
-    unsafe { rewrite_into(wasm, length, Kind::Uncounted, out) };
 }
 
 /// # Safety

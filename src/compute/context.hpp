@@ -16,7 +16,7 @@ namespace altiplano::compute {
 
 /// The version of everything that decides an outcome: docs/semantics.md says what it covers. A node runs a process under
 /// the version that its slot 0 records, or refuses it.
-inline constexpr std::uint32_t semantics_version = 1;
+inline constexpr std::uint32_t semantics_version = 2;
 
 /// The extensions of this program, which every node of this semantics version has.
 /// @param by  whose code computes, where they have a reference module: the results are equal, or something is wrong

@@ -118,7 +118,7 @@ wasm_config_t* settings(const Tuning& tuning)
     wasmtime_config_cranelift_nan_canonicalization_set(
         c, tuning.one_nan);  // else the sign of NaN differs by CPU (measured.md, trap 4)
     wasmtime_config_wasm_relaxed_simd_deterministic_set(c, true);
-    wasmtime_config_consume_fuel_set(c, tuning.gas);
+    wasmtime_config_consume_fuel_set(c, tuning.gas == Tuning::Gas::by_engine);
     altiplano_config_operator_costs(c);
 
     // Memory is ours; with copy-on-write initialisation left on Wasmtime panics (trap 7).
@@ -195,7 +195,7 @@ private:
 
 /// A store made by compiled code must be seen through our pointer, and a read must see what we put there: Wasmtime
 /// issue 12053 reports a creator whose memory no longer received writes.
-Result<void> prove_memory_is_ours(wasm_engine_t* engine, std::uint64_t reservation_bytes, bool counts_gas)
+Result<void> prove_memory_is_ours(wasm_engine_t* engine, std::uint64_t reservation_bytes, bool counts_fuel)
 {
     const auto failed = [](std::string what) {
         return fail(errors::host_engine, "the engine's self-test failed: " + std::move(what));
@@ -217,7 +217,7 @@ Result<void> prove_memory_is_ours(wasm_engine_t* engine, std::uint64_t reservati
 
     const OwnedStore store(wasmtime_store_new(engine, nullptr, nullptr));
     auto* context = wasmtime_store_context(store.get());
-    if (const OwnedError e{counts_gas ? wasmtime_context_set_fuel(context, 1000) : nullptr})
+    if (const OwnedError e{counts_fuel ? wasmtime_context_set_fuel(context, 1000) : nullptr})
         return failed(message_of(e.get()));
     wasmtime_instance_t instance;
     wasm_trap_t* trap = nullptr;
@@ -293,8 +293,8 @@ std::string Tuning::text() const
     std::string all;
     for (const auto& [name, value] : code)
         all += fmt::format(" {}={}", name, value);
-    for (const auto& [is_ours, word] : {std::pair{one_nan, "any-nan"}, {gas, "no-gas"}, {call_depth, "any-depth"},
-             {optimised, "not-optimised"}, {parallel, "one-thread"}})
+    for (const auto& [is_ours, word] : {std::pair{one_nan, "any-nan"}, {gas != Gas::by_engine, "fuel"},
+             {gas != Gas::none, "no-gas"}, {call_depth, "any-depth"}, {optimised, "not-optimised"}, {parallel, "one-thread"}})
         if (!is_ours)
             all += fmt::format(" {}", word);
     if (assumed_bytes != 0)
@@ -309,8 +309,6 @@ Result<std::shared_ptr<Engine>> Engine::create(std::uint64_t reservation_bytes, 
     std::shared_ptr<Engine> engine(new Engine);
     engine->native_->reservation_bytes = reservation_bytes;
     engine->native_->tuning = tuning;
-    engine->native_->counts_gas = tuning.gas;
-    engine->native_->counts_depth = tuning.call_depth;
     engine->native_->engine.reset(wasm_engine_new_with_config(settings(tuning)));
     if (!engine->native_->engine)
         return fail(errors::host_engine, "Wasmtime refused our settings");
@@ -319,7 +317,9 @@ Result<std::shared_ptr<Engine>> Engine::create(std::uint64_t reservation_bytes, 
         sha256(cpu_features()).text(), tuning.text());
 
     Result<void> proved = fail(errors::host_stack, "no address space for a guest's stack");
-    on_guest_stack([&] { proved = prove_memory_is_ours(engine->native_->engine.get(), reservation_bytes, tuning.gas); });
+    on_guest_stack([&] {
+        proved = prove_memory_is_ours(engine->native_->engine.get(), reservation_bytes, tuning.gas == Tuning::Gas::by_engine);
+    });
     TRY_OK(std::move(proved));
     return engine;
 }

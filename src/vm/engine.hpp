@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,7 +15,9 @@ namespace altiplano::vm {
 struct Tuning {
     std::vector<std::pair<std::string, std::string>> code{};  ///< settings of the code generator, by its names
     bool one_nan = true;
-    bool gas = true;  ///< without, nothing ends an endless loop
+    /// Who counts: the module, as the rewriting pass wrote it; the engine, as its fuel, with the same sum but slower; or nobody,
+    /// and nothing ends an endless loop.
+    enum class Gas : std::uint8_t { by_module, by_engine, none } gas = Gas::by_module;
     bool call_depth = true;  ///< without, a deep recursion ends this program
     bool optimised = true;
     bool parallel = true;  ///< compilation
@@ -61,9 +62,5 @@ private:
     std::unique_ptr<Native> native_;
     std::string fingerprint_;
 };
-
-/// Part of the semantics version in slot 0: rewriting pass, operator costs, guest ABI and gas formulas of this room.
-/// A change of any of them that a guest or a gas figure could see raises it.
-inline constexpr std::string_view semantics_version = "altiplano-vm-1";
 
 }  // namespace altiplano::vm

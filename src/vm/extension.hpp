@@ -173,10 +173,10 @@ public:
     virtual Answer<Value> run_reference(
         const Digest& hash, Bytes wasm, std::string_view function, Value stack_top, std::span<const Value> arguments) = 0;
 
-    /// The same for a module that is not part of this program. It may burn `fuel`. Takes no gas.
+    /// The same for a module that is not part of this program. It may use `gas`, and takes none of the message's.
     /// @return a GuestFault when the module is none such, traps, nests its calls too deep or burns more
     virtual Answer<Value> run_announced(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
-        std::span<const Value> arguments, std::uint64_t fuel);
+        std::span<const Value> arguments, std::uint64_t gas);
 };
 
 /// The rewriting pass as reference modules go through it: what a module is refused for follows from its bytes.

@@ -15,7 +15,6 @@ namespace altiplano::vm {
 namespace {
 
 constexpr std::size_t global_bytes = 16;
-constexpr std::uint64_t instantiation_fuel = std::uint64_t{1} << 62;
 
 /// Trap codes of Wasmtime that follow from the guest's own doing. What is missing here is a HostFault.
 struct TrapRow {
@@ -92,16 +91,17 @@ Answer<void> Guest::instantiate()
 
     // No guest code runs here: start functions and data segments are exports of their own. Only element segments and the first
     // values of globals and tables act; the segments may lie outside their table. The engine compiles some of them to code, which
-    // burns fuel: it is bounded by the module's length, and no part of a message's bill (`begin` sets that).
-    if (auto set = set_gas(instantiation_fuel); !set)
-        return set;
+    // burns its fuel, if that counts: it is bounded by the module's length, and no part of a message's bill (`begin` sets that).
+    if (counting() == Tuning::Gas::by_engine)
+        if (auto set = set_gas(altiplano_gas_max()); !set)
+            return set;
     wasm_trap_t* trap = nullptr;
     {
         const OfferMemory offer(*this);
         OwnedError error(wasmtime_instance_pre_instantiate(native.pre.get(), context(), &instance_, &trap));
         OwnedTrap owned(trap);
         if (error || owned)
-            return std::unexpected(stop_of(std::move(error), std::move(owned)));
+            return std::unexpected(stop_of(std::move(error), std::move(owned), false));
     }
 
     const auto global = [&](std::string_view name) {
@@ -113,6 +113,8 @@ Answer<void> Guest::instantiate()
     };
     depth_ = global("altiplano:depth");
     mapped_ = global("altiplano:mapped");
+    if (native.has_gas)
+        gas_ = global("altiplano:gas");
     if (native.has_meter)
         meter_ = global("altiplano:meter");
     note_mapped();
@@ -203,7 +205,7 @@ Answer<Value> Guest::call(const wasmtime_func_t& function, std::initializer_list
     OwnedError error(wasmtime_func_call_unchecked(context(), &function, values, std::size(values), &trap));
     OwnedTrap owned(trap);
     if (error || owned)
-        return std::unexpected(stop_of(std::move(error), std::move(owned)));
+        return std::unexpected(stop_of(std::move(error), std::move(owned), gas_left() == 0));
     // memory.grow answered -1 although the process may have the memory: the guest has seen something untrue.
     if (grow_failed_)
         return stop(*grow_failed_);
@@ -270,7 +272,7 @@ bool Guest::too_deep()
 
 /// Whose fault it is. Both arguments must be looked at: a trap made from a message comes back as an error
 /// (measured.md, trap 1).
-Stop Guest::stop_of(OwnedError error, OwnedTrap trap)
+Stop Guest::stop_of(OwnedError error, OwnedTrap trap, bool used_up)
 {
     if (stopped_)
         return *std::exchange(stopped_, std::nullopt);
@@ -284,7 +286,7 @@ Stop Guest::stop_of(OwnedError error, OwnedTrap trap)
         if (code == WASMTIME_TRAP_CODE_STACK_OVERFLOW)
             return Error{errors::host_stack, "the native stack ended before the depth limit was reached",
                 "report this module: its frames are larger than we count"};
-        if (code == WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED && meter_left() < 0)
+        if (code == WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED && (used_up || meter_left() < 0))
             return GuestFault{errors::trap_out_of_gas, "the gas limit was reached"};
         if (code == WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED && too_deep())
             return GuestFault{errors::trap_depth, std::string(depth_sentence)};
@@ -427,24 +429,27 @@ Answer<void> Guest::write_pointer(std::uint64_t address, std::uint64_t value)
 
 // ---- gas
 
-bool Guest::counts_gas() const noexcept
+Answer<void> Guest::set_gas(const wasmtime_global_t& global, std::uint64_t gas)
 {
-    return module_->native().engine->native().counts_gas;
-}
-
-Answer<void> Guest::set_gas(std::uint64_t gas)
-{
-    if (const OwnedError e{counts_gas() ? wasmtime_context_set_fuel(context(), gas) : nullptr})
-        return stop(Error{errors::host_engine, message_of(e.get()), {}});
+    gas = std::min(gas, altiplano_gas_max());
+    const wasmtime_val_t left{.kind = WASMTIME_I64, .of = {.i64 = static_cast<std::int64_t>(gas)}};
+    const OwnedError error(counting() == Tuning::Gas::by_module ? wasmtime_global_set(context(), &global, &left)
+            : counting() == Tuning::Gas::by_engine              ? wasmtime_context_set_fuel(context(), gas)
+                                                                : nullptr);
+    if (error)
+        return stop(Error{errors::host_engine, message_of(error.get()), {}});
     return {};
 }
 
-std::uint64_t Guest::gas_left() const noexcept
+std::uint64_t Guest::gas_left(const wasmtime_global_t& global) const noexcept
 {
-    if (!counts_gas())
-        return UINT64_MAX;
-    std::uint64_t left = 0;
-    const OwnedError error(wasmtime_context_get_fuel(context(), &left));
+    if (counting() == Tuning::Gas::by_module) {
+        wasmtime_val_t left;
+        wasmtime_global_get(context(), &global, &left);
+        return static_cast<std::uint64_t>(std::max<std::int64_t>(left.of.i64, 0));
+    }
+    std::uint64_t left = altiplano_gas_max();
+    const OwnedError error(counting() == Tuning::Gas::by_engine ? wasmtime_context_get_fuel(context(), &left) : nullptr);
     return left;
 }
 

@@ -42,7 +42,7 @@ public:
     Answer<Value> call(std::string_view name, std::initializer_list<Value> arguments);
     bool has_export(std::string_view name);
 
-    std::uint64_t gas_left() const noexcept;
+    std::uint64_t gas_left() const noexcept { return gas_left(gas_); }
     /// The exposed globals, by number: 16 little-endian bytes each (narrow types zero-extended).
     Buffer globals();
     /// @return false unless `bytes` holds exactly these globals
@@ -73,7 +73,7 @@ public:
     Answer<Value> run_reference(
         const Digest& hash, Bytes wasm, std::string_view function, Value stack_top, std::span<const Value> arguments) override;
     Answer<Value> run_announced(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
-        std::span<const Value> arguments, std::uint64_t fuel) override;
+        std::span<const Value> arguments, std::uint64_t gas) override;
 
     // For the host functions of abi/.
     struct OpenFile {
@@ -139,19 +139,24 @@ private:
         wasmtime_instance_t instance{};
         wasmtime_global_t depth{};
         wasmtime_global_t mapped{};
+        wasmtime_global_t gas{};  ///< of announced ones
         std::vector<std::pair<wasmtime_global_t, wasmtime_val_t>> globals{};  ///< what it can change, with the first values
     };
     Answer<void> in_bounds(std::uint64_t address, std::uint64_t length) const;
-    Stop stop_of(OwnedError error, OwnedTrap trap);
+    /// @param used_up  whether the code that trapped had used up its gas
+    Stop stop_of(OwnedError error, OwnedTrap trap, bool used_up);
     /// @param announced  whether the module is somebody else's: then what is wrong with it is a fault of the guest that called it
     Answer<Value> run_beside(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
-        std::span<const Value> arguments, std::uint64_t fuel, bool announced);
+        std::span<const Value> arguments, std::uint64_t gas, bool announced);
     std::expected<Reference, std::string> reference_of(const wasmtime_module_t* code, bool announced);
     bool too_deep();
     std::int64_t meter_left() const noexcept;
     void note_mapped();
-    bool counts_gas() const noexcept;
-    Answer<void> set_gas(std::uint64_t gas);
+    Tuning::Gas counting() const noexcept { return module_->native().engine->native().tuning.gas; }
+    Answer<void> set_gas(std::uint64_t gas) { return set_gas(gas_, gas); }
+    /// Of a module in the guest's store. Where the engine counts, all of them have the same.
+    Answer<void> set_gas(const wasmtime_global_t& global, std::uint64_t gas);
+    std::uint64_t gas_left(const wasmtime_global_t& global) const noexcept;
     wasmtime_context_t* context() const noexcept { return wasmtime_store_context(store_.get()); }
 
     std::shared_ptr<const Module> module_;
@@ -161,6 +166,7 @@ private:
     wasmtime_instance_t instance_{};
     wasmtime_global_t depth_{};
     wasmtime_global_t mapped_{};
+    wasmtime_global_t gas_{};
     wasmtime_global_t meter_{};  ///< of modules that the rewriting pass meters
     std::vector<wasmtime_global_t> globals_;
     std::map<std::pair<bool, Digest>, Reference> references_;  ///< announced ones and our own

@@ -91,7 +91,7 @@ Answer<void> Guest::invoke_entry(const BoundImport& bound, wasmtime_val_raw_t* v
     }
     // Everything but a longjmp goes on up, by its reason: the trap's code would not survive every way back.
     if (!longjmp_)
-        return std::unexpected(stop_of(std::move(error), std::move(owned)));
+        return std::unexpected(stop_of(std::move(error), std::move(owned), gas_left() == 0));
     longjmp_ = false;
     stopped_.reset();
     set_depth(depth);

@@ -91,11 +91,12 @@ Answer<Run> deliver(Guest& guest, const Call& call)
         : abi::emscripten::handle(guest, call.message_json, call.env_json);
     if (!bytes)
         return std::unexpected(std::move(bytes).error());
-    // Compiled code looks at its fuel only at loops and calls: an overdraft since the last look shows as an empty tank.
+    // Compiled code looks at its gas only at loops and calls: an overdraft since the last look shows as an empty tank.
     const auto left = guest.gas_left();
     if (left == 0)
         return stop(GuestFault{errors::trap_out_of_gas, "the gas limit was reached"});
-    Run run{.kind = Run::Kind::result, .bytes = *std::move(bytes), .gas_used = call.gas_limit - left};
+    Run run{
+        .kind = Run::Kind::result, .bytes = *std::move(bytes), .gas_used = std::min(call.gas_limit, altiplano_gas_max()) - left};
     if (guest.module().format().metering != Format::Metering::none)
         run.metered = guest.metered();
     return run;

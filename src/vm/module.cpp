@@ -93,14 +93,6 @@ bool same_mac(Bytes a, Bytes b) noexcept
     return difference == 0;
 }
 
-struct Rewritten {
-    altiplano_rewritten raw{};
-    Rewritten() = default;
-    Rewritten(const Rewritten&) = delete;
-    Rewritten& operator=(const Rewritten&) = delete;
-    ~Rewritten() { altiplano_rewritten_free(&raw); }
-};
-
 std::string_view text_of(const wasm_name_t* name) noexcept
 {
     return {name->data, name->size};
@@ -370,20 +362,27 @@ OwnedModule ModuleCache::Private::kept(const Path& path, const std::string& name
     return OwnedModule(raw);
 }
 
+Result<Bytes> Rewritten::bytes() const
+{
+    const auto text = [](const std::uint8_t* at, std::size_t size) {
+        return std::string_view(reinterpret_cast<const char*>(at), size);
+    };
+    if (raw_.code != nullptr)
+        return fail(raw_.code, std::string(text(raw_.sentence, raw_.sentence_length)));
+    return as_bytes(text(raw_.bytes, raw_.bytes_length));
+}
+
 Result<OwnedModule> ModuleCache::Private::build(Bytes wasm, const Format& format)
 {
-    Rewritten rewritten;
-    const auto* const bytes = reinterpret_cast<const std::uint8_t*>(wasm.data());
-    if (engine->native().counts_depth)
-        altiplano_rewrite(bytes, wasm.size(), format.metering == Format::Metering::injected, &rewritten.raw);
-    else
-        altiplano_rewrite_uncounted(bytes, wasm.size(), &rewritten.raw);
-    if (rewritten.raw.code != nullptr)
-        return fail(rewritten.raw.code,
-            std::string(reinterpret_cast<const char*>(rewritten.raw.sentence), rewritten.raw.sentence_length));
+    const auto& tuning = engine->native().tuning;
+    const auto kind = !tuning.call_depth                ? ALTIPLANO_UNCOUNTED
+        : format.metering == Format::Metering::injected ? ALTIPLANO_METERED
+                                                        : ALTIPLANO_GUEST;
+    const Rewritten rewritten(wasm, kind, tuning.gas == Tuning::Gas::by_module);
+    TRY(const auto bytes, rewritten.bytes());
     wasmtime_module_t* raw = nullptr;
-    if (const OwnedError e{
-            wasmtime_module_new(engine->native().engine.get(), rewritten.raw.bytes, rewritten.raw.bytes_length, &raw)})
+    if (const OwnedError e{wasmtime_module_new(
+            engine->native().engine.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), &raw)})
         return fail(errors::over_limit, "the engine cannot compile the module: " + message_of(e.get()));
     return OwnedModule(raw);
 }
@@ -460,6 +459,7 @@ Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm, const For
             native.globals.emplace_back(name);
     }
     native.has_data = exports.find("altiplano:data") != nullptr;
+    native.has_gas = exports.find("altiplano:gas") != nullptr;
     native.has_meter = exports.find("altiplano:meter") != nullptr;
     native.has_start = exports.find("altiplano:start") != nullptr;
     if (format.abi == Format::Abi::emscripten && format.wasm64 != module->wasm64_)

@@ -61,12 +61,10 @@ struct Engine::Native {
     OwnedEngine engine;
     std::mutex references_mutex{};
     std::map<Digest, OwnedModule> references{};  ///< compiled reference modules; each lives as long as the engine
-    /// For our own reference modules, which need neither fuel nor NaNs of one kind: made when the first one runs.
+    /// For our own reference modules, which need neither gas nor NaNs of one kind: made when the first one runs.
     OwnedEngine own_engine{};
     std::map<Digest, OwnedModule> own_references{};
     std::uint64_t reservation_bytes = 0;
-    bool counts_gas = true;  ///< always, but where that is measured; so does the next
-    bool counts_depth = true;
 };
 
 /// Memory for the next instance of this thread. Wasmtime's creator has no argument of ours, so it goes through here.
@@ -98,12 +96,29 @@ struct Module::Native {
     std::size_t invokes = 0;  ///< how many `invoke_*` it imports
     bool has_data = false;  ///< exports altiplano:data
     bool has_meter = false;  ///< exports altiplano:meter
+    bool has_gas = false;  ///< exports altiplano:gas
     bool has_start = false;  ///< exports altiplano:start
     abi::Exports names;  ///< of the exports that the format's ABI uses
 };
 
 /// `altiplano.check_write`, which the rewriting pass imports.
 const HostFunction& check_write_function();
+
+/// The rewriting pass's answer.
+struct Rewritten {
+    Rewritten(Bytes wasm, altiplano_kind kind, bool gas)
+    {
+        altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), kind, gas, &raw_);
+    }
+    ~Rewritten() { altiplano_rewritten_free(&raw_); }
+    Rewritten(const Rewritten&) = delete;
+    Rewritten& operator=(const Rewritten&) = delete;
+    /// The module as it is to be compiled. @return module.* where it is refused
+    Result<Bytes> bytes() const;
+
+private:
+    altiplano_rewritten raw_{};
+};
 
 /// The trampoline of every import.
 wasm_trap_t* call_import(void* bound, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t count) noexcept;

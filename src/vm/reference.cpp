@@ -5,7 +5,7 @@
 #include <algorithm>
 
 // Reference modules: the specification of an extension as wasm, run over the guest's memory: somebody else's in the guest's
-// store, our own in one of another engine, whose code burns no fuel and leaves NaNs as they are. Their work is bounded by what
+// store, our own in one of another engine, whose code counts no gas and leaves NaNs as they are. Their work is bounded by what
 // they check first, and no bit of a NaN is ever a result of theirs.
 namespace altiplano::vm {
 namespace {
@@ -28,19 +28,21 @@ Answer<const wasmtime_module_t*> compiled(Engine::Native& engine, const Digest& 
         return found->second.get();
     if (!announced && !engine.own_engine) {
         auto tuning = engine.tuning;
-        tuning.gas = tuning.one_nan = false;
+        tuning.gas = Tuning::Gas::none;
+        tuning.one_nan = false;
         tuning.code.emplace_back("enable_heap_access_spectre_mitigation", "false");  // no stranger's code is in there
         engine.own_engine.reset(wasm_engine_new_with_config(settings(tuning)));
     }
     auto* const compiler = announced ? engine.engine.get() : engine.own_engine.get();
     if (compiler == nullptr)
         return broken("has no engine", "Wasmtime refused our settings");
-    const auto rewritten = rewrite_reference(wasm);
-    if (!rewritten)
-        return broken("is refused", rewritten.error().sentence);
+    const Rewritten rewritten(wasm, ALTIPLANO_REFERENCE, announced && engine.tuning.gas == Tuning::Gas::by_module);
+    const auto bytes = rewritten.bytes();
+    if (!bytes)
+        return broken("is refused", bytes.error().sentence);
     wasmtime_module_t* raw = nullptr;
     if (const OwnedError e{
-            wasmtime_module_new(compiler, reinterpret_cast<const std::uint8_t*>(rewritten->data()), rewritten->size(), &raw)})
+            wasmtime_module_new(compiler, reinterpret_cast<const std::uint8_t*>(bytes->data()), bytes->size(), &raw)})
         return broken("does not compile", message_of(e.get()));
     return references.emplace(hash, OwnedModule(raw)).first->second.get();
 }
@@ -62,15 +64,9 @@ const BoundImport& bound_check_write()
 
 Result<Buffer> rewrite_reference(Bytes wasm)
 {
-    altiplano_rewritten raw{};
-    altiplano_rewrite_reference(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), &raw);
-    const auto text = [](const std::uint8_t* at, std::size_t size) {
-        return std::string(reinterpret_cast<const char*>(at), size);
-    };
-    auto made = raw.code == nullptr ? Result<Buffer>(to_buffer(text(raw.bytes, raw.bytes_length)))
-                                    : Result<Buffer>(fail(raw.code, text(raw.sentence, raw.sentence_length)));
-    altiplano_rewritten_free(&raw);
-    return made;
+    const Rewritten rewritten(wasm, ALTIPLANO_REFERENCE, true);
+    TRY(const auto bytes, rewritten.bytes());
+    return to_buffer(bytes);
 }
 
 void prepare_reference(Engine& engine, const Digest& hash, Bytes wasm)
@@ -90,9 +86,9 @@ Answer<Value> Guest::run_reference(
 }
 
 Answer<Value> Guest::run_announced(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
-    std::span<const Value> arguments, std::uint64_t fuel)
+    std::span<const Value> arguments, std::uint64_t gas)
 {
-    return run_beside(hash, wasm, function, stack_top, arguments, std::min(fuel, static_cast<std::uint64_t>(INT64_MAX)), true);
+    return run_beside(hash, wasm, function, stack_top, arguments, gas, true);
 }
 
 /// An instance over this memory, or why there is none.
@@ -161,6 +157,8 @@ std::expected<Guest::Reference, std::string> Guest::reference_of(const wasmtime_
             made.depth = found.of.global;
         } else if (text == "altiplano:mapped") {
             made.mapped = found.of.global;
+        } else if (text == "altiplano:gas") {
+            made.gas = found.of.global;
         } else if (text.starts_with("altiplano:global:")) {
             wasmtime_val_t value;
             wasmtime_global_get(made.context, &found.of.global, &value);
@@ -171,7 +169,7 @@ std::expected<Guest::Reference, std::string> Guest::reference_of(const wasmtime_
 }
 
 Answer<Value> Guest::run_beside(const Digest& hash, Bytes wasm, std::string_view function, Value stack_top,
-    std::span<const Value> arguments, std::uint64_t fuel, bool announced)
+    std::span<const Value> arguments, std::uint64_t gas, bool announced)
 {
     // That follows from the module's bytes, so it is the same everywhere.
     const auto refuse = [&](std::string_view what, const std::string& why) -> std::unexpected<Stop> {
@@ -222,10 +220,11 @@ Answer<Value> Guest::run_beside(const Digest& hash, Bytes wasm, std::string_view
     if (const OwnedError e{wasmtime_global_set(where, &stack_pointer.of.global, &top)})
         return refuse("has another stack pointer", message_of(e.get()));
 
-    const auto gas = gas_left();
+    // The module counts in a global of its own; the engine would count in the guest's store.
+    const auto left = gas_left();
     if (announced)
-        if (const OwnedError e{wasmtime_context_set_fuel(context(), fuel)})
-            return refuse("gets no fuel", message_of(e.get()));
+        if (auto set = set_gas(known->second.gas, gas); !set)
+            return std::unexpected(std::move(set).error());
     wasmtime_val_t values[8];
     ENSURE(arguments.size() <= std::size(values), "no reference function has more");
     std::ranges::transform(arguments, values,
@@ -234,11 +233,12 @@ Answer<Value> Guest::run_beside(const Digest& hash, Bytes wasm, std::string_view
     wasm_trap_t* trap = nullptr;
     OwnedError error(wasmtime_func_call(where, &called.of.func, values, arguments.size(), &result, 1, &trap));
     OwnedTrap owned(trap);
-    if (announced)
-        if (const OwnedError e{wasmtime_context_set_fuel(context(), gas)})
-            return refuse("leaves no fuel", message_of(e.get()));
+    const bool used_up = announced && gas_left(known->second.gas) == 0;
+    if (announced && counting() == Tuning::Gas::by_engine)
+        if (auto set = set_gas(left); !set)
+            return std::unexpected(std::move(set).error());
     if (announced && owned)
-        return std::unexpected(stop_of(std::move(error), std::move(owned)));
+        return std::unexpected(stop_of(std::move(error), std::move(owned), used_up));
     if (error || owned)
         return refuse("failed", error ? message_of(error.get()) : message_of(owned.get()));
     return static_cast<Value>(result.of.i64);

@@ -22,7 +22,7 @@ struct Outcome {
 Outcome rewrite(Bytes wasm)
 {
     altiplano_rewritten raw{};
-    altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), false, &raw);
+    altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), ALTIPLANO_GUEST, true, &raw);
     Outcome outcome;
     if (raw.code != nullptr) {
         outcome.code = raw.code;

@@ -5,10 +5,11 @@
 #include <optional>
 #include <string_view>
 
-/// Engines that make code for lesser processors than this one: what they compute must be the same.
+/// Engines that make other code than ours does: for lesser processors than this one, or with the gas counted by the engine and
+/// not by the module. What they compute, gas too, must be the same.
 namespace altiplano::differential {
 
-inline constexpr std::string_view cpu_levels[] = {"native", "no-avx512", "no-avx", "baseline"};
+inline constexpr std::string_view cpu_levels[] = {"native", "no-avx512", "no-avx", "baseline", "fuel"};
 
 /// @return nothing for a name that is none of them
 inline std::optional<vm::Tuning> tuning_of(std::string_view level)
@@ -16,6 +17,10 @@ inline std::optional<vm::Tuning> tuning_of(std::string_view level)
     vm::Tuning tuning;
     if (level == cpu_levels[0])
         return tuning;
+    if (level == cpu_levels[4]) {
+        tuning.gas = vm::Tuning::Gas::by_engine;
+        return tuning;
+    }
 #if defined(__x86_64__)
     const auto without = [&](std::initializer_list<const char*> features) {
         for (const auto* feature : features)

@@ -1,8 +1,8 @@
 // Runs generated modules (smith/) on our virtual machine, rewriting pass and all: our side of the second differential test.
 //   run_generated FOLDER FIRST COUNT [GAS] [CPU]
 // With GAS, what each message may spend: for hostile modules, whose endless loops nothing else ends.
-// With CPU (cpu_levels.hpp), what the code generator may use, and each line ends with the state root.
-// One line for each module that is there: its seed, then for each of six messages what the guest answered, or the trap it
+// With CPU (cpu_levels.hpp), how the code is generated; then the gas stands behind each answer and the state root at a line's
+// end. One line for each module that is there: its seed, then for each of six messages what the guest answered, or the trap it
 // ended with, or why the module was refused. A host fault ends the program: it is never an answer.
 #include "base/random.hpp"
 #include "cpu_levels.hpp"
@@ -49,6 +49,8 @@ std::string answers_of(vm::ModuleCache& cache, const std::string& seed, Bytes wa
         if (run->kind == vm::Run::Kind::guest_fault)
             return line + " " + std::string(run->fault_code) + root_of(**machine);
         line += " " + to_string(run->bytes);
+        if (with_root)
+            line += fmt::format(" {}", run->gas_used);
         if (const auto root = (*machine)->commit(); !root)
             give_up(seed, root.error());
     }
@@ -61,7 +63,7 @@ int main(int count, char** words)
 {
     const auto tuning = differential::tuning_of(count > 5 ? words[5] : "native");
     if (count < 4 || count > 6 || !tuning) {
-        fmt::print(stderr, "usage: run_generated FOLDER FIRST COUNT [GAS] [native|no-avx512|no-avx|baseline]\n");
+        fmt::print(stderr, "usage: run_generated FOLDER FIRST COUNT [GAS] [native|no-avx512|no-avx|baseline|fuel]\n");
         return 2;
     }
     const auto engine = vm::Engine::create(vm::Engine::small_reservation_bytes, *tuning);
