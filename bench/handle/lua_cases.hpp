@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 #include <map>
+#include <utility>
 
 /// What Lua does most, as messages for AO's aos2_0_6.
 namespace altiplano::bench::lua {
@@ -86,6 +87,18 @@ inline std::vector<Sent> messages_of(const std::vector<Case>& cases, bool smoke)
 
 using Samples = std::map<std::string, bench::Sample>;
 
+/// One message and its commit. @return the answer, and the processor time inside `handle` alone, in seconds
+inline std::pair<vm::Run, double> answered(vm::Machine& machine, const Sent& sent)
+{
+    vm::Run done;
+    const auto took = bench::thread_seconds(
+        [&] { done = must(machine.handle({.message_json = sent.json, .env_json = env, .gas_limit = 9'000'000'000'000})); });
+    if (done.kind == vm::Run::Kind::guest_fault)
+        bench::give_up({"bench.fault", fmt::format("{}: {}", done.fault_code, done.fault_sentence), {}});
+    must(machine.commit());
+    return {std::move(done), took};
+}
+
 /// All of them on a fresh machine, processor time inside `handle` alone. @param gas  of the last message of each case
 inline Samples run(
     const std::shared_ptr<const vm::Module>& module, const std::vector<Sent>& sent, std::map<std::string, std::uint64_t>& gas)
@@ -93,12 +106,7 @@ inline Samples run(
     const auto machine = must(vm::Machine::create(module, {.memory_bytes = std::uint64_t{1} << 30}));
     Samples samples;
     for (const auto& one : sent) {
-        vm::Run done;
-        const auto took = bench::thread_seconds(
-            [&] { done = must(machine->handle({.message_json = one.json, .env_json = env, .gas_limit = 9'000'000'000'000})); });
-        if (done.kind == vm::Run::Kind::guest_fault)
-            bench::give_up({"bench.fault", fmt::format("{}: {}", done.fault_code, done.fault_sentence), {}});
-        must(machine->commit());
+        const auto [done, took] = answered(*machine, one);
         if (!one.counted)
             continue;
         const auto answer = must(JsonView::parse(as_text(done.bytes)));

@@ -96,11 +96,8 @@ bench::Row measured_eval(const Setting& setting, Bytes wasm, const std::shared_p
                 machine = must(vm::Machine::create(modules[side], {.memory_bytes = std::uint64_t{1} << 30}));
             double took = 0;
             for (auto i = at; i < end; ++i) {
-                vm::Run done;
-                took += bench::thread_seconds([&] {
-                    done = must(machine->handle({.message_json = sent[i].json, .env_json = env, .gas_limit = 9'000'000'000'000}));
-                });
-                must(machine->commit());
+                const auto [done, seconds] = answered(*machine, sent[i]);
+                took += seconds;
                 work[side] += done.bytes.size();
             }
             if (at > 0)

@@ -49,7 +49,7 @@ pub unsafe extern "C" fn altiplano_config_stack(c: *mut wasm_config_t, bytes: us
 
 /// What each operator costs: the gas schedule for guest code, part of the semantics version. The unit is about a
 /// quarter of a nanosecond on the machines of 2026; what takes clearly longer costs more, so that no cheap operator
-/// buys much time. Golden counts in src/vm/machine_test.cpp notice a change of the engine.
+/// buys much time. Golden counts in src/vm/gas_test.cpp notice a change.
 pub fn costs() -> OperatorCost {
     let mut c = OperatorCost::new(); // 1 each; nop, drop and plain control flow 0
     macro_rules! set { ($cost:literal: $($op:ident)*) => { $(c.$op = $cost;)* } }

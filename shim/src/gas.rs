@@ -1,7 +1,7 @@
 //! Gas counted by the module itself: the second pass, over what the first (`rewrite.rs`) gives. Every operator that runs is paid by
 //! the table `costs` in `config.rs`, those of the first pass too, and one unit for each time a function runs; bytes and pages on
 //! top. The sum is what the engine's own fuel would count for the same module, to the unit (src/vm/gas_test.cpp,
-//! tests/differential/run_generated.cpp), at less than half of its price.
+//! tests/differential/run_generated.cpp), at two thirds of its price.
 //!
 //! What is left is the exported global `altiplano:gas`. A function keeps it in a local, hands it over around calls and puts it
 //! back on its ways out. When nothing is left it traps: in the header of each loop, on entry of each function that calls others,

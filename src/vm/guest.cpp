@@ -113,7 +113,7 @@ Answer<void> Guest::instantiate()
     };
     depth_ = global("altiplano:depth");
     mapped_ = global("altiplano:mapped");
-    if (native.has_gas)
+    if (counting() == Tuning::Gas::by_module)
         gas_ = global("altiplano:gas");
     if (native.has_meter)
         meter_ = global("altiplano:meter");

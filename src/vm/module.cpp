@@ -459,7 +459,6 @@ Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm, const For
             native.globals.emplace_back(name);
     }
     native.has_data = exports.find("altiplano:data") != nullptr;
-    native.has_gas = exports.find("altiplano:gas") != nullptr;
     native.has_meter = exports.find("altiplano:meter") != nullptr;
     native.has_start = exports.find("altiplano:start") != nullptr;
     if (format.abi == Format::Abi::emscripten && format.wasm64 != module->wasm64_)

@@ -96,7 +96,6 @@ struct Module::Native {
     std::size_t invokes = 0;  ///< how many `invoke_*` it imports
     bool has_data = false;  ///< exports altiplano:data
     bool has_meter = false;  ///< exports altiplano:meter
-    bool has_gas = false;  ///< exports altiplano:gas
     bool has_start = false;  ///< exports altiplano:start
     abi::Exports names;  ///< of the exports that the format's ABI uses
 };

@@ -221,7 +221,8 @@ Answer<Value> Guest::run_beside(const Digest& hash, Bytes wasm, std::string_view
         return refuse("has another stack pointer", message_of(e.get()));
 
     // The module counts in a global of its own; the engine would count in the guest's store.
-    const auto left = gas_left();
+    const bool shared = announced && counting() == Tuning::Gas::by_engine;
+    const auto left = shared ? gas_left() : 0;
     if (announced)
         if (auto set = set_gas(known->second.gas, gas); !set)
             return std::unexpected(std::move(set).error());
@@ -234,7 +235,7 @@ Answer<Value> Guest::run_beside(const Digest& hash, Bytes wasm, std::string_view
     OwnedError error(wasmtime_func_call(where, &called.of.func, values, arguments.size(), &result, 1, &trap));
     OwnedTrap owned(trap);
     const bool used_up = announced && gas_left(known->second.gas) == 0;
-    if (announced && counting() == Tuning::Gas::by_engine)
+    if (shared)
         if (auto set = set_gas(left); !set)
             return std::unexpected(std::move(set).error());
     if (announced && owned)

@@ -1,9 +1,9 @@
 // The rewriting pass (shim/src/rewrite.rs), seen from outside: what it refuses, and that what it lets through is
 // deterministic. What its code does is seen by running it: machine_test.cpp.
 
+#include "vm/native.hpp"
 #include "vm/test_wat.hpp"
 
-#include <altiplano_shim.h>
 #include <gmock/gmock.h>
 #include <set>
 
@@ -21,16 +21,15 @@ struct Outcome {
 
 Outcome rewrite(Bytes wasm)
 {
-    altiplano_rewritten raw{};
-    altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), ALTIPLANO_GUEST, true, &raw);
+    const vm::Rewritten rewritten(wasm, ALTIPLANO_GUEST, true);
+    const auto bytes = rewritten.bytes();
     Outcome outcome;
-    if (raw.code != nullptr) {
-        outcome.code = raw.code;
-        outcome.sentence.assign(reinterpret_cast<const char*>(raw.sentence), raw.sentence_length);
+    if (bytes) {
+        outcome.bytes = to_buffer(*bytes);
     } else {
-        outcome.bytes = to_buffer(Bytes(reinterpret_cast<const std::byte*>(raw.bytes), raw.bytes_length));
+        outcome.code = bytes.error().code;
+        outcome.sentence = bytes.error().sentence;
     }
-    altiplano_rewritten_free(&raw);
     return outcome;
 }
 

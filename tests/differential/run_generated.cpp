@@ -1,8 +1,9 @@
 // Runs generated modules (smith/) on our virtual machine, rewriting pass and all: our side of the second differential test.
 //   run_generated FOLDER FIRST COUNT [GAS] [CPU]
 // With GAS, what each message may spend: for hostile modules, whose endless loops nothing else ends.
-// With CPU (cpu_levels.hpp), how the code is generated; then the gas stands behind each answer and the state root at a line's
-// end. One line for each module that is there: its seed, then for each of six messages what the guest answered, or the trap it
+// With CPU (cpu_levels.hpp), how the code is generated; then gas stands behind each answer, and the state root ends the line.
+//
+// One line for each module that is there: its seed, then for each of six messages what the guest answered, or the trap it
 // ended with, or why the module was refused. A host fault ends the program: it is never an answer.
 #include "base/random.hpp"
 #include "cpu_levels.hpp"
