@@ -31,6 +31,7 @@ const Setting settings[] = {
     {"one NaN / the CPU's", {.one_nan = false}},
     {"bounds looked up / constants, 16 GiB assumed", {.assumed_bytes = vm::Engine::small_reservation_bytes}},
     {"optimised code / not", {.optimised = false}},
+    {"functions not inlined / inlined", {.inlined = true}},
 };
 
 const vm::Format& aos_format()

@@ -18,6 +18,7 @@ struct wasm_config_t;
 void altiplano_config_backtrace_frames(struct wasm_config_t *config, size_t frames);
 void altiplano_config_collector(struct wasm_config_t *config, uint32_t kind);
 void altiplano_config_gc_heap(struct wasm_config_t *config, uint64_t reservation, uint64_t guard, bool may_move);
+void altiplano_config_inlining(struct wasm_config_t *config, bool on);
 void altiplano_config_stack(struct wasm_config_t *config, size_t bytes);
 void altiplano_config_operator_costs(struct wasm_config_t *config);
 

@@ -47,6 +47,15 @@ pub unsafe extern "C" fn altiplano_config_stack(c: *mut wasm_config_t, bytes: us
     unsafe { config(c) }.async_stack_size(bytes).max_wasm_stack(bytes);
 }
 
+/// Whether functions of a module are inlined into one another.
+///
+/// # Safety
+/// `c` is a live configuration.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn altiplano_config_inlining(c: *mut wasm_config_t, on: bool) {
+    unsafe { config(c) }.compiler_inlining(if on { wasmtime::Inlining::Yes } else { wasmtime::Inlining::No });
+}
+
 /// What each operator costs: the gas schedule for guest code, part of the semantics version. The unit is about a
 /// quarter of a nanosecond on the machines of 2026; what takes clearly longer costs more, so that no cheap operator
 /// buys much time. Golden counts in src/vm/gas_test.cpp notice a change.

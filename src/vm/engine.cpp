@@ -134,6 +134,7 @@ wasm_config_t* settings(const Tuning& tuning)
     altiplano_config_stack(c, guest_stack_bytes);
     altiplano_config_backtrace_frames(c, 0);  // 12 us per throw otherwise (trap 2)
     wasmtime_config_cranelift_opt_level_set(c, tuning.optimised ? WASMTIME_OPT_LEVEL_SPEED : WASMTIME_OPT_LEVEL_NONE);
+    altiplano_config_inlining(c, tuning.inlined);
     wasmtime_config_parallel_compilation_set(c, tuning.parallel);
     for (const auto& [name, value] : tuning.code)
         wasmtime_config_cranelift_flag_set(c, name.c_str(), value.c_str());
@@ -293,8 +294,9 @@ std::string Tuning::text() const
     std::string all;
     for (const auto& [name, value] : code)
         all += fmt::format(" {}={}", name, value);
-    for (const auto& [is_ours, word] : {std::pair{one_nan, "any-nan"}, {gas != Gas::by_engine, "fuel"},
-             {gas != Gas::none, "no-gas"}, {call_depth, "any-depth"}, {optimised, "not-optimised"}, {parallel, "one-thread"}})
+    for (const auto& [is_ours, word] :
+        {std::pair{one_nan, "any-nan"}, {gas != Gas::by_engine, "fuel"}, {gas != Gas::none, "no-gas"}, {call_depth, "any-depth"},
+            {optimised, "not-optimised"}, {!inlined, "inlined"}, {parallel, "one-thread"}})
         if (!is_ours)
             all += fmt::format(" {}", word);
     if (assumed_bytes != 0)

@@ -20,6 +20,7 @@ struct Tuning {
     enum class Gas : std::uint8_t { by_module, by_engine, none } gas = Gas::by_module;
     bool call_depth = true;  ///< without, a deep recursion ends this program
     bool optimised = true;
+    bool inlined = false;  ///< functions of a module into one another: native frames then outgrow what the depth of calls counts
     bool parallel = true;  ///< compilation
     /// Of address space behind each memory. 0: an access is compared with the memory's length, which code keeps at hand; else
     /// with a constant of its own for each offset.
