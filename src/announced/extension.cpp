@@ -55,8 +55,8 @@ public:
         const auto earlier = native ? copied(context) : Buffer{};
 
         const Buffer before(scratch->begin(), scratch->end());
-        const auto fuel = gas > UINT64_MAX / fuel_per_gas ? UINT64_MAX : gas * fuel_per_gas;
-        const auto answer = context.run_announced(what_.wasm_sha256, what_.wasm, function.name, at + bytes, arguments, fuel);
+        const auto most = gas > UINT64_MAX / gas_used_per_paid ? UINT64_MAX : gas * gas_used_per_paid;
+        const auto answer = context.run_announced(what_.wasm_sha256, what_.wasm, function.name, at + bytes, arguments, most);
         if (native && (answer ? *answer != native->result : std::holds_alternative<vm::GuestFault>(answer.error())))
             alarm(function, "another result");
         if (!answer) {

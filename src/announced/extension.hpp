@@ -6,9 +6,8 @@
 
 namespace altiplano::announced {
 
-/// How much fuel a reference module may burn per unit of gas that its formula took: a formula need not be exact, but it must
-/// cover.
-inline constexpr std::uint64_t fuel_per_gas = 1024;
+/// How much gas a reference module's code may use per unit that its formula took: a formula need not be exact, but it must cover.
+inline constexpr std::uint64_t gas_used_per_paid = 1024;
 
 /// The announced functions as imports of guests with 64-bit memory, from the module of the extension's name.
 /// @param accelerator  may be none; results, gas and faults are those of the reference module, as far as it does what that does
