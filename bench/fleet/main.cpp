@@ -124,7 +124,7 @@ private:
 };
 
 constexpr const char* trivial = "return 1 + 1";
-constexpr const char* heavy = "local x = 0 for i = 1, 2000000 do x = (x + i) % 1000003 end return x";
+constexpr const char* heavy = "local x = 0 for i = 1, 8000000 do x = (x + i) % 1000003 end return x";
 
 /// Runs `body(caller, turn)` from so many callers, `count` times in all.
 void together(std::size_t callers, std::size_t count, const std::function<void(std::size_t caller, std::size_t turn)>& body)
@@ -230,7 +230,7 @@ std::vector<bench::Row> parallel(const bench::Arguments& given)
         };
     };
     return {bench::in_turn(fmt::format("{} CPU-bound processes at once", all.size()), "each alone", "evaluations/s",
-        bench::Better::more, given.smoke ? 1 : 11, run(all.size()), run(1))};
+        bench::Better::more, given.smoke ? 1 : 21, run(all.size()), run(1))};
 }
 
 std::vector<bench::Row> replay(const bench::Arguments& given)
@@ -254,7 +254,7 @@ std::vector<bench::Row> replay(const bench::Arguments& given)
 
 std::vector<bench::Row> fair(const bench::Arguments& given)
 {
-    const std::size_t trips = given.smoke ? 10 : 200;
+    const std::size_t trips = given.smoke ? 10 : 1000;
     Home home(given.rest[1], given.rest[2], 16);
     const auto quick = home.spawn();
     std::vector<ProcessId> greedy;
