@@ -320,7 +320,7 @@ Result<units::Assignment> LocalScheduler::append(const Entry& entry)
         static auto& assignments = counters::counter("altiplano_assignments_total", "Messages and processes that got a slot.");
         assignments.add();
         if (entry.whole)
-            recent_.add({.assignment = *assigned, .message = *entry.whole});
+            recent_.add(assigned->slot, {.assignment = *assigned, .message = *entry.whole}, entry.whole->data().size());
         return *std::move(assigned);
     }
     TRY(const auto raced, records_.log_of(entry.process, message));
@@ -373,34 +373,10 @@ Result<units::Closing> LocalScheduler::close(const ProcessId& process, std::int6
     return units::Closing{.time_ms = there->closed_ms, .height = there->closed_height};
 }
 
-void RecentEntries::add(units::LogEntry entry)
-{
-    constexpr std::size_t kept_max = 256;
-    constexpr std::size_t kept_bytes_max = 32 << 10;  // of one; a larger one is read again where it is needed
-    if (entry.message.data().size() > kept_bytes_max)
-        return;
-    const auto slot = entry.assignment.slot;
-    const std::lock_guard lock(mutex_);
-    if (!kept_.emplace(slot, std::move(entry)).second)
-        return;
-    order_.push_back(slot);
-    if (order_.size() <= kept_max)
-        return;
-    kept_.erase(order_.front());
-    order_.pop_front();
-}
-
-std::optional<units::LogEntry> RecentEntries::find(const units::Slot& slot) const
-{
-    const std::lock_guard lock(mutex_);
-    const auto found = kept_.find(slot);
-    return found == kept_.end() ? std::nullopt : std::optional(found->second);
-}
-
 Result<units::LogEntry> LocalScheduler::entry(const units::Slot& slot)
 {
     if (auto recent = recent_.find(slot))
-        return *std::move(recent);
+        return *recent;
     return LogReader(weave_, records_).entry({real(slot.process), slot.nonce});
 }
 

@@ -1,28 +1,16 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/recent.hpp"
 #include "item/signer.hpp"
 #include "scheduler/quota.hpp"
 #include "units/units.hpp"
 #include "weave/weave.hpp"
 
-#include <deque>
 #include <map>
 #include <mutex>
 
 namespace altiplano::scheduler {
-
-/// Entries that were written of late: most are asked for at once, by whoever computes them. Bounded; safe from any thread.
-class RecentEntries {
-public:
-    void add(units::LogEntry entry);
-    std::optional<units::LogEntry> find(const units::Slot& slot) const;
-
-private:
-    mutable std::mutex mutex_;
-    std::map<units::Slot, units::LogEntry> kept_;
-    std::deque<units::Slot> order_;
-};
 
 /// The scheduler of this node. A published id that a process or a module here stands for is resolved when something is accepted
 /// and when something is asked for; the log names the real one. Each assignment is one block of the weave: message, assignment
@@ -98,7 +86,7 @@ private:
     Options options_;
     Quota quota_;
     std::map<ProcessId, Link> links_;  ///< the ends of logs that were appended to lately
-    RecentEntries recent_;
+    Recent<units::Slot, units::LogEntry> recent_;  ///< most are asked for at once, by whoever computes them
 };
 
 /// Reads logs: what the scheduler, and whoever recomputes, have in common. Every entry is checked for saying what the

@@ -1,16 +1,14 @@
 #pragma once
 
+#include "base/recent.hpp"
 #include "store/records.hpp"
 
-#include <deque>
-#include <map>
-#include <memory>
-#include <mutex>
+#include <tuple>
 
 namespace altiplano::store::sqlite {
 
-/// What was written of late, so that nobody reads back from the disk what this program has just put there, nor looks there for
-/// what cannot be there yet. Results are never overwritten, so what is kept cannot grow old. Bounded; safe from any thread.
+/// Results of late, and how far each process has come, so that nobody looks on the disk for what cannot be there yet. Bounded;
+/// safe from any thread.
 class RecentResults {
 public:
     using Key = std::tuple<ProcessId, std::uint64_t, std::uint64_t>;  ///< process, nonce, cron
@@ -20,30 +18,21 @@ public:
     void add(const Evaluation& evaluation)
     {
         const auto& result = evaluation.result;
-        const std::lock_guard lock(mutex_);
-        if (const auto found = ends_.find(result.process); found != ends_.end())
-            found->second = std::max(found->second, std::optional(Place{result.nonce, result.cron}));
+        {
+            const std::lock_guard lock(mutex_);
+            if (const auto found = ends_.find(result.process); found != ends_.end())
+                found->second = std::max(found->second, std::optional(Place{result.nonce, result.cron}));
+        }
         auto bytes = result.output.size();
         for (const auto& entry : evaluation.outbox)
             bytes += entry.json.size();
-        if (bytes > kept_bytes_max)
-            return;
-        const Key key{result.process, result.nonce, result.cron};
-        if (!kept_.emplace(key, std::make_shared<const Evaluation>(evaluation)).second)
-            return;
-        order_.push_back(key);
-        if (order_.size() <= kept_max)
-            return;
-        kept_.erase(order_.front());
-        order_.pop_front();
+        kept_.add({result.process, result.nonce, result.cron}, evaluation, bytes);
     }
 
     /// Null when it is not among those that are kept.
     std::shared_ptr<const Evaluation> find(const ProcessId& process, std::uint64_t nonce, std::uint64_t cron) const
     {
-        const std::lock_guard lock(mutex_);
-        const auto found = kept_.find({process, nonce, cron});
-        return found == kept_.end() ? nullptr : found->second;
+        return kept_.find({process, nonce, cron});
     }
 
     /// The last place of a process with a result, and nothing for one without any; `look` says it the first time, and must not
@@ -61,12 +50,9 @@ public:
     }
 
 private:
-    static constexpr std::size_t kept_max = 256;
-    static constexpr std::size_t kept_bytes_max = 32 << 10;  ///< of one; a larger one is read again where it is needed
     static constexpr std::size_t ends_max = 10'000;
-    mutable std::mutex mutex_;
-    std::map<Key, std::shared_ptr<const Evaluation>> kept_;
-    std::deque<Key> order_;
+    Recent<Key, Evaluation> kept_;
+    std::mutex mutex_;  ///< of `ends_`
     std::map<ProcessId, std::optional<Place>> ends_;
 };
 
