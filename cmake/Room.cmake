@@ -26,7 +26,7 @@ function(altiplano_room name)
       target_link_libraries(test_${name} PRIVATE altiplano_${name} ${ROOM_NEEDS} ${ROOM_TEST_NEEDS} GTest::gmock GTest::gtest_main)
       target_compile_definitions(test_${name} PRIVATE ALTIPLANO_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
       # googletest's macros compare int literals with our unsigned sizes; the sources themselves keep the warning.
-      target_compile_options(test_${name} PRIVATE -Wno-sign-conversion -Wno-conversion)
+      target_compile_options(test_${name} PRIVATE -Wno-sign-conversion -Wno-conversion ${altiplano_quick_to_compile})
       include(GoogleTest)
       gtest_discover_tests(test_${name} TEST_PREFIX "${name}: " DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
     endif()
