@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 namespace altiplano {
 
@@ -12,12 +13,13 @@ namespace altiplano {
 /// key, for what is never written twice. Bounded; safe from any thread.
 template <class Key, class Value> class Recent {
 public:
+    /// @param value  copied, or moved from, only where it is kept
     /// @param bytes  how large the value is; a large one is not kept, and read again where it is needed
-    void add(const Key& key, Value value, std::size_t bytes)
+    template <class Given = Value> void add(const Key& key, Given&& value, std::size_t bytes)
     {
         if (bytes > bytes_max)
             return;
-        auto shared = std::make_shared<const Value>(std::move(value));
+        auto shared = std::make_shared<const Value>(std::forward<Given>(value));
         const std::lock_guard lock(mutex_);
         if (!kept_.emplace(key, std::move(shared)).second)
             return;

@@ -375,7 +375,7 @@ Result<units::Closing> LocalScheduler::close(const ProcessId& process, std::int6
 
 Result<units::LogEntry> LocalScheduler::entry(const units::Slot& slot)
 {
-    if (auto recent = recent_.find(slot))
+    if (const auto recent = recent_.find(slot))
         return *recent;
     return LogReader(weave_, records_).entry({real(slot.process), slot.nonce});
 }
