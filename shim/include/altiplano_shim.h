@@ -36,9 +36,13 @@ enum altiplano_kind {
     ALTIPLANO_REFERENCE, /* an extension's, which imports env.memory, its guest's */
     ALTIPLANO_UNCOUNTED /* a guest whose call depth nobody counts: for measuring what that costs, never for what is recorded */
 };
-/* `gas`: whether the module counts its gas, in the exported global altiplano:gas. */
+enum altiplano_gas {
+    ALTIPLANO_GAS_BY_MODULE, /* in the exported global altiplano:gas */
+    ALTIPLANO_GAS_BY_ENGINE,
+    ALTIPLANO_GAS_BY_NOBODY
+};
 void altiplano_rewrite(
-    const uint8_t *wasm, size_t length, enum altiplano_kind kind, bool gas, struct altiplano_rewritten *out);
+    const uint8_t *wasm, size_t length, enum altiplano_kind kind, enum altiplano_gas gas, struct altiplano_rewritten *out);
 void altiplano_rewritten_free(struct altiplano_rewritten *result);
 uint32_t altiplano_rewrite_version(void);
 uint32_t altiplano_depth_limit(void);

@@ -10,7 +10,8 @@
 //! What an operator costs is known here, so it is not paid at once: `owed` is what the code up to here costs beyond what the local
 //! has paid, a constant at each place. Each label has its own, that of who jumps there first; all who come later pay or take back
 //! the difference, mostly in one arm of two. Where an exception may land, and outside, nothing may be owed.
-use crate::rewrite::{Refusal, catch_label};
+use crate::rewrite::{Kind, Refusal, catch_label};
+use crate::settled::{Settled, Step, Value};
 use std::convert::Infallible;
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{
@@ -28,9 +29,15 @@ pub extern "C" fn altiplano_gas_max() -> u64 {
     GAS_MAX as u64
 }
 
-/// The module again, counting its gas. @param wasm  what the rewriting pass gave
-pub fn count(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
+/// The module again, without what never runs, and counting its gas. @param wasm  what the first pass gave
+/// @param counts  whether gas is counted
+pub fn count(wasm: &[u8], kind: Kind, counts: bool) -> Result<Vec<u8>, Refusal> {
     let mut counter = Counter::of(wasm)?;
+    counter.counts = counts;
+    // A reference module's globals are written by who calls it.
+    if kind != Kind::Reference {
+        counter.settled = Some(Settled::of(wasm, kind)?);
+    }
     let mut module = Module::new();
     counter.parse_core_module(&mut module, Parser::new(0), wasm)?;
     Ok(module.finish())
@@ -41,12 +48,18 @@ struct Counter {
     parameters: Vec<u32>, // of each defined function
     function: usize, // the next to be written
     gas: u32, // the global
+    globals: u32, // written so far
     wide: bool, // memory has 64-bit addresses
+    counts: bool,
+    settled: Option<Settled>,
 }
 
 impl Counter {
     fn of(wasm: &[u8]) -> Result<Self, Refusal> {
-        let mut found = Counter { costs: crate::config::costs(), parameters: Vec::new(), function: 0, gas: 0, wide: false };
+        let mut found = Counter {
+            costs: crate::config::costs(), parameters: Vec::new(), function: 0, gas: 0, globals: 0, wide: false, counts: true,
+            settled: None,
+        };
         let mut types = Vec::new();
         for payload in Parser::new(0).parse_all(wasm) {
             match payload? {
@@ -90,18 +103,41 @@ impl Reencode for Counter {
 
     fn parse_global_section(&mut self, globals: &mut GlobalSection, section: wasmparser::GlobalSectionReader<'_>) -> Result<(), Error> {
         utils::parse_global_section(self, globals, section)?;
-        globals.global(GlobalType { val_type: ValType::I64, mutable: true, shared: false }, &ConstExpr::i64_const(GAS_MAX));
+        if self.counts {
+            globals.global(GlobalType { val_type: ValType::I64, mutable: true, shared: false }, &ConstExpr::i64_const(GAS_MAX));
+        }
+        Ok(())
+    }
+
+    fn parse_global(&mut self, globals: &mut GlobalSection, global: wasmparser::Global<'_>) -> Result<(), Error> {
+        let mut ty = self.global_type(global.ty)?;
+        ty.mutable &= self.settled.as_ref().is_none_or(|settled| settled.value(self.globals).is_none());
+        self.globals += 1;
+        globals.global(ty, &self.const_expr(global.init_expr)?);
         Ok(())
     }
 
     fn parse_export_section(&mut self, exports: &mut ExportSection, section: wasmparser::ExportSectionReader<'_>) -> Result<(), Error> {
-        utils::parse_export_section(self, exports, section)?;
-        exports.export("altiplano:gas", ExportKind::Global, self.gas);
+        for export in section {
+            let export = export?;
+            if self.settled.as_ref().is_none_or(|settled| settled.has_export(export.name)) {
+                self.parse_export(exports, export)?;
+            }
+        }
+        if self.counts {
+            exports.export("altiplano:gas", ExportKind::Global, self.gas);
+        }
         Ok(())
     }
 
     fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> Result<(), Error> {
-        code.function(&write(self, &body)?);
+        if self.settled.as_ref().is_some_and(|settled| settled.is_silent(self.function as u32)) {
+            let mut never = Function::new([]);
+            never.instruction(&I::Unreachable).instruction(&I::End);
+            code.function(&never);
+        } else {
+            code.function(&write(self, &body)?);
+        }
         self.function += 1;
         Ok(())
     }
@@ -185,6 +221,7 @@ struct Writer {
     owed_at: Vec<Option<i64>>, // of each label's group, once somebody went there
     owed: i64,
     reachable: bool,
+    counts: bool,
     global: u32,
     left: u32, // the local
 }
@@ -198,7 +235,14 @@ struct Block {
 }
 
 impl Writer {
+    /// Of what counts.
     fn add(&mut self, instructions: impl IntoIterator<Item = I<'static>>) {
+        if self.counts {
+            self.put(instructions);
+        }
+    }
+
+    fn put(&mut self, instructions: impl IntoIterator<Item = I<'static>>) {
         for i in instructions {
             self.out.instruction(&i);
         }
@@ -270,8 +314,10 @@ fn write(counter: &mut Counter, body: &FunctionBody) -> Result<Function, Error> 
         locals.push((count, counter.val_type(ty)?));
     }
     let (left, words, longs) = (next, next + 1, next + 2);
-    locals.push((1, ValType::I64));
-    if shape.measured {
+    if counter.counts {
+        locals.push((1, ValType::I64));
+    }
+    if counter.counts && shape.measured {
         locals.extend([(1, ValType::I32), (1, ValType::I64)]);
     }
     let mut owed_at = vec![None; shape.labels.len()];
@@ -279,7 +325,8 @@ fn write(counter: &mut Counter, body: &FunctionBody) -> Result<Function, Error> 
         owed_at[label.group] = Some(0);
     }
     let mut w = Writer {
-        out: Function::new(locals), labels: shape.labels, owed_at, owed: 0, reachable: true, global: counter.gas, left,
+        out: Function::new(locals), labels: shape.labels, owed_at, owed: 0, reachable: true, counts: counter.counts,
+        global: counter.gas, left,
     };
     w.hear();
     w.owed = 1; // what each run of a function costs
@@ -289,20 +336,29 @@ fn write(counter: &mut Counter, body: &FunctionBody) -> Result<Function, Error> 
 
     let mut open = vec![Block { label: 0, is_loop: false, reachable: true, owed: 0 }];
     let mut labels = 1; // begun so far
-    let mut reader = body.get_operators_reader()?;
-    while !reader.eof() {
-        let op = reader.read()?;
-        if w.reachable {
+    let steps = counter.settled.as_ref().map(|settled| settled.steps(body)).transpose()?;
+    for (ordinal, op) in body.get_operators_reader()?.into_iter().enumerate() {
+        let op = op?;
+        let step = steps.as_ref().map_or(Step::Keep, |steps| steps[ordinal]);
+        if w.reachable && step != Step::Gone {
             w.owed += counter.costs.cost(&op);
-            before(&mut w, counter, &op, &open, labels, [words, longs])?;
+            if matches!(step, Step::Keep | Step::Jump) {
+                before(&mut w, counter, &op, &open, labels, [words, longs])?;
+            }
         }
         match &op {
             Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } | Operator::TryTable { .. } => {
                 let is_loop = matches!(op, Operator::Loop { .. });
-                open.push(Block { label: labels, is_loop, reachable: w.reachable, owed: w.owed });
+                if matches!(step, Step::Keep | Step::Open) {
+                    open.push(Block { label: labels, is_loop, reachable: w.reachable, owed: w.owed });
+                }
                 labels += 1;
             }
             _ => {}
+        }
+        if step != Step::Keep {
+            settle(&mut w, counter, step, op)?;
+            continue;
         }
         let at_end = matches!(op, Operator::End);
         let at_else = matches!(op, Operator::Else);
@@ -339,6 +395,22 @@ fn write(counter: &mut Counter, body: &FunctionBody) -> Result<Function, Error> 
         }
     }
     Ok(w.out)
+}
+
+/// Puts what an operator becomes that is not kept.
+fn settle(w: &mut Writer, counter: &mut Counter, step: Step, op: Operator) -> Result<(), Error> {
+    match (step, op) {
+        (Step::Constant(Value::I32(value)), _) => w.put([I::I32Const(value)]),
+        (Step::Constant(Value::I64(value)), _) => w.put([I::I64Const(value)]),
+        (Step::Never, _) => w.put([I::Drop]),
+        (Step::Jump, Operator::BrIf { relative_depth }) => {
+            w.put([I::Drop, I::Br(relative_depth)]);
+            w.reachable = false;
+        }
+        (Step::Open, Operator::If { blockty }) => w.put([I::Drop, I::Block(counter.block_type(blockty)?)]),
+        _ => {}
+    }
+    Ok(())
 }
 
 /// What has to come before an operator that runs. @param next  the label that it begins, if it begins one

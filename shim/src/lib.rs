@@ -8,3 +8,4 @@ mod hash;
 mod legacy;
 mod meter;
 mod rewrite;
+mod settled;

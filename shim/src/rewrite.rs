@@ -35,7 +35,7 @@ use wasm_encoder::{
 use wasmparser::{Catch, DataKind, FunctionBody, Operator, Parser, Payload, TypeRef, Validator, WasmFeatures};
 
 /// Part of the semantics version and of the key of compiled artefacts: raised by every change of the output.
-pub const REWRITE_VERSION: u32 = 4;
+pub const REWRITE_VERSION: u32 = 5;
 
 /// How many logical bytes of frames may be open. Native code gets a stack three times as large (src/vm/stack.hpp).
 pub const DEPTH_LIMIT: u32 = 32 << 20;
@@ -65,6 +65,17 @@ pub enum Kind {
     Reference,
     /// A guest whose call depth nobody counts: for measuring what counting costs, never for what is recorded.
     Uncounted,
+}
+
+/// Who counts gas; `altiplano_gas` in C.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "C makes them")]
+pub enum Gas {
+    ByModule,
+    /// The engine, as its fuel: it then counts the code as it was, of which nothing goes.
+    ByEngine,
+    Nobody,
 }
 
 pub struct Refusal {
@@ -536,10 +547,10 @@ fn check_write(out: &mut Function, ours: &Ours, [to, what, length]: [u32; 3], le
     }
 }
 
-pub fn rewrite(wasm: &[u8], kind: Kind, gas: bool) -> Result<Vec<u8>, Refusal> {
+pub fn rewrite(wasm: &[u8], kind: Kind, gas: Gas) -> Result<Vec<u8>, Refusal> {
     let mut bytes = first_pass(wasm, kind)?;
-    if gas {
-        bytes = crate::gas::count(&bytes)?;
+    if gas != Gas::ByEngine {
+        bytes = crate::gas::count(&bytes, kind, gas == Gas::ByModule)?;
     }
     // What we inject may take a module over a limit of the format (types, exports, function size).
     if let Err(error) = validates(&bytes, accepted()) {
@@ -701,12 +712,12 @@ fn leak(bytes: Vec<u8>) -> (*mut u8, usize) {
     (Box::into_raw(bytes.into_boxed_slice()).cast(), length)
 }
 
-/// @param gas  whether the module counts its gas
+/// Rewrites a module.
 ///
 /// # Safety
 /// `wasm` is valid for `length` bytes, `out` for one Rewritten. Free the result with `altiplano_rewritten_free`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn altiplano_rewrite(wasm: *const u8, length: usize, kind: Kind, gas: bool, out: *mut Rewritten) {
+pub unsafe extern "C" fn altiplano_rewrite(wasm: *const u8, length: usize, kind: Kind, gas: Gas, out: *mut Rewritten) {
     let wasm = if length == 0 { &[][..] } else { unsafe { std::slice::from_raw_parts(wasm, length) } };
     let mut result = Rewritten {
         bytes: std::ptr::null_mut(), bytes_length: 0, code: std::ptr::null(), sentence: std::ptr::null_mut(), sentence_length: 0,

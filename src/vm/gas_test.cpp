@@ -128,18 +128,18 @@ TEST_P(Ways, through_code_cost_what_the_engine_would_count)
 {
     // $n is 0 to 9, so that every arm is taken.
     for (int n = 0; n < 10; ++n) {
-        const auto wasm =
-            wat(guest_wat(fmt::format("(local $n i64) (local.set $n (i64.const {})) {} (i64.const 900)", n, GetParam().body),
-                fmt::format(
-                    "(type $unary (func (param i64) (result i64))) (tag $t (param i64))"
-                    "(table 2 funcref) (elem (i32.const 0) $double $throws)"
-                    "(func $double (param i64) (result i64) (i64.mul (local.get 0) (i64.const 2)))"
-                    "(func $throws (param i64) (result i64) (if (i64.gt_u (local.get 0) (i64.const 4)) (then (throw $t "
-                    "(local.get 0))))"
-                    "(i64.add (call $double (local.get 0)) (i64.const 1)))"
-                    "(func $passes_on (param i64) (result i64) (local i64) (local.set 1 (i64.mul (local.get 0) (local.get 0)))"
-                    "(i64.add (call $throws (local.get 0)) (local.get 1))) {}",
-                    GetParam().more)));
+        const auto wasm = wat(guest_wat(
+            fmt::format("(local $n i64) (local $i i32) (local.set $n (i64.const {})) {} (i64.const 900)", n, GetParam().body),
+            fmt::format(
+                "(type $unary (func (param i64) (result i64))) (tag $t (param i64))"
+                "(table 2 funcref) (elem (i32.const 0) $double $throws)"
+                "(func $double (param i64) (result i64) (i64.mul (local.get 0) (i64.const 2)))"
+                "(func $throws (param i64) (result i64) (if (i64.gt_u (local.get 0) (i64.const 4)) (then (throw $t "
+                "(local.get 0))))"
+                "(i64.add (call $double (local.get 0)) (i64.const 1)))"
+                "(func $passes_on (param i64) (result i64) (local i64) (local.set 1 (i64.mul (local.get 0) (local.get 0)))"
+                "(i64.add (call $throws (local.get 0)) (local.get 1))) {}",
+                GetParam().more)));
         const auto here = Machine::create(modules().compile(wasm).value(), {}).value();
         const auto there = Machine::create(modules_that_burn_fuel().compile(wasm).value(), {}).value();
         constexpr std::uint64_t enough = 1'000'000;
@@ -234,6 +234,33 @@ INSTANTIATE_TEST_SUITE_P(all, Ways,
             "(func $f (param i64) (throw_ref (block $b (result exnref) (try_table (catch_all_ref $b) (drop (call $throws "
             "(local.get 0)))) (return))))"
             "(func $g (param i64) (drop (i64.div_u (local.get 0) (i64.const 3))) (call $f (local.get 0)))"},
+        Way{"settled_by_a_global_that_nobody_writes",
+            "(if (i32.eq (global.get $asleep) (i32.const 2)) (then (drop (i64.clz (local.get $n))) (if (global.get $asleep) "
+            "(then "
+            "(unreachable)) (else (local.set $n (i64.const 77))))))"
+            "(block $out (result i32) (if (i32.eqz (global.get $asleep)) (then (local.set $n (i64.add (local.get $n) (i64.const "
+            "1)))))"
+            "(if (i32.or (i32.eqz (local.get $i)) (i32.eqz (global.get $asleep))) (then (call $f (local.get $n)) (drop (br_if "
+            "$out (i32.const 5) (i32.eq (global.get $asleep) (i32.const 1))))))"
+            "(if (i32.and (i64.eqz (local.get $n)) (global.get $asleep)) (then (unreachable)) (else (local.set $n (i64.popcnt "
+            "(local.get $n)))))"
+            "(if (i32.ne (i32.const 3) (select (local.get $i) (i32.const 4) (global.get $asleep))) (then (local.set $n (i64.ctz "
+            "(local.get $n)))) (else (unreachable)))"
+            "(drop (br_if $out (i32.wrap_i64 (local.get $n)) (i32.eqz (global.get $asleep)))) (if (result i32) (i32.const 1) "
+            "(then "
+            "(i32.const 2)) (else (i32.const 3)))) (local.set $i)"
+            "(loop $l (br_if $l (global.get $asleep))) (if (global.get $never) (then (local.set $i (i32.const 9))))",
+            "(global $asleep (mut i32) (i32.const 0)) (global $never (mut i32) (i32.const 0)) (global $stack (mut i64) "
+            "(i64.const "
+            "3))"
+            "(func (export \"asyncify_start_unwind\") (param i64) (global.set $asleep (i32.const 1)) (global.set $stack "
+            "(local.get "
+            "0)))"
+            "(func $writes_and_nobody_calls_it (global.set $never (i32.const 1)))"
+            "(func $f (param i64) (if (i32.and (i32.eqz (global.get $asleep)) (i64.gt_u (local.get 0) (i64.const 4))) (then (if "
+            "(global.get $asleep) (then (return))) (drop (i64.mul (local.get 0) (global.get $stack))) (return)))"
+            "(loop $l (if (i32.eqz (global.get $asleep)) (then (local.set 0 (i64.add (local.get 0) (i64.const 1))) (br_if $l "
+            "(i64.lt_u (local.get 0) (i64.const 7)))))))"},
         Way{"several_results", "(drop (i64.add (call $pair (local.get $n))))",
             "(func $pair (param i64) (result i64 i64) (block $b (result i64 i64) (i64.const 1) (local.get 0)"
             "(br_if $b (i64.eqz (local.get 0))) (br_if 1 (i64.eq (local.get 0) (i64.const 5))) (i64.const 3) (i64.mul)))"},

@@ -378,7 +378,7 @@ Result<OwnedModule> ModuleCache::Private::build(Bytes wasm, const Format& format
     const auto kind = !tuning.call_depth                ? ALTIPLANO_UNCOUNTED
         : format.metering == Format::Metering::injected ? ALTIPLANO_METERED
                                                         : ALTIPLANO_GUEST;
-    const Rewritten rewritten(wasm, kind, tuning.gas == Tuning::Gas::by_module);
+    const Rewritten rewritten(wasm, kind, gas_of(tuning));
     TRY(const auto bytes, rewritten.bytes());
     wasmtime_module_t* raw = nullptr;
     if (const OwnedError e{wasmtime_module_new(

@@ -103,9 +103,16 @@ struct Module::Native {
 /// `altiplano.check_write`, which the rewriting pass imports.
 const HostFunction& check_write_function();
 
+inline altiplano_gas gas_of(const Tuning& tuning) noexcept
+{
+    return tuning.gas == Tuning::Gas::by_module ? ALTIPLANO_GAS_BY_MODULE
+        : tuning.gas == Tuning::Gas::by_engine  ? ALTIPLANO_GAS_BY_ENGINE
+                                                : ALTIPLANO_GAS_BY_NOBODY;
+}
+
 /// The rewriting pass's answer.
 struct Rewritten {
-    Rewritten(Bytes wasm, altiplano_kind kind, bool gas)
+    Rewritten(Bytes wasm, altiplano_kind kind, altiplano_gas gas)
     {
         altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), kind, gas, &raw_);
     }

@@ -36,7 +36,7 @@ Answer<const wasmtime_module_t*> compiled(Engine::Native& engine, const Digest& 
     auto* const compiler = announced ? engine.engine.get() : engine.own_engine.get();
     if (compiler == nullptr)
         return broken("has no engine", "Wasmtime refused our settings");
-    const Rewritten rewritten(wasm, ALTIPLANO_REFERENCE, announced && engine.tuning.gas == Tuning::Gas::by_module);
+    const Rewritten rewritten(wasm, ALTIPLANO_REFERENCE, announced ? gas_of(engine.tuning) : ALTIPLANO_GAS_BY_NOBODY);
     const auto bytes = rewritten.bytes();
     if (!bytes)
         return broken("is refused", bytes.error().sentence);
@@ -64,7 +64,7 @@ const BoundImport& bound_check_write()
 
 Result<Buffer> rewrite_reference(Bytes wasm)
 {
-    const Rewritten rewritten(wasm, ALTIPLANO_REFERENCE, true);
+    const Rewritten rewritten(wasm, ALTIPLANO_REFERENCE, ALTIPLANO_GAS_BY_MODULE);
     TRY(const auto bytes, rewritten.bytes());
     return to_buffer(bytes);
 }

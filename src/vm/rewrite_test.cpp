@@ -19,9 +19,9 @@ struct Outcome {
     std::string sentence{};
 };
 
-Outcome rewrite(Bytes wasm)
+Outcome rewrite(Bytes wasm, altiplano_kind kind = ALTIPLANO_GUEST)
 {
-    const vm::Rewritten rewritten(wasm, ALTIPLANO_GUEST, true);
+    const vm::Rewritten rewritten(wasm, kind, ALTIPLANO_GAS_BY_MODULE);
     const auto bytes = rewritten.bytes();
     Outcome outcome;
     if (bytes) {
@@ -168,4 +168,34 @@ TEST(RewriteBytes, writes_the_same_bytes_each_time)
     EXPECT_EQ(once.bytes, rewrite(module).bytes);
     // Its own output is refused: the names that it gives are reserved.
     EXPECT_EQ(rewrite(once.bytes).code, "module.reserved_name");
+}
+
+TEST(RewriteBytes, leaves_out_what_runs_only_while_the_stack_is_put_away_unless_the_format_does_that)
+{
+    const auto module = wat(guest_wat("(if (global.get $asleep) (then (call $gone))) (i64.const 8)",
+        "(global $asleep (mut i32) (i32.const 0)) (func $gone (memory.fill (i64.const 0) (i32.const 1) (i64.const 9)))"
+        "(func (export \"asyncify_start_unwind\") (param i64) (global.set $asleep (i32.const 1)))"));
+    const auto guest = rewrite(module);
+    ASSERT_EQ(guest.code, "") << guest.sentence;
+    EXPECT_THAT(to_string(guest.bytes), testing::Not(testing::HasSubstr("asyncify")));
+    const auto metered = rewrite(module, ALTIPLANO_METERED);
+    ASSERT_EQ(metered.code, "") << metered.sentence;
+    EXPECT_THAT(to_string(metered.bytes), testing::HasSubstr("asyncify_start_unwind"));
+}
+
+TEST(RewriteBytes, keeps_a_global_that_somebody_may_write)
+{
+    // The same module with one more way to the writer has as many writes as before, and is longer than with none.
+    const auto length_with = [](std::string_view more) {
+        const auto outcome = rewrite(wat(guest_wat("(if (global.get $g) (then (return (i64.const 9)))) (i64.const 8)",
+            std::string("(global $g (mut i32) (i32.const 0)) (func $writes (global.set $g (i32.const 1)))")
+                + std::string(more))));
+        EXPECT_EQ(outcome.code, "") << outcome.sentence;
+        return outcome.bytes.size();
+    };
+    const auto settled = length_with("");
+    for (const auto* way : {"(export \"w\" (func $writes))", "(func (export \"w\") (call $writes))",
+             "(func (export \"w\") (return_call $writes))", "(table 1 funcref) (elem (i32.const 0) $writes)",
+             "(global (export \"w\") funcref (ref.func $writes))", "(export \"w\" (global $g))"})
+        EXPECT_GT(length_with(way), settled + 30) << way;
 }
