@@ -124,7 +124,7 @@ int main(int count, char** values)
     }
     const Path folder = given.rest[2];
     const auto wasm = must(read_file(system_files(), given.rest[0]));
-    const auto engine = must(vm::Engine::create());
+    const auto engine = must(vm::Engine::create(vm::Engine::small_reservation_bytes));
     const std::string prompt = given.smoke
         ? "Llamas live in the"
         : "The Altiplano is a high plain in the Andes. Its lakes are salt, its nights are cold, and the people who live "

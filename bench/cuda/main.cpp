@@ -20,8 +20,8 @@ int main(int count, char** values)
         fmt::print(stderr, "this machine has no graphics card that can be used\n");
         return 1;
     }
-    auto process = bench::loaded(
-        must(vm::Engine::create()), must(read_file(system_files(), given.rest[0])), given.rest[3], given.rest[1], tensor);
+    auto process = bench::loaded(must(vm::Engine::create(vm::Engine::small_reservation_bytes)),
+        must(read_file(system_files(), given.rest[0])), given.rest[3], given.rest[1], tensor);
     (void)bench::inside(process, words, tokens, true);  // the weights go to the card
     bench::Compared compared;
     for (int run = 0; run < runs; ++run) {

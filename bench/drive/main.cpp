@@ -90,7 +90,7 @@ int main(int count, char** values)
         must(holes->sync());
     }
 
-    const auto engine = must(vm::Engine::create());
+    const auto engine = must(vm::Engine::create(vm::Engine::small_reservation_bytes));
     const auto cache = must(vm::ModuleCache::open(engine, system_files(), system_random(), {.folder = folder}));
     const auto module = must(cache->compile(must(read_file(system_files(), given.rest[0]))));
     bench::Process reader(module, items(whole));

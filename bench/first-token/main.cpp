@@ -14,7 +14,7 @@ int main(int count, char** values)
     const int words = given.smoke ? 16 : 64;
     const int runs = given.smoke ? 1 : 11;
     const Path folder = given.rest[2];
-    const auto engine = must(vm::Engine::create());
+    const auto engine = must(vm::Engine::create(vm::Engine::small_reservation_bytes));
     const auto cache = must(vm::ModuleCache::open(
         engine, system_files(), system_random(), {.folder = folder, .extensions = {drive::extension(), tensor::extension()}}));
     bench::Process process(must(cache->compile(must(read_file(system_files(), given.rest[0])))), given.rest[1]);

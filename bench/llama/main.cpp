@@ -73,7 +73,7 @@ int main(int count, char** values)
     constexpr int few_words = 16;
     const int runs = given.smoke ? 1 : pairs;
 
-    const auto engine = must(vm::Engine::create());
+    const auto engine = must(vm::Engine::create(vm::Engine::small_reservation_bytes));
     const auto wasm = must(read_file(system_files(), given.rest[0]));
     const auto weights = words_of(model);
     std::vector<bench::Row> rows;

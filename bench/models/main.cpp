@@ -132,7 +132,7 @@ int main(int count, char** values)
         if (chosen.empty())
             chosen = given.smoke ? named : all;
     }
-    const auto engine = must(vm::Engine::create());
+    const auto engine = must(vm::Engine::create(vm::Engine::small_reservation_bytes));
     const auto cache = must(vm::ModuleCache::open(engine, system_files(), system_random(),
         {.folder = folder / "modules", .extensions = {drive::extension(), tensor::extension()}}));
     const auto module = must(cache->compile(must(read_file(system_files(), given.rest[0]))));

@@ -13,7 +13,7 @@ int main(int count, char** values)
     const Path model = given.rest[1];
     const int words = given.smoke ? 16 : 512;
     const int tokens = given.smoke ? 3 : 64;
-    const auto engine = must(vm::Engine::create());
+    const auto engine = must(vm::Engine::create(vm::Engine::small_reservation_bytes));
     auto process = bench::loaded(engine, must(read_file(system_files(), given.rest[0])), given.rest[3], model,
         tensor::extension({.by = tensor::Options::By::reference}));
     bench::Compared compared;

@@ -29,7 +29,12 @@ const Setting settings[] = {
     {"Spectre mitigation on / off",
         {.code = {{"enable_heap_access_spectre_mitigation", "false"}, {"enable_table_access_spectre_mitigation", "false"}}}},
     {"one NaN / the CPU's", {.one_nan = false}},
-    {"bounds looked up / constants, 16 GiB assumed", {.assumed_bytes = vm::Engine::small_reservation_bytes}},
+    {"addresses of 32 bits / of 64, compared", {.narrowed = false}},
+    {"addresses of 32 bits / of 64, compared with constants",
+        {.assumed_bytes = vm::Engine::small_reservation_bytes, .narrowed = false}},
+    {"addresses of 32 bits / of 64, compared, Spectre mitigation off",
+        {.code = {{"enable_heap_access_spectre_mitigation", "false"}, {"enable_table_access_spectre_mitigation", "false"}},
+            .narrowed = false}},
     {"optimised code / not", {.optimised = false}},
     {"functions not inlined / inlined", {.inlined = true}},
 };
@@ -41,7 +46,7 @@ const vm::Format& aos_format()
 
 std::shared_ptr<const vm::Module> compile(Bytes wasm, const vm::Tuning& tuning = {}, Path folder = {})
 {
-    const auto engine = must(vm::Engine::create(vm::Engine::small_reservation_bytes, tuning));
+    const auto engine = must(vm::Engine::create(vm::Engine::narrow_reservation_bytes, tuning));
     const auto cache = must(vm::ModuleCache::open(engine, system_files(), system_random(), {.folder = std::move(folder)}));
     return must(cache->compile(wasm, aos_format()));
 }

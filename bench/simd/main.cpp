@@ -56,7 +56,7 @@ int main(int count, char** values)
     const auto given =
         bench::arguments(count, values, "LLAMA.wasm MODEL.gguf TENSOR_WITHOUT_SIMD.wasm MODULES_FOLDER host|guest|both");
     const auto& where = given.rest[4];
-    const auto engine = must(vm::Engine::create());
+    const auto engine = must(vm::Engine::create(vm::Engine::small_reservation_bytes));
     const auto wasm = must(read_file(system_files(), given.rest[0]));
     const int words = given.smoke ? 16 : 128;
     const int tokens = given.smoke ? 2 : 16;

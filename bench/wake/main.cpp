@@ -24,7 +24,7 @@ int main(int count, char** values)
     const auto given = bench::arguments(count, values, "PROCESS.wasm MODULE.wasm FOLDER");
     const Path folder = given.rest[2];
     std::filesystem::create_directories(folder);
-    const auto engine = must(vm::Engine::create());
+    const auto engine = must(vm::Engine::create(vm::Engine::small_reservation_bytes));
     const auto cache = cache_in(engine, folder / "modules");
     const auto lua = must(cache->compile(must(read_file(system_files(), given.rest[0]))));
     const std::shared_ptr<vm::GuestFiles> files(std::shared_ptr<void>(), &vm::no_files());  // which are nobody's

@@ -41,8 +41,10 @@ enum altiplano_gas {
     ALTIPLANO_GAS_BY_ENGINE,
     ALTIPLANO_GAS_BY_NOBODY
 };
-void altiplano_rewrite(
-    const uint8_t *wasm, size_t length, enum altiplano_kind kind, enum altiplano_gas gas, struct altiplano_rewritten *out);
+/* `narrows`: whether a memory with 64-bit addresses that can stay under 4 GiB becomes one with 32-bit ones; altiplano:narrow is
+   exported then. */
+void altiplano_rewrite(const uint8_t *wasm, size_t length, enum altiplano_kind kind, enum altiplano_gas gas, bool narrows,
+    struct altiplano_rewritten *out);
 void altiplano_rewritten_free(struct altiplano_rewritten *result);
 uint32_t altiplano_rewrite_version(void);
 uint32_t altiplano_depth_limit(void);

@@ -10,7 +10,7 @@
 //! What an operator costs is known here, so it is not paid at once: `owed` is what the code up to here costs beyond what the local
 //! has paid, a constant at each place. Each label has its own, that of who jumps there first; all who come later pay or take back
 //! the difference, mostly in one arm of two. Where an exception may land, and outside, nothing may be owed.
-use crate::rewrite::{Kind, Refusal, catch_label};
+use crate::rewrite::{Kind, Refusal, body_parameters, catch_label};
 use crate::settled::{Settled, Step, Value};
 use std::convert::Infallible;
 use wasm_encoder::reencode::{Error, Reencode, utils};
@@ -57,32 +57,16 @@ struct Counter {
 impl Counter {
     fn of(wasm: &[u8]) -> Result<Self, Refusal> {
         let mut found = Counter {
-            costs: crate::config::costs(), parameters: Vec::new(), function: 0, gas: 0, globals: 0, wide: false, counts: true,
+            costs: crate::config::costs(), parameters: body_parameters(wasm)?, function: 0, gas: 0, globals: 0, wide: false, counts: true,
             settled: None,
         };
-        let mut types = Vec::new();
         for payload in Parser::new(0).parse_all(wasm) {
             match payload? {
-                Payload::TypeSection(section) => {
-                    for group in section {
-                        for ty in group?.into_types() {
-                            types.push(match &ty.composite_type.inner {
-                                wasmparser::CompositeInnerType::Func(f) => f.params().len() as u32,
-                                _ => 0,
-                            });
-                        }
-                    }
-                }
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
                         if let TypeRef::Memory(memory) = import?.ty {
                             found.wide = memory.memory64;
                         }
-                    }
-                }
-                Payload::FunctionSection(section) => {
-                    for ty in section {
-                        found.parameters.push(types[ty? as usize]);
                     }
                 }
                 Payload::MemorySection(section) => {

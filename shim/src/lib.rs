@@ -7,5 +7,6 @@ mod gas;
 mod hash;
 mod legacy;
 mod meter;
+mod narrow;
 mod rewrite;
 mod settled;

@@ -53,6 +53,10 @@ const TABLE_ENTRIES_MAX: u64 = 1_000_000;
 
 const PREFIX: &str = "altiplano:";
 const CHECK_WRITE: &str = "check_write";
+/// Told of an ask for more memory than a narrow module can have (`narrow.rs`).
+pub const REFUSE_GROWTH: &str = "refuse_growth";
+/// Wasm pages of a narrow memory: so few that neither an address nor a length of 2^32 lies in it.
+pub const NARROW_PAGES_MAX: u64 = 65535;
 
 /// What a module is to its host; `altiplano_kind` in C.
 #[repr(C)]
@@ -207,8 +211,8 @@ fn find<'a>(wasm: &'a [u8], kind: Kind) -> Result<Found<'a>, Refusal> {
                 for import in section.into_imports_with_offsets() {
                     let (offset, import) = import?;
                     match import.ty {
-                        TypeRef::Func(_) if import.module == "altiplano" && import.name == CHECK_WRITE => refuse!(c"module.reserved_name",
-                            "the module imports altiplano.{CHECK_WRITE} (offset {offset:#x}), which is reserved"),
+                        TypeRef::Func(_) if import.module == "altiplano" && [CHECK_WRITE, REFUSE_GROWTH].contains(&import.name) => refuse!(c"module.reserved_name",
+                            "the module imports altiplano.{} (offset {offset:#x}), which is reserved", import.name),
                         TypeRef::Memory(memory) if kind == Kind::Reference && import.module == "env" && import.name == "memory" => {
                             found.memory64 = memory.memory64;
                             found.memories += 1;
@@ -392,7 +396,7 @@ pub fn catch_label(catch: &Catch) -> u32 {
     }
 }
 
-/// Makes room for `altiplano.check_write`, the last imported function, when it is needed.
+/// Makes room for `altiplano.check_write` and `altiplano.refuse_growth`, the last imported functions, where they are needed.
 struct Renumber {
     first_moved: u32,
     by: u32,
@@ -547,10 +551,14 @@ fn check_write(out: &mut Function, ours: &Ours, [to, what, length]: [u32; 3], le
     }
 }
 
-pub fn rewrite(wasm: &[u8], kind: Kind, gas: Gas) -> Result<Vec<u8>, Refusal> {
-    let mut bytes = first_pass(wasm, kind)?;
+/// @param narrows  whether a memory with 64-bit addresses may become one with 32-bit ones
+pub fn rewrite(wasm: &[u8], kind: Kind, gas: Gas, narrows: bool) -> Result<Vec<u8>, Refusal> {
+    let mut bytes = first_pass(wasm, kind, narrows)?;
     if gas != Gas::ByEngine {
         bytes = crate::gas::count(&bytes, kind, gas == Gas::ByModule)?;
+    }
+    if narrows && let Some(narrow) = crate::narrow::narrow(&bytes)? {
+        bytes = narrow;
     }
     // What we inject may take a module over a limit of the format (types, exports, function size).
     if let Err(error) = validates(&bytes, accepted()) {
@@ -559,7 +567,34 @@ pub fn rewrite(wasm: &[u8], kind: Kind, gas: Gas) -> Result<Vec<u8>, Refusal> {
     Ok(bytes)
 }
 
-fn first_pass(wasm: &[u8], kind: Kind) -> Result<Vec<u8>, Refusal> {
+/// How many parameters each function with a body has.
+pub fn body_parameters(wasm: &[u8]) -> Result<Vec<u32>, wasmparser::Error> {
+    let mut types = Vec::new();
+    let mut parameters = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload? {
+            Payload::TypeSection(section) => {
+                for group in section {
+                    for ty in group?.into_types() {
+                        types.push(match &ty.composite_type.inner {
+                            wasmparser::CompositeInnerType::Func(f) => f.params().len() as u32,
+                            _ => 0,
+                        });
+                    }
+                }
+            }
+            Payload::FunctionSection(section) => {
+                for ty in section {
+                    parameters.push(types[ty? as usize]);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(parameters)
+}
+
+fn first_pass(wasm: &[u8], kind: Kind, narrows: bool) -> Result<Vec<u8>, Refusal> {
     let translated;
     let wasm = if validates(wasm, accepted()).is_err() && validates(wasm, accepted() | WasmFeatures::LEGACY_EXCEPTIONS).is_ok() {
         translated = crate::legacy::translate(wasm)?;
@@ -573,7 +608,8 @@ fn first_pass(wasm: &[u8], kind: Kind) -> Result<Vec<u8>, Refusal> {
     if kind == Kind::Uncounted {
         found.bodies.iter_mut().for_each(|body| body.counted = false);
     }
-    let mut reencoder = Renumber { first_moved: found.imported_functions, by: u32::from(found.bulk) };
+    let refuses_growth = narrows && found.memory64 && found.bodies.iter().any(|body| body.grows);
+    let mut reencoder = Renumber { first_moved: found.imported_functions, by: u32::from(found.bulk) + u32::from(refuses_growth) };
 
     // The sections as they are; ours are added to the end of each, so that no index but those of functions moves.
     let mut types = TypeSection::new();
@@ -638,6 +674,11 @@ fn first_pass(wasm: &[u8], kind: Kind) -> Result<Vec<u8>, Refusal> {
     if found.bulk {
         types.ty().function([ValType::I64, ValType::I64], []);
         imports.import("altiplano", CHECK_WRITE, wasm_encoder::EntityType::Function(type_count));
+        type_count += 1;
+    }
+    if refuses_growth {
+        types.ty().function([ValType::I64], []);
+        imports.import("altiplano", REFUSE_GROWTH, wasm_encoder::EntityType::Function(type_count));
         type_count += 1;
     }
     let mut result_types: HashMap<Vec<wasmparser::ValType>, u32> = HashMap::new();
@@ -717,12 +758,12 @@ fn leak(bytes: Vec<u8>) -> (*mut u8, usize) {
 /// # Safety
 /// `wasm` is valid for `length` bytes, `out` for one Rewritten. Free the result with `altiplano_rewritten_free`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn altiplano_rewrite(wasm: *const u8, length: usize, kind: Kind, gas: Gas, out: *mut Rewritten) {
+pub unsafe extern "C" fn altiplano_rewrite(wasm: *const u8, length: usize, kind: Kind, gas: Gas, narrows: bool, out: *mut Rewritten) {
     let wasm = if length == 0 { &[][..] } else { unsafe { std::slice::from_raw_parts(wasm, length) } };
     let mut result = Rewritten {
         bytes: std::ptr::null_mut(), bytes_length: 0, code: std::ptr::null(), sentence: std::ptr::null_mut(), sentence_length: 0,
     };
-    match rewrite(wasm, kind, gas) {
+    match rewrite(wasm, kind, gas, narrows) {
         Ok(bytes) => (result.bytes, result.bytes_length) = leak(bytes),
         Err(refusal) => {
             result.code = refusal.code.as_ptr();

@@ -284,6 +284,13 @@ std::uint64_t Engine::reservation_bytes() const noexcept
     return native_->reservation_bytes;
 }
 
+bool Engine::narrows() const noexcept
+{
+    // The engine would count what narrowing adds.
+    const auto& tuning = native_->tuning;
+    return native_->reservation_bytes == narrow_reservation_bytes && tuning.narrowed && tuning.gas != Tuning::Gas::by_engine;
+}
+
 std::string Engine::compiler()
 {
     return fmt::format("wasmtime {} rewrite {}", WASMTIME_VERSION, altiplano_rewrite_version());
@@ -296,7 +303,7 @@ std::string Tuning::text() const
         all += fmt::format(" {}={}", name, value);
     for (const auto& [is_ours, word] :
         {std::pair{one_nan, "any-nan"}, {gas != Gas::by_engine, "fuel"}, {gas != Gas::none, "no-gas"}, {call_depth, "any-depth"},
-            {optimised, "not-optimised"}, {!inlined, "inlined"}, {parallel, "one-thread"}})
+            {optimised, "not-optimised"}, {!inlined, "inlined"}, {parallel, "one-thread"}, {narrowed, "wide"}})
         if (!is_ours)
             all += fmt::format(" {}", word);
     if (assumed_bytes != 0)
@@ -311,12 +318,13 @@ Result<std::shared_ptr<Engine>> Engine::create(std::uint64_t reservation_bytes, 
     std::shared_ptr<Engine> engine(new Engine);
     engine->native_->reservation_bytes = reservation_bytes;
     engine->native_->tuning = tuning;
+    engine->native_->narrows = engine->narrows();
     engine->native_->engine.reset(wasm_engine_new_with_config(settings(tuning)));
     if (!engine->native_->engine)
         return fail(errors::host_engine, "Wasmtime refused our settings");
     note_fault_addresses();
-    engine->fingerprint_ = fmt::format("{} guard {} stack {} cpu {}{}", compiler(), memory_guard_bytes, guest_stack_bytes,
-        sha256(cpu_features()).text(), tuning.text());
+    engine->fingerprint_ = fmt::format("{} guard {} stack {} cpu {}{}{}", compiler(), memory_guard_bytes, guest_stack_bytes,
+        sha256(cpu_features()).text(), engine->narrows() ? " narrow" : "", tuning.text());
 
     Result<void> proved = fail(errors::host_stack, "no address space for a guest's stack");
     on_guest_stack([&] {

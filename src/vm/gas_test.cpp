@@ -118,7 +118,8 @@ class Ways : public testing::TestWithParam<Way> { };
 ModuleCache& modules_that_burn_fuel()
 {
     static const auto one = ModuleCache::open(
-        Engine::create(Engine::small_reservation_bytes, {.gas = Tuning::Gas::by_engine}).value(), system_files(), system_random(),
+        Engine::create(Engine::narrow_reservation_bytes, {.gas = Tuning::Gas::by_engine}).value(), system_files(),
+        system_random(),
         {.folder = {}}).value();
     return *one;
 }

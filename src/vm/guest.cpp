@@ -50,7 +50,20 @@ Answer<Value> check_write(Guest& guest, std::span<const Value> arguments)
     return 0;
 }
 
+/// The guest asked for more wasm pages than a narrow memory has, so for more than its process may have.
+Answer<Value> refuse_growth(Guest& guest, std::span<const Value> arguments)
+{
+    guest.refuse_growth(arguments[0] * wasm_page_bytes);
+    return 0;
+}
+
 }  // namespace
+
+const HostFunction& refuse_growth_function()
+{
+    static const HostFunction function{{"altiplano", "refuse_growth", {ValueType::i64}, std::nullopt}, refuse_growth};
+    return function;
+}
 
 const HostFunction& check_write_function()
 {
@@ -358,13 +371,18 @@ std::size_t Guest::length() noexcept
     return region_.bytes().size();
 }
 
+void Guest::refuse_growth(std::uint64_t length) noexcept
+{
+    // Wasmtime asks us about no more than its engine reserves. Which engine it is shows in no outcome: we say no more than the
+    // small one would.
+    if (length <= std::max(Engine::small_reservation_bytes, Engine::reservation_for(memory_bytes_max_)))
+        grow_refused_bytes_ = length;
+}
+
 bool Guest::grow(std::size_t length) noexcept
 {
     if (length > memory_bytes_max_) {
-        // Wasmtime asks us about no more than its engine reserves. Which engine it is shows in no outcome: we say no more
-        // than the smaller one would.
-        if (length <= Engine::reservation_for(memory_bytes_max_))
-            grow_refused_bytes_ = length;
+        refuse_growth(length);
         return false;
     }
     if (auto grown = region_.grow(length); !grown) {

@@ -51,6 +51,7 @@ public:
     memory::Region& region() noexcept { return region_; }
     /// The last length of memory that this message was refused for the process's limit, and that limit.
     std::uint64_t grow_refused_bytes() const noexcept { return grow_refused_bytes_; }
+    void refuse_growth(std::uint64_t length) noexcept;
     std::uint64_t memory_bytes_max() const noexcept { return memory_bytes_max_; }
     /// Of another process, between messages.
     void set_memory_bytes_max(std::uint64_t bytes) noexcept { memory_bytes_max_ = bytes; }

@@ -1,6 +1,7 @@
 // What the rewriting pass makes of legacy exceptions (shim/src/legacy.rs), run.
 #include "vm/errors.hpp"
 #include "vm/machine.hpp"
+#include "vm/test_engine.hpp"
 #include "vm/test_wat.hpp"
 
 #include <fmt/format.h>
@@ -15,8 +16,7 @@ namespace {
 /// What a message comes to whose number is `value`: the number as text, or the fault's code.
 std::string outcome(std::string_view value, std::string_view more = {})
 {
-    static const auto modules =
-        ModuleCache::open(Engine::create().value(), system_files(), system_random(), {.folder = {}}).value();
+    static const auto modules = ModuleCache::open(vm::test::engine(), system_files(), system_random(), {.folder = {}}).value();
     const auto body = fmt::format(
         "(local $n i32) {} local.set $n (i32.store8 (i64.const 900) (i32.add (i32.const 48) (i32.div_u (local.get $n) (i32.const "
         "10))))(i32.store8 (i64.const 901) (i32.add (i32.const 48) (i32.rem_u (local.get $n) (i32.const 10)))) (i64.const 900)",

@@ -55,10 +55,11 @@ Result<void> fits(const Module& module, Machine::Limits limits)
             fmt::format("the module starts with {} bytes of memory; the process may have {}", module.memory_bytes_min(),
                 limits.memory_bytes),
             "spawn with a larger Memory-Limit");
-    if (const auto needed = memory_bytes_max(module, limits); needed > module.native().engine->reservation_bytes())
+    const auto& engine = *module.native().engine;
+    const auto offered = engine.narrows() ? Engine::narrow_memory_bytes_max : engine.reservation_bytes();
+    if (const auto needed = memory_bytes_max(module, limits); needed > offered)
         return fail(errors::memory_not_offered,
-            fmt::format("the process may have {} bytes of memory; this engine offers {}", needed,
-                module.native().engine->reservation_bytes()));
+            fmt::format("the process may have {} bytes of memory; this engine offers {}", needed, offered));
     return {};
 }
 

@@ -7,6 +7,7 @@
 #include "vm/abi/calls.hpp"
 #include "vm/abi/emscripten/emscripten.hpp"
 #include "vm/abi/wasi/wasi.hpp"
+#include "vm/declared_memory.hpp"
 #include "vm/native.hpp"
 #include "vm/signature.hpp"
 
@@ -138,8 +139,9 @@ Result<std::unique_ptr<BoundImport>> answer(
     std::string_view module, std::string_view name, const wasm_functype_t* type, const Module& of, const Extensions& extensions)
 {
     bool known = false;
-    if (const auto& function = check_write_function(); function.import.module == module && function.import.name == name)
-        return bind(function);
+    for (const auto* function : {&check_write_function(), &refuse_growth_function()})
+        if (function->import.module == module && function->import.name == name)
+            return bind(*function);
     const bool ours = of.format().abi == Format::Abi::wasi;
     if (ours) {
         for (const auto& function : abi::wasi::functions())
@@ -378,7 +380,7 @@ Result<OwnedModule> ModuleCache::Private::build(Bytes wasm, const Format& format
     const auto kind = !tuning.call_depth                ? ALTIPLANO_UNCOUNTED
         : format.metering == Format::Metering::injected ? ALTIPLANO_METERED
                                                         : ALTIPLANO_GUEST;
-    const Rewritten rewritten(wasm, kind, gas_of(tuning));
+    const Rewritten rewritten(wasm, kind, gas_of(tuning), engine->narrows());
     TRY(const auto bytes, rewritten.bytes());
     wasmtime_module_t* raw = nullptr;
     if (const OwnedError e{wasmtime_module_new(
@@ -442,7 +444,8 @@ Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm, const For
     ENSURE(memory_type != nullptr && wasm_externtype_as_memorytype_const(memory_type) != nullptr,
         "the rewriting pass exports the memory");
     const auto* memory = wasm_externtype_as_memorytype_const(memory_type);
-    module->wasm64_ = wasmtime_memorytype_is64(memory);
+    const bool narrowed = exports.find("altiplano:narrow") != nullptr;
+    module->wasm64_ = narrowed || wasmtime_memorytype_is64(memory);
     constexpr auto pages_max = altiplano::memory::Region::memory_bytes_max / wasm_page_bytes;
     const auto minimum = wasmtime_memorytype_minimum(memory);
     if (minimum > pages_max)
@@ -452,7 +455,9 @@ Result<std::shared_ptr<const Module>> ModuleCache::compile(Bytes wasm, const For
     if (std::uint64_t declared = 0; wasmtime_memorytype_maximum(memory, &declared))
         maximum = std::min(maximum, declared);
     module->memory_bytes_min_ = minimum * wasm_page_bytes;
-    module->memory_bytes_max_ = maximum * wasm_page_bytes;
+    // A narrow memory declares less than the module does.
+    module->memory_bytes_max_ =
+        narrowed ? std::min(declared_memory_bytes(wasm), pages_max * wasm_page_bytes) : maximum * wasm_page_bytes;
     for (std::size_t i = 0; i < exports.vec.size; ++i) {
         const auto name = text_of(wasm_exporttype_name(exports.vec.data[i]));
         if (name.starts_with("altiplano:global:"))

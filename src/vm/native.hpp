@@ -65,6 +65,7 @@ struct Engine::Native {
     OwnedEngine own_engine{};
     std::map<Digest, OwnedModule> own_references{};
     std::uint64_t reservation_bytes = 0;
+    bool narrows = false;
 };
 
 /// Memory for the next instance of this thread. Wasmtime's creator has no argument of ours, so it goes through here.
@@ -102,6 +103,8 @@ struct Module::Native {
 
 /// `altiplano.check_write`, which the rewriting pass imports.
 const HostFunction& check_write_function();
+/// `altiplano.refuse_growth`, which it imports for modules with a narrow memory.
+const HostFunction& refuse_growth_function();
 
 inline altiplano_gas gas_of(const Tuning& tuning) noexcept
 {
@@ -112,9 +115,9 @@ inline altiplano_gas gas_of(const Tuning& tuning) noexcept
 
 /// The rewriting pass's answer.
 struct Rewritten {
-    Rewritten(Bytes wasm, altiplano_kind kind, altiplano_gas gas)
+    Rewritten(Bytes wasm, altiplano_kind kind, altiplano_gas gas, bool narrows)
     {
-        altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), kind, gas, &raw_);
+        altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), kind, gas, narrows, &raw_);
     }
     ~Rewritten() { altiplano_rewritten_free(&raw_); }
     Rewritten(const Rewritten&) = delete;

@@ -36,7 +36,8 @@ Answer<const wasmtime_module_t*> compiled(Engine::Native& engine, const Digest& 
     auto* const compiler = announced ? engine.engine.get() : engine.own_engine.get();
     if (compiler == nullptr)
         return broken("has no engine", "Wasmtime refused our settings");
-    const Rewritten rewritten(wasm, ALTIPLANO_REFERENCE, announced ? gas_of(engine.tuning) : ALTIPLANO_GAS_BY_NOBODY);
+    const Rewritten rewritten(
+        wasm, ALTIPLANO_REFERENCE, announced ? gas_of(engine.tuning) : ALTIPLANO_GAS_BY_NOBODY, engine.narrows);
     const auto bytes = rewritten.bytes();
     if (!bytes)
         return broken("is refused", bytes.error().sentence);
@@ -47,24 +48,26 @@ Answer<const wasmtime_module_t*> compiled(Engine::Native& engine, const Digest& 
     return references.emplace(hash, OwnedModule(raw)).first->second.get();
 }
 
-/// `altiplano.check_write`, for the reference modules that write in bulk.
-const BoundImport& bound_check_write()
+/// What the rewriting pass imports, for the reference modules that write in bulk or grow.
+const BoundImport& bound_by_name(std::string_view name)
 {
-    static const auto bound = [] {
+    static const auto bind = [](const HostFunction& function) {
         BoundImport made;
-        made.function = &check_write_function();
-        made.import = &made.function->import;
+        made.function = &function;
+        made.import = &function.import;
         made.wasm64 = true;
         return made;
-    }();
-    return bound;
+    };
+    static const BoundImport check_write = bind(check_write_function());
+    static const BoundImport refuse_growth = bind(refuse_growth_function());
+    return name == refuse_growth.import->name ? refuse_growth : check_write;
 }
 
 }  // namespace
 
 Result<Buffer> rewrite_reference(Bytes wasm)
 {
-    const Rewritten rewritten(wasm, ALTIPLANO_REFERENCE, ALTIPLANO_GAS_BY_MODULE);
+    const Rewritten rewritten(wasm, ALTIPLANO_REFERENCE, ALTIPLANO_GAS_BY_MODULE, false);
     TRY(const auto bytes, rewritten.bytes());
     return to_buffer(bytes);
 }
@@ -110,8 +113,9 @@ std::expected<Guest::Reference, std::string> Guest::reference_of(const wasmtime_
             wasmtime_memory_type(context(), &memory->of.memory));
         std::uint64_t most = 0;
         const bool has_most = wasmtime_memorytype_maximum(of_guest.get(), &most);
-        const auto wat = fmt::format("(module (memory (export \"m\") i64 {} {}))", made.memory_bytes / wasm_page_bytes,
-            has_most ? fmt::format("{}", most) : std::string());
+        const auto wat =
+            fmt::format("(module (memory (export \"m\") {} {} {}))", wasmtime_memorytype_is64(of_guest.get()) ? "i64" : "i32",
+                made.memory_bytes / wasm_page_bytes, has_most ? fmt::format("{}", most) : std::string());
         OwnedBytes holder;
         wasmtime_module_t* raw = nullptr;
         wasmtime_instance_t instance;
@@ -135,11 +139,12 @@ std::expected<Guest::Reference, std::string> Guest::reference_of(const wasmtime_
     std::vector<wasmtime_extern_t> imports{*memory};
     wasm_importtype_vec_t types{};
     wasmtime_module_imports(code, &types);
-    if (types.size > 1) {
-        wasmtime_extern_t check{.kind = WASMTIME_EXTERN_FUNC, .of = {}};
-        wasmtime_func_new_unchecked(made.context, wasm_externtype_as_functype_const(wasm_importtype_type(types.data[1])),
-            call_import, const_cast<BoundImport*>(&bound_check_write()), nullptr, &check.of.func);
-        imports.push_back(check);
+    for (std::size_t i = 1; i < types.size; ++i) {
+        const auto* name = wasm_importtype_name(types.data[i]);
+        wasmtime_extern_t ours{.kind = WASMTIME_EXTERN_FUNC, .of = {}};
+        wasmtime_func_new_unchecked(made.context, wasm_externtype_as_functype_const(wasm_importtype_type(types.data[i])),
+            call_import, const_cast<BoundImport*>(&bound_by_name({name->data, name->size})), nullptr, &ours.of.func);
+        imports.push_back(ours);
     }
     wasm_importtype_vec_delete(&types);
 

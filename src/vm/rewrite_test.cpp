@@ -21,7 +21,7 @@ struct Outcome {
 
 Outcome rewrite(Bytes wasm, altiplano_kind kind = ALTIPLANO_GUEST)
 {
-    const vm::Rewritten rewritten(wasm, kind, ALTIPLANO_GAS_BY_MODULE);
+    const vm::Rewritten rewritten(wasm, kind, ALTIPLANO_GAS_BY_MODULE, false);
     const auto bytes = rewritten.bytes();
     Outcome outcome;
     if (bytes) {

@@ -2,6 +2,7 @@
 
 #include "vm/errors.hpp"
 #include "vm/machine.hpp"
+#include "vm/test_engine.hpp"
 #include "vm/test_wat.hpp"
 
 #include <gmock/gmock.h>
@@ -10,12 +11,6 @@
 
 /// For tests: machines of guests that are written in WAT.
 namespace altiplano::vm::test {
-
-inline std::shared_ptr<Engine> engine()
-{
-    static const auto one = Engine::create().value();
-    return one;
-}
 
 inline ModuleCache& modules()
 {

@@ -92,7 +92,7 @@ private:
 
 Result<void> serve(const char* folder)
 {
-    TRY(const auto engine, vm::Engine::create());
+    TRY(const auto engine, vm::Engine::create(vm::Engine::small_reservation_bytes));
     TRY(auto cache, vm::ModuleCache::open(engine, system_files(), system_random(), {.folder = folder}));
     Evaluator evaluator(std::move(cache));
     for (std::string line; std::getline(std::cin, line);) {

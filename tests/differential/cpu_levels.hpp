@@ -9,7 +9,7 @@
 /// not by the module. What they compute, gas too, must be the same.
 namespace altiplano::differential {
 
-inline constexpr std::string_view cpu_levels[] = {"native", "no-avx512", "no-avx", "baseline", "fuel"};
+inline constexpr std::string_view cpu_levels[] = {"native", "no-avx512", "no-avx", "baseline", "fuel", "wide"};
 
 /// @return nothing for a name that is none of them
 inline std::optional<vm::Tuning> tuning_of(std::string_view level)
@@ -19,6 +19,10 @@ inline std::optional<vm::Tuning> tuning_of(std::string_view level)
         return tuning;
     if (level == cpu_levels[4]) {
         tuning.gas = vm::Tuning::Gas::by_engine;
+        return tuning;
+    }
+    if (level == cpu_levels[5]) {
+        tuning.narrowed = false;
         return tuning;
     }
 #if defined(__x86_64__)

@@ -35,7 +35,7 @@ constexpr std::string_view texts[] = {
 
 Digest computed(Bytes wasm, const vm::Tuning& tuning)
 {
-    const auto engine = must(vm::Engine::create(vm::Engine::small_reservation_bytes, tuning));
+    const auto engine = must(vm::Engine::create(vm::Engine::narrow_reservation_bytes, tuning));
     const auto cache =
         must(vm::ModuleCache::open(engine, system_files(), system_random(), {.folder = {}, .extensions = compute::extensions()}));
     const auto machine = must(vm::Machine::create(must(cache->compile(wasm)), {}));

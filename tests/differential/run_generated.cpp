@@ -64,10 +64,10 @@ int main(int count, char** words)
 {
     const auto tuning = differential::tuning_of(count > 5 ? words[5] : "native");
     if (count < 4 || count > 6 || !tuning) {
-        fmt::print(stderr, "usage: run_generated FOLDER FIRST COUNT [GAS] [native|no-avx512|no-avx|baseline|fuel]\n");
+        fmt::print(stderr, "usage: run_generated FOLDER FIRST COUNT [GAS] [native|no-avx512|no-avx|baseline|fuel|wide]\n");
         return 2;
     }
-    const auto engine = vm::Engine::create(vm::Engine::small_reservation_bytes, *tuning);
+    const auto engine = vm::Engine::create(vm::Engine::narrow_reservation_bytes, *tuning);
     if (!engine)
         give_up("(none)", engine.error());
     const auto cache = vm::ModuleCache::open(*engine, system_files(), system_random(), {.folder = {}});

@@ -45,7 +45,7 @@ int main(int count, char** values)
     const auto engine = must(vm::Engine::create());
     const auto cache = must(vm::ModuleCache::open(engine, files, system_random(), {.folder = {}}));
     const auto module = must(cache->compile(wasm, *format));
-    const auto machine = must(vm::Machine::create(module, {.memory_bytes = std::uint64_t{16} << 30}));
+    const auto machine = must(vm::Machine::create(module, {.memory_bytes = vm::Engine::narrow_memory_bytes_max}));
     auto rest = as_text(messages);
     while (!rest.empty()) {
         const auto line = rest.substr(0, rest.find('\n'));

@@ -15,7 +15,7 @@ struct Rewritten {
     Rewritten(Bytes wasm, bool metered)
     {
         altiplano_rewrite(reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(),
-            metered ? ALTIPLANO_METERED : ALTIPLANO_GUEST, ALTIPLANO_GAS_BY_MODULE, &raw);
+            metered ? ALTIPLANO_METERED : ALTIPLANO_GUEST, ALTIPLANO_GAS_BY_MODULE, true, &raw);
         ENSURE((raw.code == nullptr) != (raw.bytes == nullptr), "a module is rewritten or refused");
         ENSURE(!raw.code || std::string_view(raw.code).starts_with("module."), "a refusal has a code of a module");
     }

@@ -62,7 +62,7 @@ Result<void> compile_module(const Path& wasm)
     const auto folder = shared_modules();
     TRY_OK(system_files().make_directories(folder));
     TRY_OK(system_files().set_private(folder));
-    TRY(const auto engine, vm::Engine::create(vm::Engine::small_reservation_bytes));
+    TRY(const auto engine, vm::Engine::create(vm::Engine::reservation_for(compute::Limits{}.memory_bytes)));
     TRY(const auto cache,
         vm::ModuleCache::open(engine, system_files(), system_random(), {.folder = folder, .extensions = compute::extensions()}));
     TRY(const auto module, cache->compile(bytes));

@@ -2,6 +2,7 @@
 #include "vm/abi/emscripten/time.hpp"
 #include "vm/errors.hpp"
 #include "vm/machine.hpp"
+#include "vm/test_engine.hpp"
 #include "vm/test_wat.hpp"
 
 #include <fmt/format.h>
@@ -53,7 +54,7 @@ std::string module_wat(std::string_view body, std::string_view imports = {}, std
 
 ModuleCache& modules()
 {
-    static const auto one = ModuleCache::open(Engine::create().value(), system_files(), system_random(), {.folder = {}}).value();
+    static const auto one = ModuleCache::open(vm::test::engine(), system_files(), system_random(), {.folder = {}}).value();
     return *one;
 }
 

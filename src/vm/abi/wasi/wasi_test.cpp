@@ -2,6 +2,7 @@
 #include "vm/abi/wasi/path.hpp"
 #include "vm/errors.hpp"
 #include "vm/machine.hpp"
+#include "vm/test_engine.hpp"
 #include "vm/test_map_extension.hpp"
 #include "vm/test_wat.hpp"
 
@@ -55,8 +56,8 @@ public:
 
 ModuleCache& modules()
 {
-    static const auto one = ModuleCache::open(Engine::create().value(), system_files(), system_random(),
-        {.folder = {}, .extensions = {std::make_shared<MapExtension>()}})
+    static const auto one = ModuleCache::open(
+        vm::test::engine(), system_files(), system_random(), {.folder = {}, .extensions = {std::make_shared<MapExtension>()}})
                                 .value();
     return *one;
 }
