@@ -1,4 +1,5 @@
-//! Gas counted by the module itself: the second pass, over what the first (`rewrite.rs`) gives. Every operator that runs is paid by
+//! Gas counted by the module itself: the second pass, over what the first (`rewrite.rs`) gives. What never runs is left out on the
+//! way (`settled.rs`); the rest costs what it cost before. Every operator that runs is paid by
 //! the table `costs` in `config.rs`, those of the first pass too, and one unit for each time a function runs; bytes and pages on
 //! top. The sum is what the engine's own fuel would count for the same module, to the unit (src/vm/gas_test.cpp,
 //! tests/differential/run_generated.cpp), at two thirds of its price.

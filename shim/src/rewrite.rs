@@ -17,13 +17,14 @@
 //!    memory.grow before it looks whether there is room.
 //! 7. For AO's formats that meter, a counter is kept as AO's loader keeps it: see `meter.rs`. It is `altiplano:meter`, starts
 //!    at what the message may use and must not fall below 0.
-//! Before all that, legacy exceptions are translated: see `legacy.rs`. After it, a second pass makes the module count its gas: see
-//! `gas.rs`.
+//! Before all that, legacy exceptions are translated: see `legacy.rs`. After it, a second pass leaves out what never runs
+//! (`settled.rs`) and makes the module count its gas (`gas.rs`), and a third may put 64-bit addresses on a memory with 32-bit ones
+//! (`narrow.rs`).
 //!
 //! A reference module (of an extension) goes through it as well. It alone imports its memory, which is the guest's, and may have
 //! no data, no start function and no other import.
 //!
-//! The output is a function of the input, of its kind, and of REWRITE_VERSION alone. Tested from C++ (src/vm/rewrite_test.cpp): a test
+//! The output is a function of the input, of its kind, of who counts gas, of whether it narrows, and of REWRITE_VERSION alone. Tested from C++ (src/vm/rewrite_test.cpp): a test
 //! build of this crate would unwind on panics and so compile Wasmtime a second time.
 use std::collections::{HashMap, HashSet};
 use wasm_encoder::reencode::Reencode;

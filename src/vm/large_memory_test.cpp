@@ -109,7 +109,8 @@ TEST(LargeMemory, ends_where_the_process_s_own_limit_is_and_says_what_was_needed
 
 TEST(LargeMemory, is_refused_by_an_engine_that_reserves_less)
 {
-    const auto small = ModuleCache::open(Engine::create(Engine::small_reservation_bytes).value(), system_files(), system_random(), {.folder = {}}).value();
+    const auto small = ModuleCache::open(Engine::create(Engine::small_reservation_bytes).value(), system_files(), system_random(),
+        {.folder = {}}).value();
     const auto module = small->compile(wat(far_counter())).value();
     EXPECT_EQ(Machine::create(module, {.memory_bytes = UINT64_MAX}).error().code, errors::memory_not_offered);
     EXPECT_TRUE(Machine::create(module, {.memory_bytes = 16 * gib}));
