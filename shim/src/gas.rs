@@ -33,12 +33,7 @@ pub extern "C" fn altiplano_gas_max() -> u64 {
 /// The module again, without what never runs, and counting its gas. @param wasm  what the first pass gave
 /// @param counts  whether gas is counted
 pub fn count(wasm: &[u8], kind: Kind, counts: bool) -> Result<Vec<u8>, Refusal> {
-    let mut counter = Counter::of(wasm)?;
-    counter.counts = counts;
-    // A reference module's globals are written by who calls it.
-    if kind != Kind::Reference {
-        counter.settled = Some(Settled::of(wasm, kind)?);
-    }
+    let mut counter = Counter::of(wasm, kind, counts)?;
     let mut module = Module::new();
     counter.parse_core_module(&mut module, Parser::new(0), wasm)?;
     Ok(module.finish())
@@ -56,10 +51,12 @@ struct Counter {
 }
 
 impl Counter {
-    fn of(wasm: &[u8]) -> Result<Self, Refusal> {
+    fn of(wasm: &[u8], kind: Kind, counts: bool) -> Result<Self, Refusal> {
+        // A reference module's globals are written by who calls it.
+        let settled = if kind == Kind::Reference { None } else { Some(Settled::of(wasm, kind)?) };
         let mut found = Counter {
-            costs: crate::config::costs(), parameters: body_parameters(wasm)?, function: 0, gas: 0, globals: 0, wide: false, counts: true,
-            settled: None,
+            costs: crate::config::costs(), parameters: body_parameters(wasm)?, function: 0, gas: 0, globals: 0, wide: false, counts,
+            settled,
         };
         for payload in Parser::new(0).parse_all(wasm) {
             match payload? {

@@ -167,6 +167,11 @@ impl Knowledge {
         self.stack.pop().unwrap_or(Operand::Any)
     }
 
+    /// What lies under so many operands.
+    fn below(&self, above: usize) -> Operand {
+        self.stack.iter().rev().nth(above).copied().unwrap_or(Operand::Any)
+    }
+
     fn is_small(&self, operand: Operand) -> bool {
         match operand {
             Operand::Any => false,
@@ -265,13 +270,7 @@ fn simple_arity(op: &Operator) -> Option<(usize, usize)> {
         (one arity $operands:literal -> $results:literal) => { Some(($operands, $results)) };
         (one $($other:tt)*) => { None };
     }
-    match op {
-        Operator::GlobalGet { .. } => Some((0, 1)),
-        Operator::GlobalSet { .. } | Operator::Drop => Some((1, 0)),
-        Operator::Select => Some((3, 1)),
-        Operator::Unreachable => None,
-        _ => wasmparser::for_each_operator!(arity),
-    }
+    wasmparser::for_each_operator!(arity)
 }
 
 /// Locals that are added to a function.
@@ -326,10 +325,7 @@ fn write(narrower: &mut Narrower, body: &FunctionBody) -> Result<Function, Error
         let op = op?;
         if let Some((offset, value)) = access(&op) {
             let held = value.map(|ty| temporaries.value(ty));
-            if held.is_some() {
-                known.pop();
-            }
-            let address = known.pop();
+            let address = known.below(held.iter().len());
             if let Some(held) = held {
                 out.instruction(&I::LocalSet(held));
             }
@@ -337,7 +333,7 @@ fn write(narrower: &mut Narrower, body: &FunctionBody) -> Result<Function, Error
                 // Outside, whatever the address.
                 out.instruction(&I::Drop);
                 trap(&mut out);
-                known.follow(&Operator::Unreachable);
+                known.stack.clear();
                 continue;
             }
             if !known.is_small(address) {
@@ -349,8 +345,6 @@ fn write(narrower: &mut Narrower, body: &FunctionBody) -> Result<Function, Error
             if let Some(held) = held {
                 out.instruction(&I::LocalGet(held));
             }
-            // As it left the stack for `follow`, nothing of it being known.
-            known.stack.extend(std::iter::repeat_n(Operand::Any, 1 + usize::from(held.is_some())));
         }
         match &op {
             Operator::MemorySize { .. } => {
@@ -377,31 +371,20 @@ fn write(narrower: &mut Narrower, body: &FunctionBody) -> Result<Function, Error
 
 /// The three operands of a bulk operation: where to, what and how many. @param wide  which of them have 64 bits
 fn bulk(out: &mut Function, temporaries: Temporaries, wide: [bool; 3]) {
-    // At most one of them has 32 bits or the last two have, which needs one more place.
-    let words = [temporaries.value(ValType::I32), temporaries.value(ValType::I32)];
-    if !wide[1] && !wide[2] {
-        // Only the address below the two words is looked at; they are put aside as one.
-        out.instruction(&I::I64ExtendI32U).instruction(&I::LocalSet(temporaries.address + 2))
-            .instruction(&I::LocalSet(words[0])).instruction(&I::LocalSet(temporaries.address));
-        check(out, temporaries.address);
-        out.instruction(&I::LocalGet(temporaries.address)).instruction(&I::I32WrapI64).instruction(&I::LocalGet(words[0]))
-            .instruction(&I::LocalGet(temporaries.address + 2)).instruction(&I::I32WrapI64);
-        return;
-    }
-    let place = |at: usize| if wide[at] { temporaries.address + at as u32 } else { words[0] };
+    let place = |at: usize| temporaries.address + at as u32;
     for at in [2, 1, 0] {
+        if !wide[at] {
+            out.instruction(&I::I64ExtendI32U);
+        }
         out.instruction(&I::LocalSet(place(at)));
     }
-    for at in 0..3 {
+    for at in [0, 1, 2] {
         if wide[at] {
             check(out, place(at));
         }
     }
-    for at in 0..3 {
-        out.instruction(&I::LocalGet(place(at)));
-        if wide[at] {
-            out.instruction(&I::I32WrapI64);
-        }
+    for at in [0, 1, 2] {
+        out.instruction(&I::LocalGet(place(at))).instruction(&I::I32WrapI64);
     }
 }
 

@@ -24,8 +24,8 @@
 //! A reference module (of an extension) goes through it as well. It alone imports its memory, which is the guest's, and may have
 //! no data, no start function and no other import.
 //!
-//! The output is a function of the input, of its kind, of who counts gas, of whether it narrows, and of REWRITE_VERSION alone. Tested from C++ (src/vm/rewrite_test.cpp): a test
-//! build of this crate would unwind on panics and so compile Wasmtime a second time.
+//! The output is a function of the input, of its kind, of who counts gas, of whether it narrows, and of REWRITE_VERSION alone. Tested
+//! from C++ (src/vm/rewrite_test.cpp): a test build of this crate would unwind on panics and so compile Wasmtime a second time.
 use std::collections::{HashMap, HashSet};
 use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{
@@ -36,7 +36,7 @@ use wasm_encoder::{
 use wasmparser::{Catch, DataKind, FunctionBody, Operator, Parser, Payload, TypeRef, Validator, WasmFeatures};
 
 /// Part of the semantics version and of the key of compiled artefacts: raised by every change of the output.
-pub const REWRITE_VERSION: u32 = 5;
+pub const REWRITE_VERSION: u32 = 6;
 
 /// How many logical bytes of frames may be open. Native code gets a stack three times as large (src/vm/stack.hpp).
 pub const DEPTH_LIMIT: u32 = 32 << 20;

@@ -286,9 +286,7 @@ std::uint64_t Engine::reservation_bytes() const noexcept
 
 bool Engine::narrows() const noexcept
 {
-    // The engine would count what narrowing adds.
-    const auto& tuning = native_->tuning;
-    return native_->reservation_bytes == narrow_reservation_bytes && tuning.narrowed && tuning.gas != Tuning::Gas::by_engine;
+    return native_->narrows();
 }
 
 std::string Engine::compiler()
@@ -318,7 +316,6 @@ Result<std::shared_ptr<Engine>> Engine::create(std::uint64_t reservation_bytes, 
     std::shared_ptr<Engine> engine(new Engine);
     engine->native_->reservation_bytes = reservation_bytes;
     engine->native_->tuning = tuning;
-    engine->native_->narrows = engine->narrows();
     engine->native_->engine.reset(wasm_engine_new_with_config(settings(tuning)));
     if (!engine->native_->engine)
         return fail(errors::host_engine, "Wasmtime refused our settings");

@@ -141,8 +141,8 @@ INSTANTIATE_TEST_SUITE_P(all, Narrow,
             "(block $b (result i64) (drop (br_if $b (i64.const 4) (i64.lt_u (local.get $a) (i64.const 2000)))) (i64.load "
             "offset=0xffffffffffff (i64.const 0)) (i64.store offset=0xffffffffffff (i64.const 0) (i64.const 2)) (i64.const 3) "
             "(i64.add)) (local.set $v)"},
-        Way{"host_call", "(drop (call $seek (i32.const 9) (local.get $a) (i32.const 0) (local.get $a)))",
-            "(func $seek (param i32 i64 i32 i64) (result i32) (i64.store (local.get 3) (local.get 1)) (i32.const 1))"}),
+        Way{"two_addresses_among_parameters", "(drop (call $stores (i32.const 9) (local.get $a) (i32.const 0) (local.get $a)))",
+            "(func $stores (param i32 i64 i32 i64) (result i32) (i64.store (local.get 3) (local.get 1)) (i32.const 1))"}),
     [](const auto& row) { return row.param.what; });
 
 TEST(NarrowMemory, says_its_size_and_grows_as_a_wide_one_does)

@@ -65,7 +65,12 @@ struct Engine::Native {
     OwnedEngine own_engine{};
     std::map<Digest, OwnedModule> own_references{};
     std::uint64_t reservation_bytes = 0;
-    bool narrows = false;
+    /// Whether modules with 64-bit addresses are compiled for a memory with 32-bit ones. Not where the engine would count what
+    /// that adds.
+    bool narrows() const noexcept
+    {
+        return reservation_bytes == narrow_reservation_bytes && tuning.narrowed && tuning.gas != Tuning::Gas::by_engine;
+    }
 };
 
 /// Memory for the next instance of this thread. Wasmtime's creator has no argument of ours, so it goes through here.

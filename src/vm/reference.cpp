@@ -37,7 +37,7 @@ Answer<const wasmtime_module_t*> compiled(Engine::Native& engine, const Digest& 
     if (compiler == nullptr)
         return broken("has no engine", "Wasmtime refused our settings");
     const Rewritten rewritten(
-        wasm, ALTIPLANO_REFERENCE, announced ? gas_of(engine.tuning) : ALTIPLANO_GAS_BY_NOBODY, engine.narrows);
+        wasm, ALTIPLANO_REFERENCE, announced ? gas_of(engine.tuning) : ALTIPLANO_GAS_BY_NOBODY, engine.narrows());
     const auto bytes = rewritten.bytes();
     if (!bytes)
         return broken("is refused", bytes.error().sentence);
